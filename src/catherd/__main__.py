@@ -1,0 +1,5 @@
+"""`python -m catherd` is `catherd`."""
+
+from catherd.cli import main
+
+main()
