@@ -23,6 +23,8 @@ import yaml
 from catherd import fences, lenient
 from catherd.fences import File
 
+__all__ = ["Envelope", "File", "Unusable", "parse", "render"]
+
 _THINK = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>\s*", re.DOTALL | re.IGNORECASE)
 _WRAPS = {"", "yaml", "yml", "markdown", "md", "text", "txt", "json", "plaintext", "front-matter", "frontmatter"}
 _SIZE = 8 * 1024 * 1024
@@ -186,11 +188,10 @@ def _closes(lines: list[str], i: int, outer: fences.Fence) -> bool:
 def _opens(lines: list[str], i: int) -> bool:
     """Whether the `---` in line i begins front matter, not a rule between paragraphs."""
     top = _first_text(lines, i + 1)
-    return (
-        top < len(lines)
-        and top <= i + 2
-        and (lenient.is_key(lines[top].strip()) or lines[top].lstrip().startswith("{"))
-    )
+    near = top <= i + 2
+    while near and top < min(i + 6, len(lines)) and lines[top].startswith("#"):
+        top += 1
+    return near and top < len(lines) and (lenient.is_key(lines[top].strip()) or lines[top].lstrip().startswith("{"))
 
 
 def _front(lines: list[str], notes: list[str]) -> tuple[dict[str, Any], int, int] | None:

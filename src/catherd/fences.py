@@ -160,6 +160,8 @@ def take_files(lines: list[str], first: int = 1) -> tuple[list[str], list[File],
 def _suspect(lines: list[str], block: Block, n: int, shortest: dict[str, int], errors: list[str]) -> None:
     """A plain fence that may be the tail of a file, or may hide one: refuse rather than guess."""
     fence = block.fence
+    if block.end < 0 and fence.char not in shortest:
+        return
     if not fence.info and fence.size >= shortest.get(fence.char, 1 << 30):
         errors.append(
             f"line {n}: cannot tell where the file above ends: put files between fences longer than any inside, such as ~~~~~~~~"
