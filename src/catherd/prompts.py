@@ -1,0 +1,207 @@
+"""Prompts: what a model is shown. A prompt is a function of its ask and the agent's card alone: no clock, no draw.
+
+`render` finds two templates: the ask's own (`templates/debate/round-2.md.j2`) and `system.md.j2` beside it. The order
+inside a template is fixed for the vendors' prompt caches: what earlier rounds showed comes first and in the same bytes,
+what is asked now comes last. Everything that another agent or a person wrote stands in a fence (`data.md.j2`) whose
+nonce is a hash of the text and the reader, chosen so that it does not occur in the text: a text cannot end its own fence.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from catherd.errors import CatherdError
+from catherd.messages import Ask, Input
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FORMS = {
+    "round-1": "pitch",
+    "round-2": "objections",
+    "round-3": "answers",
+    "round-4": "final",
+    "ballot": "ballot",
+    "reply": "chat",
+}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+class Card(msgspec.Struct, frozen=True):
+    """Who is asked: `name` is the stem of agents/<name>.yaml, the rest stands in that file."""
+
+    name: str
+    display: str = ""
+    temper: str = ""
+    lens: str = ""
+    vendor: str = ""
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """A prompt. `shown` is the order in which a ballot displays its candidates; empty elsewhere."""
+
+    system: str
+    prompt: str
+    shown: list[str] = []
+
+
+def form(ask: Ask) -> str:
+    """What kind of answer an ask wants: pitch, objections, answers, final, ballot or chat.
+
+    The ask's `kind` says it, or else the name of its template: a fifth round asks with the template of another one.
+    """
+    if ask.kind in FORMS.values():
+        return ask.kind
+    stem = os.path.basename(ask.template).split(".")[0]
+    return FORMS.get(stem, ask.kind)
+
+
+def code(ask: Ask, name: str) -> str:
+    """The code name under which agent `name` speaks in this debate; empty before there is one."""
+    return next((c for c, who in sorted(ask.names.items()) if who == name), "")
+
+
+def proposals(ask: Ask, name: str) -> list[Input]:
+    """The proposals of an ask as this reader sees them: the frozen order, rotated by the reader's place on the roll."""
+    found = [i for i in ask.inputs if i.kind == "proposal"]
+    at = ask.roll.index(name) % len(found) if found and name in ask.roll else 0
+    return found[at:] + found[:at]
+
+
+def shown(ask: Ask, name: str) -> list[str]:
+    """The ballot's candidates in this voter's order; what the voter wrote, alone or with others, is struck."""
+    mine = {c for c, who in ask.names.items() if who == name} | {name}
+    return [p.by for p in proposals(ask, name) if p.by not in mine and not mine & set(p.data.get("authors") or [])]
+
+
+def chat_ids(ask: Ask) -> dict[str, str]:
+    """m1, m2 … as a prompt names the chat messages it shows, and the stem of the file behind each."""
+    stems = [os.path.basename(i.path).removesuffix(".yaml") for i in ask.inputs if i.kind == "chat"]
+    return {f"m{n}": stem for n, stem in enumerate(stems, 1)}
+
+
+def render(root: str, ask: Ask, card: Card) -> Rendered:
+    """The prompt for one agent; `ask.template` is looked up under `root` and under `root/templates`.
+
+    Raises CatherdError with template:line and a fix when a template is missing or wrong.
+    """
+    view = _view(ask, card)
+    name = ask.template.removeprefix("templates/")
+    system = f"{os.path.dirname(name)}/system.md.j2".lstrip("/")
+    return Rendered(_fill(root, system, view), _fill(root, name, view), view["shown"])
+
+
+def tame(text: str) -> str:
+    """Text by others as a prompt may hold it: no control or bidi characters, nothing that looks like a fence."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROL.sub("", text).replace("<<<data", "<< <data").replace(">>>data", ">> >data").strip("\n")
+
+
+def line(text: str) -> str:
+    """The same on one line, for places where a line break could pass for another speaker."""
+    return " ".join(tame(" ".join(text.split())).split())
+
+
+def _nonce(reader: str) -> Callable[[str, str], str]:
+    def nonce(label: str, text: str) -> str:
+        for n in range(1 << 16):
+            mark = hashlib.sha256(f"{reader}\0{n}\0{label}\0{text}".encode()).hexdigest()[:8]
+            if mark not in text:
+                return mark
+        raise AssertionError("a text that holds 65,536 hashes of itself")
+
+    return nonce
+
+
+def _view(ask: Ask, card: Card) -> dict[str, Any]:
+    mine = code(ask, card.name)
+    seen = proposals(ask, card.name)
+    arguments = [i for i in ask.inputs if i.kind == "argument"]
+    return {
+        "me": card,
+        "display": card.display or card.name,
+        "code": mine,
+        "step": ask.step,
+        "form": form(ask),
+        "roll": ask.roll,
+        "brief": ask.brief.strip(),
+        "constraints": ask.constraints,
+        "proposals": seen,
+        "own": next((p for p in seen if p.by == mine), None),
+        "rivals": [p.by for p in seen if p.by != mine],
+        "open": [p.by for p in seen if p.data.get("status", "open") == "open"],
+        "critiques": [i for i in arguments if i.data.get("objections")],
+        "replies": [i for i in arguments if not i.data.get("objections")],
+        "received": [i.by for i in arguments for o in i.data.get("objections") or [] if o.get("to") == mine],
+        "statements": [i for i in ask.inputs if i.kind == "statement"],
+        "objections": [i for i in ask.inputs if i.kind == "objection"],
+        "chat": _chat(ask),
+        "shown": shown(ask, card.name) if form(ask) == "ballot" else [],
+        "nonce": _nonce(card.name),
+    }
+
+
+def _chat(ask: Ask) -> str:
+    ids = {stem: short for short, stem in chat_ids(ask).items()}
+    lines: list[str] = []
+    for item in (i for i in ask.inputs if i.kind == "chat"):
+        to = ids.get(str(item.data.get("reply_to") or ""), "")
+        head = f"m{len(lines) + 1} {line(item.by)}" + (f" (to {to})" if to else "")
+        lines.append(f"{head}: {line(str(item.data.get('text', '')))}")
+    return "\n".join(lines)
+
+
+@lru_cache(maxsize=4)
+def _environment(root: str) -> "Environment":
+    # Jinja2 costs 80 ms to import: whoever never renders never pays.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    env = Environment(
+        loader=FileSystemLoader([os.path.join(root, "templates"), root]),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - the output is a prompt, not HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters["tame"] = tame
+    env.filters["line"] = line
+    return env
+
+
+def _fill(root: str, name: str, view: dict[str, Any]) -> str:
+    from jinja2 import TemplateNotFound, TemplateSyntaxError
+
+    try:
+        return _environment(root).get_template(name).render(view).strip("\n") + "\n"
+    except TemplateNotFound as e:
+        missing = e.name or name
+        raise CatherdError(
+            f"there is no template {missing}",
+            where=os.path.join("templates", name),
+            fix=f"git checkout -- templates/{missing}, or name another one in phases/",
+        ) from e
+    except TemplateSyntaxError as e:
+        at = f"templates/{e.name or name}:{e.lineno}"
+        raise CatherdError(
+            f"template error: {e.message}", where=at, fix=f"edit {at}, or git checkout -- templates/{e.name or name}"
+        ) from e
+    except Exception as e:  # whatever an edited template makes Python do
+        at = _place(e, name)
+        what = f"template error: {type(e).__name__}: {e}"
+        raise CatherdError(what, where=at, fix=f"edit {at}, or git checkout -- {at.split(':')[0]}") from e
+
+
+def _place(error: Exception, name: str) -> str:
+    """`templates/<file>:<line>` of the innermost template frame: Jinja2 maps its frames to the template's own lines."""
+    at, frame = f"templates/{name}", error.__traceback__
+    while frame is not None:
+        path = frame.tb_frame.f_code.co_filename
+        if path.endswith(".j2"):
+            at = f"templates/{'/'.join(path.split(os.sep)[-2:])}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    return at
