@@ -315,7 +315,9 @@ def _irv(ids: tuple[str, ...], papers: Iterable[Paper], pairwise: Pairwise) -> t
 
 
 def _tie_notes(winners: Collection[str], rounds: Sequence[Round], sets: int) -> list[str]:
-    verdict = f"harmless: every way elects {min(winners)}" if len(winners) == 1 else "ways elect different winners"
+    verdict = (
+        f"harmless: every way elects {min(winners)}" if len(winners) == 1 else "different ways elect different winners"
+    )
     ties = [f"tie for last ({', '.join(r.tied)}) of {', '.join(r.remaining)}, {verdict}" for r in rounds if r.tied]
     return ties if sets <= SHOWN else [*ties[:5], f"{sets} sets of remaining candidates, the first {SHOWN} are shown"]
 
