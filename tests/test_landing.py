@@ -1,0 +1,360 @@
+"""Landing on the game's branch: what is yours in the checkout is never touched, whatever state it is in."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from catherd import git, landing, objects
+from catherd.errors import CatherdError, NeedsYou
+from gitrooms import everything, put, repo, sh
+
+NEW = {"docs/decision.md": b"we decided\n", "README.md": b"hello again\n"}
+START = {"notes.txt": "mine\n", "docs/old.md": "old\n", "doomed.md": "gone soon\n"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    return repo(tmp_path / "game", START)
+
+
+def land(root: str, branch: str = "main") -> landing.Landed:
+    return landing.land(root, branch, NEW, ["doomed.md"], "Decide\n\nWhy.")
+
+
+def holds(root: str, commit: str) -> bool:
+    files = {p: objects.read_blob(root, commit, p) for p in NEW}
+    return files == NEW and objects.read_blob(root, commit, "doomed.md") is None
+
+
+def test_a_clean_checkout_is_fast_forwarded_and_stays_clean(root: str) -> None:
+    old = git.rev(root, "main")
+    landed = land(root)
+    assert landed == landing.Landed(git.rev(root, "main"), root, new=True)
+    assert holds(root, "main")
+    assert sh(root, "status", "--porcelain") == ""
+    assert Path(root, "README.md").read_text() == "hello again\n"
+    assert not Path(root, "doomed.md").exists()
+    assert sh(root, "log", "-1", "--format=%P %an %cn %s") == f"{old} catherd catherd Decide"
+
+
+def test_the_same_content_lands_once(root: str) -> None:
+    first = land(root)
+    assert land(root) == landing.Landed(first.sha, "", new=False)
+    assert sh(root, "rev-list", "--count", "main") == "2"
+
+
+def edit(root: str) -> None:
+    put(Path(root), {"notes.txt": "mine, edited\n", ".env": "SECRET=1\n", "bus/x.yaml": "a: 1\n", "scratch": "s\n"})
+
+
+def stage(root: str) -> None:
+    edit(root)
+    sh(root, "add", "notes.txt", "scratch")
+    sh(root, "mv", "docs/old.md", "docs/renamed.md")
+
+
+@pytest.mark.parametrize("mine", [edit, stage])
+def test_edits_staged_untracked_and_ignored_files_elsewhere_are_kept(root: str, mine: Callable[[str], None]) -> None:
+    mine(root)
+    before, status = everything(root), sh(root, "status", "--porcelain", "--ignored")
+    land(root)
+    after = everything(root)
+    assert {p: c for p, c in after.items() if p not in NEW} == {
+        p: c for p, c in before.items() if p not in NEW and p != "doomed.md"
+    }
+    assert sh(root, "status", "--porcelain", "--ignored") == status
+    assert holds(root, "main")
+
+
+CLASHES: dict[str, tuple[dict[str, str], list[list[str]], str]] = {
+    "edited": ({"README.md": "my words\n"}, [], "README.md"),
+    "staged": ({"README.md": "my words\n"}, [["add", "README.md"]], "README.md"),
+    "deleted and staged": ({}, [["rm", "-q", "README.md"]], "README.md"),
+    "edited what goes": ({"doomed.md": "keep me\n"}, [], "doomed.md"),
+    "untracked": ({"docs/decision.md": "my draft\n"}, [], "docs/decision.md"),
+    "added": ({"docs/decision.md": "my draft\n"}, [["add", "docs/decision.md"]], "docs/decision.md"),
+    "a directory in the way": ({"docs/decision.md/mine": "x"}, [], "docs/decision.md/"),
+}
+
+
+@pytest.mark.parametrize("case", CLASHES)
+def test_a_clash_touches_nothing_and_names_the_file(root: str, case: str) -> None:
+    files, commands, name = CLASHES[case]
+    put(Path(root), files)
+    for command in commands:
+        sh(root, *command)
+    index = Path(root, ".git/index").read_bytes()
+    before, old = everything(root), git.rev(root, "main")
+    with pytest.raises(NeedsYou) as caught:
+        land(root)
+    assert str(caught.value) == (
+        f"{root}: main cannot move forward: it would overwrite what you have in {name}; nothing was touched\n"
+        f"  fix: commit them, or put them aside: cd {root} && mkdir -p ../aside && mv {name} ../aside/"
+    )
+    assert everything(root) == before
+    assert Path(root, ".git/index").read_bytes() == index
+    assert git.rev(root, "main") == old
+    assert not Path(root, ".git/catherd/ff.yaml").exists()
+
+
+@pytest.mark.parametrize("ignored", [".env", "bus/pr.yaml", "docs/decision.md"])
+def test_an_ignored_file_is_never_replaced(root: str, ignored: str) -> None:
+    put(Path(root), {".git/info/exclude": "docs/decision.md\n", ignored: "live\n"})
+    before = everything(root)
+    with pytest.raises(NeedsYou) as caught:
+        landing.land(root, "main", {ignored: b"from the bus"}, [], "m")
+    assert ignored in str(caught.value)
+    assert everything(root) == before
+    Path(root, ignored).rename(Path(root, ".git/aside"))
+    assert landing.land(root, "main", {ignored: b"from the bus"}, [], "m").new
+
+
+def test_an_ignored_directory_where_a_file_goes_is_never_replaced(root: str) -> None:
+    put(Path(root), {"bus/x.yaml/deep/precious": "live\n"})
+    before = everything(root)
+    with pytest.raises(NeedsYou):
+        landing.land(root, "main", {"bus/x.yaml": b"file"}, [], "m")
+    with pytest.raises(NeedsYou):
+        landing.land(root, "main", {"bus/x.yaml/deep/precious/more": b"file"}, [], "m")
+    assert everything(root) == before
+
+
+def test_what_you_staged_exactly_as_it_lands_is_no_clash(root: str) -> None:
+    put(Path(root), {"README.md": "hello again\n"})
+    sh(root, "add", "README.md")
+    assert land(root).where == root
+    assert sh(root, "status", "--porcelain") == ""
+
+
+def test_a_held_index_lock_is_waited_for_and_then_named(root: str) -> None:
+    lock = Path(root, ".git/index.lock")
+    lock.touch()
+    before = everything(root)
+    with pytest.raises(NeedsYou) as caught:
+        land(root)
+    assert str(caught.value) == (
+        f"{root}: main cannot move forward: error: Unable to create '{lock}': File exists.\n"
+        "  fix: let the git command in this checkout end (none runs: rm .git/index.lock)"
+    )
+    assert everything(root) == before
+    lock.unlink()
+    assert land(root).new
+
+
+def other_branch(root: str) -> None:
+    sh(root, "switch", "-q", "-c", "mine")
+
+
+def detach(root: str) -> None:
+    sh(root, "switch", "-q", "--detach")
+
+
+def bare(root: str) -> None:
+    sh(root, "config", "core.bare", "true")
+
+
+@pytest.mark.parametrize("leave", [other_branch, detach, bare])
+def test_where_the_branch_is_not_checked_out_only_the_ref_moves(root: str, leave: Callable[[str], None]) -> None:
+    leave(root)
+    put(Path(root), {"README.md": "my words\n"})
+    before = everything(root)
+    landed = land(root)
+    assert landed == landing.Landed(git.rev(root, "main"), "", new=True)
+    assert holds(root, "main")
+    assert everything(root) == before
+
+
+def test_a_branch_checked_out_in_a_worktree_of_yours_moves_there(root: str, tmp_path: Path) -> None:
+    sh(root, "switch", "-q", "-c", "mine")
+    sh(root, "worktree", "add", "-q", f"{tmp_path}/second", "main")
+    put(tmp_path / "second", {"notes.txt": "edited there\n"})
+    assert land(root).where == f"{tmp_path}/second"
+    assert sh(tmp_path / "second", "status", "--porcelain").strip() == "M notes.txt"
+    shutil.rmtree(tmp_path / "second")
+    assert landing.land(root, "main", {"a": b"b"}, [], "m").where == ""
+
+
+def test_a_rebase_of_the_branch_is_waited_for(root: str) -> None:
+    put(Path(root), {"README.md": "one\n"})
+    sh(root, "commit", "-qam", "one")
+    sh(root, "branch", "theirs", "HEAD~1")
+    sh(root, "switch", "-q", "theirs")
+    put(Path(root), {"README.md": "two\n"})
+    sh(root, "commit", "-qam", "two")
+    sh(root, "switch", "-q", "main")
+    sh(root, "rebase", "theirs", okay=(1,))
+    with pytest.raises(NeedsYou) as caught:
+        land(root)
+    where = f"{root}/.git/rebase-merge"
+    assert str(caught.value) == f"{where}: you are rebasing main\n  fix: git rebase --continue  (or --abort)"
+    sh(root, "rebase", "--abort")
+    assert land(root).new
+
+
+def test_a_merge_in_progress_is_waited_for(root: str) -> None:
+    sh(root, "switch", "-q", "-c", "theirs")
+    put(Path(root), {"notes.txt": "theirs\n"})
+    sh(root, "commit", "-qam", "theirs")
+    sh(root, "switch", "-q", "main")
+    sh(root, "merge", "-q", "--no-ff", "--no-commit", "theirs")
+    before = everything(root)
+    with pytest.raises(NeedsYou) as caught:
+        land(root)
+    assert "main cannot move forward: fatal: You have not concluded your merge (MERGE_HEAD exists)." in str(
+        caught.value
+    )
+    assert everything(root) == before
+
+
+def test_a_detached_game_keeps_its_own_main(root: str) -> None:
+    sh(root, "switch", "-q", "--detach")
+    start = git.rev(root, "HEAD")
+    assert landing.before(root, "g1", "") == "git update-ref -d refs/catherd/main"
+    landed = land(root, "")
+    assert holds(root, "refs/catherd/main")
+    assert (git.rev(root, "HEAD"), landing.tip(root, "")) == (start, landed.sha)
+    assert landing.before(root, "g1", "") == "git update-ref -d refs/catherd/main"
+    assert landing.tip(root, "") == landed.sha
+    landing.before(root, "g2", "")
+    assert (landing.tip(root, ""), git.rev(root, "refs/catherd/before/g2-main")) == (start, landed.sha)
+
+
+def test_the_undo_line_undoes_and_is_saved_once(root: str) -> None:
+    start = git.rev(root, "main")
+    assert landing.before(root, "g1", "main") == "git reset --keep refs/catherd/before/g1"
+    land(root)
+    put(Path(root), {"notes.txt": "edited\n"})
+    undo = landing.before(root, "g1", "main")
+    sh(root, *undo.split()[1:])
+    assert git.rev(root, "main") == start
+    assert Path(root, "notes.txt").read_text() == "edited\n"
+    detach(root)
+    assert landing.before(root, "g1", "main") == "git update-ref refs/heads/main refs/catherd/before/g1"
+
+
+def test_a_deleted_branch_is_named(root: str) -> None:
+    sh(root, "switch", "-q", "-c", "mine")
+    sh(root, "branch", "-q", "-D", "main")
+    with pytest.raises(CatherdError) as caught:
+        land(root)
+    fix = "git branch main <the commit it was at>"
+    assert str(caught.value) == f"{root}: the game's branch main is gone\n  fix: {fix}"
+
+
+BIG = {f"docs/{n}.md": os.urandom(200_000) for n in range(60)}
+SLOW = f"""
+import os, sys
+from catherd import landing
+root = sys.argv[1]
+big = {{name: open(os.path.join(root, ".git", "big", name.replace("/", "_")), "rb").read() for name in {sorted(BIG)!r}}}
+landing.land(root, "main", big, ["doomed.md"], "big")
+"""
+
+
+def start_big(root: str, **env: str) -> "subprocess.Popen[bytes]":
+    put(Path(root), {f".git/big/{p.replace('/', '_')}": c for p, c in BIG.items()})
+    return subprocess.Popen([sys.executable, "-c", SLOW, root], env={**os.environ, **env}, start_new_session=True)
+
+
+def kill_the_checkout(root: str, files: int) -> bool:
+    """Kill catherd and its git once `files` files are there; False when it was faster."""
+    child = start_big(root)
+    names = [Path(root, p) for p in sorted(BIG)]
+    while child.poll() is None and not names[files].exists():
+        Event().wait(0.0005)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    killed = False
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if Path("/proc", pid, "comm").read_text() == "git\n" and os.readlink(f"/proc/{pid}/cwd") == root:
+                os.kill(int(pid), signal.SIGKILL)
+                killed = True
+        except OSError:
+            continue
+    return killed
+
+
+@pytest.mark.parametrize("files", [0, 3, 30] if not os.environ.get("CATHERD_SWEEP") else range(60))
+def test_a_fast_forward_killed_half_way_is_finished_and_your_edits_stay(root: str, files: int) -> None:
+    put(Path(root), {"notes.txt": "mine, edited\n", ".env": "SECRET=1\n", "staged": "s\n"})
+    sh(root, "add", "staged")
+    kill_the_checkout(root, files)
+    landing.recover(root)
+    landing.land(root, "main", BIG, ["doomed.md"], "big")
+    assert {p: Path(root, p).read_bytes() for p in BIG} == BIG
+    assert sorted(sh(root, "status", "--porcelain", "-unormal").splitlines()) == [" M notes.txt", "A  staged"]
+    assert sh(root, "rev-list", "--count", "main") == "2"
+    assert sh(root, "fsck", "--strict", "--no-dangling") == ""
+    assert not Path(root, ".git/catherd/ff.yaml").exists()
+
+
+def half_done(root: str, done: dict[str, bytes], torn: dict[str, bytes]) -> str:
+    """The state that a kill in the middle of a fast-forward leaves: journal, index.lock, some files new, one torn."""
+    old = git.rev(root, "main")
+    new = objects.child(root, old, NEW, "m", remove=["doomed.md"])
+    with git.locked(root):
+        landing._write(root, landing.Forward(ref="refs/heads/main", old=old, new=new, path=root, dirty=[], creates={}))
+    put(Path(root), {**done, **torn, ".git/index.lock": ""})
+    return new
+
+
+def test_a_torn_file_is_saved_aside_and_put_right(root: str) -> None:
+    new = half_done(root, {"docs/decision.md": b"we decided\n"}, {"README.md": b"hello ag"})
+    assert landing.recover(root)
+    assert git.rev(root, "main") == new
+    assert sh(root, "status", "--porcelain") == ""
+    assert Path(root, ".git/catherd/saved", new[:12], "README.md").read_bytes() == b"hello ag"
+    assert landing.recover(root) is False
+
+
+def test_a_file_that_you_changed_after_the_kill_is_left_alone_and_named(root: str) -> None:
+    half_done(root, {"README.md": b"my own words\n"}, {"docs/decision.md": b""})
+    before = everything(root)
+    with pytest.raises(NeedsYou) as caught:
+        landing.recover(root)
+    assert "it would overwrite what you have in README.md; nothing was touched" in str(caught.value)
+    assert everything(root) == before
+    Path(root, "README.md").write_text("hello\n")
+    assert landing.recover(root)
+    assert holds(root, "main")
+    assert sh(root, "status", "--porcelain") == ""
+
+
+def test_a_branch_that_you_moved_after_the_kill_is_yours(root: str) -> None:
+    half_done(root, {}, {})
+    Path(root, ".git/index.lock").unlink()
+    sh(root, "commit", "-q", "--allow-empty", "-m", "mine")
+    mine = git.rev(root, "main")
+    assert landing.recover(root)
+    assert git.rev(root, "main") == mine
+    assert land(root).new
+
+
+def test_a_kill_at_each_effect_of_a_landing_is_made_good_by_the_next(tmp_path: Path) -> None:
+    code = f"import sys; from catherd import landing; landing.land(sys.argv[1], 'main', {NEW!r}, ['doomed.md'], 'm')"
+    crash = tmp_path / "crash"
+    for n in range(1, 10):
+        for when in ("before", "after"):
+            root = repo(tmp_path / f"game-{n}-{when}", START)
+            put(Path(root), {"notes.txt": "edited\n"})
+            shutil.rmtree(crash, ignore_errors=True)
+            crash.mkdir()
+            env = {**os.environ, "CATHERD_CRASH_DIR": str(crash), "CATHERD_CRASH_AT": f"herd:{n}:{when}"}
+            done = subprocess.run([sys.executable, "-c", code, root], env=env, stderr=subprocess.PIPE)
+            fired = (crash / "fired").exists()
+            assert done.returncode == (-signal.SIGKILL if fired else 0), done.stderr
+            land(root)
+            assert holds(root, "main")
+            assert sh(root, "status", "--porcelain") == " M notes.txt"
+            assert sh(root, "rev-list", "--count", "main") == "2"
+        if not fired:
+            break
+    assert n == 4  # journal, merge, journal done; the fourth never comes
