@@ -1,0 +1,1 @@
+"""Lending Shelf: who has what, since when."""
