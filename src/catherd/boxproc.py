@@ -1,0 +1,124 @@
+"""The processes of a box as the kernel tells them: who is there, what they weigh, and how all of them die at once.
+
+Linux only (/proc, pidfd). The box's first process is the init of a pid namespace: the kernel reaps it only when every other member is
+dead, so "its pidfd is readable" means "nothing of the box runs any more".
+"""
+
+import json
+import os
+import select
+import signal
+import time
+
+_PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def descendants(pid: int) -> list[int]:
+    """All living descendants of `pid`, parents first, without `pid` itself."""
+    found, queue = [], [pid]
+    while queue:
+        parent = queue.pop(0)
+        for child in _children(parent):
+            found.append(child)
+            queue.append(child)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    kids: list[int] = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return kids
+    for tid in threads:
+        try:
+            with open(f"/proc/{pid}/task/{tid}/children", encoding="ascii") as file:
+                kids += [int(word) for word in file.read().split()]
+        except OSError:
+            continue
+    return kids
+
+
+def weight_kb(pids: list[int]) -> int:
+    """Resident memory of these processes, in KiB; what has ended weighs nothing."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+                total += int(file.read().split()[1]) * _PAGE_KB
+        except (OSError, IndexError):
+            continue
+    return total
+
+
+def command_of(pid: int) -> str:
+    """The command line of `pid`, words joined by blanks; empty when it has ended or is a zombie."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def parent_of(pid: int) -> int:
+    """The parent of `pid`; 0 when it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def first_child(pid: int, fd: int) -> int:
+    """The first child of `pid` (whose pidfd is `fd`), waited for a moment; 0 when `pid` ends before it has one."""
+    for _ in range(500):
+        kids = _children(pid)
+        if kids:
+            return kids[0]
+        if ended(fd, 0.004):
+            return 0
+    return 0
+
+
+def read_info(fd: int, within_s: float) -> int:
+    """The `child-pid` that bubblewrap writes to its --info-fd; 0 when it ended without a word. Closes `fd`."""
+    data, end = b"", time.monotonic() + within_s
+    try:
+        while b"}" not in data:
+            if not select.select([fd], [], [], max(0.0, end - time.monotonic()))[0]:
+                return 0
+            chunk = os.read(fd, 4096)
+            if not chunk:
+                return 0
+            data += chunk
+        return int(json.loads(data)["child-pid"])
+    finally:
+        os.close(fd)
+
+
+def open_pid(pid: int, parent: int) -> int | None:
+    """A pidfd of `pid` if it is a living child of `parent`, else None: a number that was used again is never ours."""
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return None
+    if parent_of(pid) == parent:
+        return fd
+    os.close(fd)
+    return None
+
+
+def ended(fd: int, within_s: float = 0.0) -> bool:
+    """Whether the process behind pidfd `fd` ends within so many seconds."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(0, round(within_s * 1000))))
+
+
+def kill_all(fd: int) -> None:
+    """Kill the box behind the pidfd of its init and wait until its last process is dead."""
+    try:
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    ended(fd, 10.0)

@@ -1,0 +1,303 @@
+"""The box: the only place where code that a model wrote runs.
+
+`run` waits for a command, `start` gives a living `Box`, `probe` says which tier this machine has and how to get a better one.
+Tiers: `bwrap` (namespaces, no network but the box's own loopback, seccomp, limits) > `weak` (limits, a clean environment, its own process
+group: no walls) > `none` (a clean environment only). Below `minimum` nothing is started: CatherdError with the fix. Every
+result is stamped with the tier that it was made in.
+A box dies with the thread that started it (the kernel's parent-death signal is per thread).
+"""
+
+import os
+import signal
+import subprocess
+import threading
+from typing import Any
+
+import msgspec
+
+from catherd import boxargs, boxprobe, boxproc, boxtree, boxwatch
+from catherd.boxargs import Bind, Limits
+from catherd.boxprobe import RANK, Tier, box_uid
+from catherd.errors import CatherdError, Fault
+
+__all__ = ["Bind", "Box", "Limits", "Result", "Stopped", "Tier", "hand_over", "plain", "probe", "run", "start"]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of a run. `rc`: exit status, 128+n when a signal ended it. `why`: wall, memory, output, disk, processes when we ended it.
+
+    `log`: both streams as they arrived, escaped (see `plain`); `out`, `err`: each as text, not escaped. `mended`: what the scan of a
+    writable tree stripped or removed.
+    """
+
+    rc: int
+    why: str | None
+    seconds: float
+    peak_mb: int
+    log: str
+    tier: str
+    out: str = ""
+    err: str = ""
+    mended: list[str] = []
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """How a box took the signal: `ended` in time or not, after how long, and the command lines of what stayed behind."""
+
+    ended: bool
+    seconds: float
+    left: list[str]
+
+
+def plain(text: str | bytes) -> str:
+    """Text that is safe on a terminal and in YAML: control and bidi characters as backslash xNN or uNNNN, CR LF as LF."""
+    return boxwatch.plain(text)
+
+
+def probe(*, fresh: bool = False) -> Tier:
+    """The tier of this machine, found by running the recipe and three attacks on it; asked once per process unless `fresh`."""
+    if fresh:
+        boxprobe.find.cache_clear()
+    return boxprobe.find(os.environ.get("CATHERD_BOX", ""), os.environ.get("PATH", ""))
+
+
+def hand_over(path: str) -> None:
+    """Give `path` and all below it to the user that boxes run as: what a writable Bind needs when we are root."""
+    uid = box_uid()
+    if uid is not None:
+        boxtree.hand_over(path, uid)
+
+
+class Box:
+    """A running box. `pid`: the program itself; `netns`: a descriptor of its network namespace (None in lower tiers)."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", tier: str, limits: Limits) -> None:
+        self.process, self.tier, self.limits = process, tier, limits
+        self.init: int | None = None  # pidfd of the namespace's init
+        self.init_pid = process.pid
+        self.netns: int | None = None
+        self.watch = boxwatch.Watch(limits)
+        self.tree = self.staged = self.scratch = ""
+        self.mode = "copy"
+        self.made_git = False
+        self.grown: list[str] = []  # directories whose growth counts as disk use
+        self.mended: list[str] = []
+        self._pid = 0
+        self._settled = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int:
+        """The program's own pid on the host; 0 when it has ended."""
+        if self.tier == "bwrap" and self.init is not None and not self._pid:
+            self._pid = boxproc.first_child(self.init_pid, self.init)
+        return (self._pid or self.process.pid) if self.alive() else 0
+
+    def alive(self) -> bool:
+        """Whether the program still runs."""
+        return self.process.poll() is None
+
+    def attend(self) -> None:
+        """Read its output and watch its limits until it has ended, then make sure that nothing of it lives."""
+        try:
+            self.watch.attend(self.process, self.init_pid, self.grown, self._end)
+        finally:
+            self._end()
+            self.watch.drain()
+            self.settle()
+
+    def go_on(self) -> None:
+        """Let a thread attend to it."""
+        self.watch.endless = True
+        _ = self.pid  # later on an orphan could stand first among the children of the box's init
+        self._thread = threading.Thread(target=self.attend, daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Whether it has ended within so many seconds."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+            return not self._thread.is_alive()
+        return True
+
+    def kill(self) -> Result:
+        """End all its processes at once and wait for that."""
+        self._end()
+        self.wait(10.0)
+        return self.result()
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM, within_s: float = 5.0) -> Stopped:
+        """Ask the program to stop and look at what it leaves behind; then kill whatever is left."""
+        stopped = boxwatch.stop(self.process, self.init, self.pid, sig, within_s)
+        self.kill()
+        return Stopped(ended=stopped[0], seconds=stopped[1], left=stopped[2])
+
+    def result(self) -> Result:
+        """What is known by now; final once `alive()` is false."""
+        watch, rc = self.watch, self.process.poll()
+        rc = 128 - rc if rc is not None and rc < 0 else rc
+        return Result(
+            rc=-1 if rc is None else rc, why=watch.why, seconds=round(watch.seconds(), 3), peak_mb=watch.peak_kb >> 10,
+            log=plain(watch.log()), tier=self.tier, out=watch.text(0), err=watch.text(1), mended=self.mended,
+        )  # fmt: skip
+
+    def _end(self) -> None:
+        if self.init is not None:
+            boxproc.kill_all(self.init)
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        self.process.wait()
+
+    def settle(self) -> None:
+        """Close and remove what the box needed, scan what it wrote, carry a staged tree back; once."""
+        with self._settled:
+            for fd in (self.init, self.netns):
+                if fd is not None:
+                    os.close(fd)
+            self.init = self.netns = None
+            if self.made_git and os.path.isfile(os.path.join(self.tree, ".git")):
+                os.unlink(os.path.join(self.tree, ".git"))
+            if self.mode == "rw" and self.tree:
+                self.mended = boxtree.scan(self.staged or self.tree)
+            if self.staged and self.mode == "rw":
+                boxtree.carry_back(self.staged, self.tree)
+            boxwatch.discard(os.path.dirname(self.staged))
+            boxwatch.discard(self.scratch)
+            self.staged = self.scratch = ""
+
+
+def run(argv: list[str], *, tree: str, stdin: bytes = b"", **options: Any) -> Result:
+    """Run `argv` in a box on `tree` and wait. Options as for `start`.
+
+    Raises CatherdError when the tier is below `minimum` or the box cannot be built.
+    """
+    box = _launch(argv, tree=tree, stdin=stdin, **options)
+    box.attend()
+    got = box.result()
+    if got.rc == 1 and not got.out and got.err.startswith("bwrap: "):
+        raise _unbuilt(got.err)
+    return got
+
+
+def start(argv: list[str], *, tree: str, stdin: bytes = b"", **options: Any) -> Box:
+    """Start `argv` in a box on `tree`; it goes on by itself, watched by a thread, and its log keeps the last `output_kb`.
+
+    mode: "copy" (the box works on a copy that is lost with it) or "rw" (on the tree itself; as root on a staged copy that is carried back).
+    env: beside PATH HOME LANG TERM. limits: Limits. binds: Binds beside the tree. cwd: below /work. minimum: the lowest tier allowed.
+    nest: the box may make namespaces of its own (a browser's sandbox); weaker, for our own programs only.
+    """
+    box = _launch(argv, tree=tree, stdin=stdin, **options)
+    box.go_on()
+    return box
+
+
+def _launch(
+    argv: list[str],
+    *,
+    tree: str,
+    stdin: bytes = b"",
+    mode: str = "copy",
+    env: dict[str, str] | None = None,
+    limits: Limits | None = None,
+    binds: tuple[Bind, ...] = (),
+    cwd: str = ".",
+    minimum: str = "bwrap",
+    nest: bool = False,
+) -> Box:
+    tier, limits = probe(), limits or Limits()
+    if RANK[tier.name] < RANK[minimum]:
+        raise CatherdError(
+            f"the sandbox is {tier.name}, {minimum} is needed: {tier.why_not}", where="sandbox", fix=tier.fix
+        )
+    if not os.path.isdir(tree):
+        raise Fault(f"no such tree: {tree}", where="sandbox")
+    if tier.name == "bwrap":
+        return _boxed(argv, os.path.realpath(tree), stdin, mode, env or {}, limits, binds, cwd, nest=nest)
+    return _unboxed(argv, os.path.realpath(tree), stdin, mode, env or {}, limits, cwd, tier.name)
+
+
+def _boxed(
+    argv: list[str],
+    tree: str,
+    stdin: bytes,
+    mode: str,
+    env: dict[str, str],
+    limits: Limits,
+    binds: tuple[Bind, ...],
+    cwd: str,
+    *,
+    nest: bool,
+) -> Box:
+    uid = box_uid()
+    staged = boxtree.stage(tree, uid) if uid is not None and (mode == "rw" or not boxtree.readable(tree)) else ""
+    git = os.path.lexists(os.path.join(staged or tree, ".git"))
+    plan = boxargs.plan(argv, staged or tree, binds, env, limits, mode=mode, cwd=cwd, uid=uid, nest=nest)
+    feed = boxargs.memory_file(stdin)
+    try:
+        process = _spawn(plan.argv, feed, "/", {"PATH": boxargs.PATH + ":/usr/sbin:/sbin"}, tuple(plan.fds))
+    finally:
+        for fd in (feed, *plan.fds):
+            os.close(fd)
+    box = Box(process, "bwrap", limits)
+    box.tree, box.staged, box.mode = tree, staged, mode
+    box.made_git = mode == "rw" and not git and not staged
+    box.grown = [*([staged or tree] if mode == "rw" else []), *(bind.host for bind in binds if bind.write)]
+    child = boxproc.read_info(plan.info, 20.0)
+    box.scratch = plan.scratch
+    if child:
+        box.init_pid, box.init = child, boxproc.open_pid(child, process.pid)
+        try:
+            box.netns = os.open(f"/proc/{child}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            box.netns = None  # it has ended already
+        box.watch.begin(process, box.grown)
+        return box
+    error = process.communicate(timeout=20)[1].decode("utf-8", "replace").strip()
+    box.settle()
+    raise _unbuilt(error)
+
+
+def _unbuilt(error: str) -> CatherdError:
+    return CatherdError(f"the box could not be built: {plain(error.strip())}", where="sandbox", fix="catherd doctor")
+
+
+def _unboxed(
+    argv: list[str], tree: str, stdin: bytes, mode: str, env: dict[str, str], limits: Limits, cwd: str, tier: str
+) -> Box:
+    uid = box_uid() if tier == "weak" else None
+    staged = boxtree.stage(tree, uid) if mode == "copy" or uid is not None else ""
+    script = boxwatch.ulimits(limits) if tier == "weak" else 'exec "$@"'
+    work = os.path.normpath(os.path.join(staged or tree, cwd))
+    feed = boxwatch.scratch_file(stdin)
+    try:
+        process = _spawn(
+            [*boxargs.become(uid), "sh", "-c", script, "sh", *argv],
+            feed,
+            work,
+            {**boxargs.environment(env), "HOME": work},
+            (),
+        )
+    finally:
+        os.close(feed)
+    box = Box(process, tier, limits)
+    box.tree, box.staged, box.mode = tree, staged, mode
+    box.grown = [staged or tree]
+    box.watch.begin(process, box.grown)
+    return box
+
+
+def _spawn(
+    argv: list[str], feed: int, cwd: str, env: dict[str, str], fds: tuple[int, ...]
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        argv,
+        stdin=feed,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=env,
+        pass_fds=fds,
+        start_new_session=True,
+    )

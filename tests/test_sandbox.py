@@ -1,0 +1,289 @@
+"""The box against the whole list of attacks, as whoever runs the tests and as an ordinary user; what it costs is bench/box.py."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import box_attacks
+from catherd import boxproc, sandbox
+from catherd.errors import CatherdError
+
+ROOT = Path(__file__).resolve().parents[1]
+SECRETS = {"ANTHROPIC_API_KEY": "hunter2", "OPENAI_API_KEY": "hunter2"}
+NAMES = sorted(box_attacks.tries(dict.fromkeys(("secret", "pid", "port", "unix", "abstract", "repo"), "")))
+needs_box = pytest.mark.skipif(
+    sandbox.probe().name != "bwrap", reason=f"no bubblewrap box here: {sandbox.probe().why_not}"
+)
+
+
+@pytest.fixture
+def tree() -> Iterator[str]:
+    """A small tree that any user can read (pytest's own directories are 0700)."""
+    with tempfile.TemporaryDirectory(prefix="catherd-test-") as folder:
+        os.chmod(folder, 0o755)  # noqa: S103
+        os.mkdir(f"{folder}/tree", 0o755)
+        Path(f"{folder}/tree/a.txt").write_text("a\n", encoding="ascii")
+        yield f"{folder}/tree"
+
+
+def _as_user() -> list[str] | None:
+    # An interpreter that an ordinary user can run with our packages: root's own may stand below /root.
+    packages = os.pathsep.join([str(ROOT / "src"), str(Path(msgspec.__file__).parents[1])])
+    drop = ["setpriv", "--reuid=64123", "--regid=64123", "--clear-groups", "--inh-caps=-all"]
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info[1]}", "/usr/bin/python3"):
+        line = [*drop, "env", f"PYTHONPATH={packages}", "PYTHONDONTWRITEBYTECODE=1", python]
+        if subprocess.run([*line, "-c", "import msgspec, catherd"], capture_output=True).returncode == 0:
+            return line
+    return None
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, dict[str, dict[str, Any]]]:
+    """What came of every attack, by who ran it: `us` (root in CI) and `user`."""
+    script = [str(ROOT / "tests" / "box_attacks.py")]
+    env = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT / "src")}
+    found = {
+        "us": json.loads(subprocess.run([sys.executable, *script], env=env, check=True, capture_output=True).stdout)
+    }
+    if os.geteuid() == 0 and (user := _as_user()) is not None:
+        done = subprocess.run([*user, *script], env={**env, "HOME": "/"}, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        found["user"] = json.loads(done.stdout)
+    return found
+
+
+@needs_box
+@pytest.mark.parametrize("who", ["us", "user"])
+@pytest.mark.parametrize("name", NAMES)
+def test_attack_is_contained(outcomes: dict[str, dict[str, dict[str, Any]]], name: str, who: str) -> None:
+    if who not in outcomes:
+        pytest.skip("no second user to be: we are not root, or no interpreter that another user can run")
+    got = outcomes[who][name]
+    assert "ESCAPED" not in got["log"]
+    assert got["tier"] == "bwrap"
+    ends = {
+        "many big files": (137, "disk"), "endless output": (137, "output"), "deaf": (137, "wall"), "one eats memory": (137, "memory"),
+        "many eat memory": (137, "memory"), "spins": (137, None), "exit code": (7, None), "crash": (139, None),
+    }  # fmt: skip
+    assert (got["rc"], got["why"]) == ends.get(name, (0, None)), got["log"]
+    if got["rc"] == 0 and name != "odd output":
+        assert "held" in got["log"]
+
+
+@needs_box
+@pytest.mark.parametrize("who", ["us", "user"])
+def test_what_an_attack_leaves_is_known_to_the_last_detail(
+    outcomes: dict[str, dict[str, dict[str, Any]]], who: str
+) -> None:
+    if who not in outcomes:
+        pytest.skip("no second user to be")
+    got = outcomes[who]
+    assert got["left on disk"]["mended"] == [
+        "set-id bit stripped: tool",
+        "special file removed: pipe",
+        "special file removed: sock",
+    ]
+    assert got["left on disk"]["tree"] == ["a.txt", "sparse", "tool"]
+    assert got["git made"]["tree"] == ["a.txt", "new"]
+    assert ".git" in got["git file"]["tree"]
+    assert got["odd output"]["log"] == "\\x1b]52;c;aGk=\\x07red\\x1b[31m\\x00\n\\x9b\\u202eevil\\u2066"
+    lines = got["environment"]["log"].splitlines()
+    assert "KEYS HOME LANG OLDPWD PATH PWD PYTHONDONTWRITEBYTECODE TERM" in lines
+    assert "FDS [0, 1, 2, 3]" in lines  # 3 is the listing itself
+    assert "TTY [False, False, False] True" in lines
+    assert got["many eat memory"]["peak"] < 512
+    assert len(got["endless output"]["log"]) == 64 << 10
+
+
+@needs_box
+def test_nothing_of_any_attack_is_alive_afterwards(outcomes: dict[str, dict[str, dict[str, Any]]]) -> None:
+    assert outcomes
+    alive = [boxproc.command_of(int(name)) for name in os.listdir("/proc") if name.isdigit()]
+    assert [line for line in alive if box_attacks.TOKEN in line] == []
+
+
+@needs_box
+def test_the_attacks_do_escape_where_there_is_no_box(tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATHERD_BOX", "none")
+    with tempfile.NamedTemporaryFile() as secret:
+        got = sandbox.run(
+            ["python3", "-c", box_attacks.PRELUDE + box_attacks.PLACES, secret.name], tree=tree, minimum="none"
+        )
+    assert f"ESCAPED {secret.name}" in got.log
+    assert got.tier == "none"
+
+
+def test_below_the_tier_that_is_asked_for_nothing_is_started(tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATHERD_BOX", "weak")
+    with pytest.raises(CatherdError) as caught:
+        sandbox.run(["touch", f"{tree}/ran"], tree=tree)
+    assert (
+        str(caught.value)
+        == "sandbox: the sandbox is weak, bwrap is needed: CATHERD_BOX=weak is set\n  fix: unset CATHERD_BOX"
+    )
+    assert os.listdir(tree) == ["a.txt"]
+
+
+def test_the_weak_tier_has_limits_and_a_clean_environment_and_says_that_it_is_weak(
+    tree: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATHERD_BOX", "weak")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "hunter2")
+    got = sandbox.run(
+        ["sh", "-c", "env; cat a.txt; cat; touch b; ulimit -c; exit 5"], tree=tree, stdin=b"in\n", minimum="weak"
+    )
+    assert (got.rc, got.why, got.tier) == (5, None, "weak")
+    assert "hunter2" not in got.log
+    assert got.out.splitlines()[-3:] == ["a", "in", "0"]
+    assert os.listdir(tree) == ["a.txt"]
+    ended = sandbox.run(
+        ["sh", "-c", "sleep 60 & sleep 60"], tree=tree, minimum="weak", limits=sandbox.Limits(wall_s=0.3)
+    )
+    assert (ended.rc, ended.why) == (137, "wall")
+
+
+def test_root_itself_is_refused_as_the_user_of_a_box(tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root chooses who a box runs as")
+    monkeypatch.setenv("CATHERD_BOX_UID", "0")
+    with pytest.raises(CatherdError) as caught:
+        sandbox.run(["true"], tree=tree)
+    assert str(caught.value) == "CATHERD_BOX_UID: not an ordinary user's number: 0\n  fix: unset CATHERD_BOX_UID"
+
+
+def test_a_machine_without_bubblewrap_is_told_what_to_install(
+    tree: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for program in ("sh", "apt-get", "prlimit", "setpriv"):
+        found = shutil.which(program)
+        (tmp_path / program).symlink_to(found or "/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tier = sandbox.probe()
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    assert (tier.name, tier.why_not) == ("weak", "not installed: bwrap")
+    assert tier.fix == f"{sudo}apt-get install -y bubblewrap"
+
+
+@needs_box
+def test_copy_mode_leaves_the_tree_alone_and_rw_mode_brings_changes_back(tree: str) -> None:
+    os.makedirs(f"{tree}/old/deep")
+    Path(f"{tree}/old/deep/x").write_text("x", encoding="ascii")
+    Path(f"{tree}/gone").write_text("x", encoding="ascii")
+    script = "echo b > b.txt; mkdir -p new/er; echo c > new/er/c; rm gone; rm -r old; ln -s /etc old; chmod 755 b.txt"
+    assert sandbox.run(["sh", "-c", script], tree=tree).rc == 0
+    assert sorted(os.listdir(tree)) == ["a.txt", "gone", "old"]
+    before = os.stat(f"{tree}/a.txt").st_mtime_ns
+    assert sandbox.run(["sh", "-c", script], tree=tree, mode="rw").rc == 0
+    assert sorted(os.listdir(tree)) == ["a.txt", "b.txt", "new", "old"]
+    assert os.readlink(f"{tree}/old") == "/etc"
+    assert Path(f"{tree}/new/er/c").read_text(encoding="ascii") == "c\n"
+    assert os.stat(f"{tree}/b.txt").st_mode & 0o777 == 0o755
+    assert os.stat(f"{tree}/b.txt").st_uid == os.geteuid()
+    assert os.stat(f"{tree}/a.txt").st_mtime_ns == before
+    assert sandbox.run(["sh", "-c", "rm old; mkdir old; echo y > old/y"], tree=tree, mode="rw").rc == 0
+    assert Path(f"{tree}/old/y").read_text(encoding="ascii") == "y\n"
+    assert not os.path.exists("/etc/y")
+
+
+@needs_box
+def test_a_tree_below_a_closed_directory_can_be_used_too(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "tree").mkdir(parents=True)
+    (closed / "data").mkdir()
+    (closed / "tree" / "a.txt").write_text("a\n", encoding="ascii")
+    os.chmod(closed / "tree" / "a.txt", 0o600)
+    os.chmod(closed, 0o700)
+    sandbox.hand_over(str(closed / "data"))
+    binds = (sandbox.Bind(host=str(closed / "data"), inside="/data", write=True),)
+    got = sandbox.run(["sh", "-c", "cat a.txt; echo kept > /data/b"], tree=str(closed / "tree"), binds=binds)
+    assert (got.rc, got.out) == (0, "a\n"), got.log
+    assert (closed / "data" / "b").read_text(encoding="ascii") == "kept\n"
+
+
+@needs_box
+def test_streams_and_input_are_kept_apart_and_files_of_python_do_not_run_outside(tree: str) -> None:
+    got = sandbox.run(["sh", "-c", "cat; echo err >&2; exit 3"], tree=tree, stdin=b"typed\n" * 30000)
+    assert (got.rc, got.out, got.err) == (3, "typed\n" * 30000, "err\n")
+    assert got.seconds > 0
+    missing = sandbox.run(["no-such-program"], tree=tree)
+    assert missing.rc == 127
+    assert "no-such-program: not found" in missing.log
+
+
+@needs_box
+def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(tree: str) -> None:
+    clean = sandbox.start(["sleep", "100"], tree=tree)
+    assert clean.alive()
+    assert boxproc.command_of(clean.pid) != ""
+    got = clean.stop(signal.SIGTERM, 5.0)
+    assert (got.ended, got.left) == (True, [])
+    assert not clean.alive()
+
+    code = (
+        "import os,sys,time\nif os.fork()==0:\n os.setsid(); time.sleep(100)\nprint('up',flush=True)\ntime.sleep(100)"
+    )
+    box = sandbox.start(["python3", "-c", code], tree=tree)
+    _until(box, "up")
+    got = box.stop(signal.SIGTERM, 5.0)
+    assert got.ended
+    assert len(got.left) == 1
+    assert got.left[0].startswith("python3 -c import os,sys,time")
+
+    code = "import signal,time; signal.signal(15, signal.SIG_IGN); print('up',flush=True); time.sleep(100)"
+    deaf = sandbox.start(["python3", "-c", code], tree=tree)
+    _until(deaf, "up")
+    got = deaf.stop(signal.SIGTERM, 0.3)
+    assert (got.ended, deaf.alive()) == (False, False)
+
+
+@needs_box
+def test_a_box_that_talks_for_ever_keeps_its_last_words(tree: str) -> None:
+    code = (
+        "import time\nfor n in range(20000): print('line', n, flush=True)\nprint('last', flush=True); time.sleep(100)"
+    )
+    box = sandbox.start(["python3", "-c", code], tree=tree, limits=sandbox.Limits(output_kb=16, wall_s=0))
+    _until(box, "last")
+    assert box.alive()
+    log = box.kill().log
+    assert log.endswith("last\n")
+    assert len(log) < 160 << 10
+
+
+@needs_box
+def test_killing_us_kills_the_box(tree: str) -> None:
+    code = (
+        "import sys; from catherd import sandbox\n"
+        f"box = sandbox.start(['sleep', '31415'], tree={tree!r})\n"
+        "print(box.pid, flush=True); sys.stdin.read()"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    us = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+    assert us.stdout is not None
+    pid = int(us.stdout.readline())
+    fd = os.pidfd_open(pid)
+    us.kill()
+    us.communicate()
+    assert boxproc.ended(fd, 10.0)
+    os.close(fd)
+
+
+def _until(box: sandbox.Box, word: str) -> None:
+    for _ in range(1000):
+        if word in box.result().log or box.wait(0.01):
+            break
+    assert word in box.result().log
+
+
+def test_text_is_escaped_so_that_it_is_safe_on_a_terminal() -> None:
+    assert sandbox.plain(b"a\x1b[1m\tb\r\nc\rd\x00\x85\xff") == "a\\x1b[1m\tb\nc\\x0dd\\x00��"
+    assert sandbox.plain("ü ✓ \u202e\u009b") == "ü ✓ \\u202e\\x9b"
