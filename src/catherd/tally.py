@@ -193,8 +193,8 @@ def _papers(
     notes: list[str] = []
     if known and not any(p.ranking and p.times for p in papers):
         unstruck = [_paper(c, known, nothing) for c in order]
-        spoken = [p for p in unstruck if p.ranking and p.times]
-        if spoken and all(own.get(p.voter) == known for p in spoken):
+        owners = [own.get(p.voter) == known for p in unstruck if p.ranking and p.times]
+        if owners and all(owners):
             papers, notes = unstruck, ["every voter is an author of every candidate: self-votes are counted"]
     return papers, [*notes, *(f"{p.voter}: {note}" for p in papers for note in p.notes)]
 
@@ -315,9 +315,7 @@ def _irv(ids: tuple[str, ...], papers: Iterable[Paper], pairwise: Pairwise) -> t
 
 
 def _tie_notes(winners: Collection[str], rounds: Sequence[Round], sets: int) -> list[str]:
-    verdict = (
-        f"harmless: every way elects {min(winners)}" if len(winners) == 1 else "different ways elect different winners"
-    )
+    verdict = f"harmless: every way elects {min(winners)}" if len(winners) == 1 else "and it matters which goes"
     ties = [f"tie for last ({', '.join(r.tied)}) of {', '.join(r.remaining)}, {verdict}" for r in rounds if r.tied]
     return ties if sets <= SHOWN else [*ties[:5], f"{sets} sets of remaining candidates, the first {SHOWN} are shown"]
 
@@ -342,11 +340,11 @@ def _round(alive: tuple[str, ...], piles: Mapping[tuple[Level, ...], int], pairw
 
 
 def _lost_anyway(alive: tuple[str, ...], counts: Mapping[str, Number]) -> tuple[str, ...]:
-    """The lowest who go before anyone else whichever goes first: together they hold fewer first choices than the next one
-    alone, and two others remain. A shortcut through branches that all meet again.
+    """The fewest of the lowest who all go before anyone else, whichever of them goes first: together they hold fewer first
+    choices than the next one alone, and two others remain. A shortcut through branches that meet again.
     """
     order = sorted(alive, key=lambda c: (counts[c], c))
-    for n in range(len(order) - 2, 1, -1):
+    for n in range(2, len(order) - 1):
         if sum(counts[c] for c in order[:n]) < counts[order[n]]:
             return tuple(sorted(order[:n]))
     return ()
