@@ -14,6 +14,7 @@ from catherd import tally, yamldoor
 from catherd.errors import CatherdError
 
 EXAMPLE = "{candidates: [a, b, c], ballots: [[2, [a, b]], [1, [c, [a, b]]]]}"
+LIMIT = 64 << 20  # characters; 10,000 ballots of 50 ids are two million
 KEYS = ("candidates", "ballots", "recused")
 
 Id = str | int
@@ -24,7 +25,7 @@ def count_text(text: str, where: str) -> tuple[str, int]:
 
     `where` is what errors call the text. Raises CatherdError (exit 1) with place and fix when it cannot be read.
     """
-    document = yamldoor.loads(text, where)
+    document = yamldoor.loads(text, where, limit=LIMIT)
     if not isinstance(document.data, dict):
         raise CatherdError("not an election", where=document.where(), fix=EXAMPLE)
     for key in KEYS[:2]:

@@ -49,7 +49,10 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Ask(Base, kw_only=True):
-    """`…/open.yaml`: what is asked of whom. `template` renders it; `names` maps code names to agents and is never shown."""
+    """`…/open.yaml`: what is asked of whom. `template` renders it; `names` maps code names to agents and is never shown.
+
+    `kind`: pitch, objections, answers, final, ballot; chat for an answer to a mention (never posted); later phases add theirs.
+    """
 
     gate: str
     step: str
@@ -128,11 +131,12 @@ class Chat(Base, kw_only=True):
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One counted file in a receipt."""
+    """One counted file in a receipt: the text that counted stands here, whatever becomes of the file later."""
 
     path: str
     sha256: str
     edited: bool = False
+    text: str = ""
 
 
 class Receipt(Base, kw_only=True):

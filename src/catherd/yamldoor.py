@@ -59,10 +59,10 @@ def _place(name: str, mark: Any) -> str:
     return f"{name}:{mark.line + 1}:{mark.column + 1}"
 
 
-def loads(text: str, name: str) -> Document:
+def loads(text: str, name: str, limit: int = LIMIT) -> Document:
     """The document in `text`; `name` is what errors call it. Empty text is None. Raises CatherdError with place and fix."""
-    if len(text) > LIMIT:
-        raise CatherdError(f"larger than {LIMIT} bytes", where=name, fix="split it; no file of the bus is that large")
+    if len(text) > limit:
+        raise CatherdError(f"larger than {limit} bytes", where=name, fix="split it; no file of the bus is that large")
     try:
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -135,7 +135,7 @@ def read(path: str, name: str | None = None) -> Document:
     return loads(text_of(path, name), name or path)
 
 
-def text_of(path: str, name: str | None = None) -> str:
+def text_of(path: str, name: str | None = None, limit: int = LIMIT) -> str:
     """The text of a regular file: no symlink, FIFO or directory, at most 1 MiB, valid UTF-8. FileNotFoundError passes."""
     name = name or path
     try:
@@ -149,9 +149,9 @@ def text_of(path: str, name: str | None = None) -> str:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
             raise CatherdError("not a regular file", where=name, fix=f"rm -r '{name}' and write a file there")
-        if info.st_size > LIMIT:
+        if info.st_size > limit:
             raise CatherdError(
-                f"{info.st_size} bytes; the limit is {LIMIT}",
+                f"{info.st_size} bytes; the limit is {limit}",
                 where=name,
                 fix="split it; no file of the bus is that large",
             )

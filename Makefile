@@ -1,0 +1,25 @@
+# Several AI agents, one git repo. `make` lists what you can do.
+SHELL         := /bin/sh
+MAKEFLAGS     += --no-builtin-rules
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+include catherd.mk
+
+##@ the workshop
+.PHONY: test check lint typecheck bench crash-proof
+test: $(VENV)/dev           ## Run the tests
+	@$(BIN)/python -m pytest $(TEST)
+check: lint typecheck test  ## Everything CI runs, and only that
+lint: $(VENV)/dev           ## ruff: style and faults
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+typecheck: $(VENV)/dev      ## mypy --strict on src and tests
+	@$(BIN)/mypy
+bench: $(VENV)/dev          ## Measure, as ratios within one run (bench/README.md)
+	@$(BIN)/python bench/run.py $(BENCH)
+crash-proof: $(VENV)/dev    ## Kill every process at every effect, start again, compare
+	@$(BIN)/python tests/crash/proof.py

@@ -1,0 +1,213 @@
+"""An agent's daemon: look, decide, do; wait for the bus to change; leave when there is nothing left to be here for.
+
+It leaves at the goal, after `idle_minutes` without a turn, when `bus/` is gone or is another directory, and on SIGTERM
+within a second, in the middle of a call too. Its life is the lock on `agents/<name>.lock`: the kernel frees it, however it dies.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+from catherd import config, effects, files, speak
+from catherd.bus import Bus
+from catherd.config import Agent
+from catherd.errors import CatherdError
+from catherd.look import Looker
+from catherd.model import ModelError
+from catherd.models import choose
+from catherd.turns import Mention, Snapshot, Speak, Turn, next_turn
+from catherd.watch import Watch
+
+FLAT = ("", "chat")
+DEEP = ("debate", "claims")
+UNHELD = 5.0  # seconds without anybody at the crank before a daemon takes it up
+
+
+class Leave(BaseException):
+    """SIGTERM, or the bus is gone. No handler of errors may swallow it, so it is no Exception."""
+
+
+def run(root: str, path: str) -> None:
+    """The daemon of the agent in `path` (relative to `root`), until it leaves. Raises CatherdError when one lives already."""
+    agent = config.agent(root, path)
+    effects.role[0] = agent.id
+    bus = Bus(root)
+    bus.by = agent.id
+    if not os.path.isdir(bus.path):
+        raise CatherdError("is not there", where="bus/", fix="make debate")
+    os.makedirs(bus.here("agents"), exist_ok=True)
+    lock = _live(bus, agent)
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        Daemon(bus, agent).loop()
+    except Leave as why:
+        with _quietly():
+            bus.event("left", agent.id, why=str(why))
+    finally:
+        os.close(lock)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise Leave("told to stop")
+
+
+class _quietly:  # noqa: N801 - reads as a statement
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        return kind is not None and issubclass(kind, (OSError, CatherdError))
+
+
+def _live(bus: Bus, agent: Agent) -> int:
+    """The lock that says that we live; a moment of patience with one that is just dying or being probed."""
+    path = bus.here(f"agents/{agent.id}.lock")
+    for _ in range(40):
+        lock = files.take_lock(path, wait=False)
+        if lock is not None:
+            os.ftruncate(lock, 0)
+            os.write(lock, f"catherd: 1\npid: {os.getpid()}\nstart: '{files.started(os.getpid())}'\n".encode())
+            bus.event("came", agent.id, pid=os.getpid())
+            return lock
+        time.sleep(0.025)
+    raise CatherdError(
+        f"{agent.name} is already running",
+        where=f"bus/agents/{agent.id}.lock",
+        fix="make down stops it; make status shows it",
+    )
+
+
+class Daemon:
+    """One agent at work."""
+
+    def __init__(self, bus: Bus, agent: Agent) -> None:
+        self.bus, self.agent = bus, agent
+        self.inode = os.stat(bus.path).st_ino
+        self.phases = config.phases(bus.root)
+        self.looker = Looker(bus, self.phases, self._agents())
+        self.idle = min(phase.idle_minutes for phase in self.phases.values()) * 60
+        self.had_goal = False
+        self.given_up: dict[str, float] = {}  # turn → when it may be tried again
+        self.unheld = time.monotonic()
+        self.crank: subprocess.Popen[bytes] | None = None
+
+    def _agents(self) -> dict[str, Agent]:
+        try:
+            return config.agents(self.bus.root)
+        except CatherdError:
+            return {self.agent.id: self.agent}
+
+    def loop(self) -> None:
+        """Until it leaves; raises Leave."""
+        since = time.monotonic()
+        with Watch(self.bus.path, FLAT, DEEP) as watch:
+            while True:
+                snapshot = self.look()
+                turn = self.turn(snapshot)
+                if turn is not None and snapshot.game is not None:
+                    self.do(turn, snapshot)
+                    since = time.monotonic()
+                    continue
+                if snapshot.paused:
+                    since = time.monotonic()
+                if time.monotonic() - since > self.idle:
+                    raise Leave("idle")
+                self.take_up_the_crank(snapshot)
+                watch.wait(5.0 if snapshot.goal else 15.0)
+
+    def look(self) -> Snapshot:
+        """A fresh snapshot; raises Leave when the bus is gone or the goal was reached."""
+        try:
+            if os.stat(self.bus.path).st_ino != self.inode:
+                raise Leave("bus/ is another directory")
+            snapshot = self.looker.look()
+        except FileNotFoundError:
+            raise Leave("bus/ is gone") from None
+        if self.had_goal and not snapshot.goal:
+            raise Leave("the goal is reached or cleared")
+        self.had_goal = bool(snapshot.goal)
+        return snapshot
+
+    def turn(self, snapshot: Snapshot) -> Turn | None:
+        """The next turn, one that just failed left out until its time."""
+        turn = next_turn(self.agent.id, snapshot)
+        return None if turn is None or self.given_up.get(key(turn), 0) > time.monotonic() else turn
+
+    def do(self, turn: Turn, snapshot: Snapshot) -> None:
+        """Carry out a turn. What a model or a file did wrong is told; it does not end the daemon."""
+        assert snapshot.game is not None  # noqa: S101 - loop asked
+        try:
+            seat = choose(self.bus, self.agent, snapshot.game)
+            if isinstance(turn, Speak):
+                done = speak.speak(seat, turn.ask)
+            else:
+                speak.reply(seat, turn.stem)
+                done = True
+            if not done:
+                self.given_up[key(turn)] = time.monotonic() + 3600
+        except ModelError as error:
+            self.unanswered(turn, error)
+        except CatherdError as error:
+            self.bus.trouble(f"turn-{self.agent.id}", error.where, error.what, error.fix, key(turn))
+            self.given_up[key(turn)] = time.monotonic() + 5
+
+    def unanswered(self, turn: Turn, error: ModelError) -> None:
+        """The model gave no answer: try again later where that can help, else tell the person."""
+        soon = {"timeout": 2.0, "unavailable": 5.0, "rate_limited": error.retry_after_s or 30.0}
+        self.given_up[key(turn)] = time.monotonic() + soon.get(error.kind, 3600)
+        self.bus.event("unanswered", f"{self.agent.id}:{key(turn)}", error=error.kind)
+        if error.kind not in {*soon, "silent"}:
+            self.bus.trouble(
+                f"model-{self.agent.id}",
+                f"agents/{self.agent.id}.yaml",
+                f"{self.agent.name} cannot answer: {error.what}",
+                "make doctor LIVE=1 says what to change; the game goes on without it",
+                error.kind,
+            )
+
+    def take_up_the_crank(self, snapshot: Snapshot) -> None:
+        """The terminal that typed the goal is gone and nobody turns the crank: go on to that goal, no further."""
+        moment = time.monotonic()
+        if self.crank is not None and self.crank.poll() is not None:
+            self.crank, self.unheld = None, moment + 30  # it ended short of the goal: a person is needed, not a hammer
+        if not snapshot.goal or snapshot.paused or files.is_held(self.bus.here(".crank.lock")):
+            self.unheld = max(self.unheld, moment)
+            return
+        if self.crank is not None or moment - self.unheld < UNHELD or os.environ.get("CATHERD_NO_CRANK"):
+            return
+        lock = files.take_lock(self.bus.here(".auto.lock"), wait=False)
+        if lock is None:
+            return
+        self.bus.event("crank-taken-up", snapshot.goal)
+        with open(self.bus.here("agents/crank.log"), "ab") as log:
+            self.crank = subprocess.Popen(
+                ["make", "--no-print-directory", snapshot.goal],
+                cwd=self.bus.root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+        os.close(lock)  # the make holds it now: one crank at a time, whoever started it
+
+
+def key(turn: Turn) -> str:
+    """The turn's name in logs and in what was given up."""
+    return turn.stem if isinstance(turn, Mention) else f"{turn.ask.step}.{turn.ask.kind}"
+
+
+def main(root: str, path: str) -> int:
+    """Exit code of the daemon: 0 left, 1 your mistake; what was not foreseen goes into its log and ends it with 3."""
+    try:
+        run(root, path)
+    except CatherdError as error:
+        sys.stderr.write(f"catherd: {error}\n")
+        return error.exit
+    except Exception:
+        traceback.print_exc()
+        return 3
+    return 0

@@ -1,0 +1,179 @@
+"""Opening an ask: everything that its prompts will show is gathered once, listed by path and sha256, and held in the ask.
+
+What is gathered is what receipts counted, so a text that somebody edits after its gate closed is not taken up; it is
+reported. The chat shown is the chat at the moment of asking, and stays that for every agent and every restart.
+"""
+
+import msgspec
+
+from catherd import debate, yamldoor
+from catherd.bus import OPEN, Bus, now, slug
+from catherd.config import Gate, Phase
+from catherd.errors import CatherdError, NeedsYou
+from catherd.messages import Argument, Ask, Ballot, Game, Input, Pitch, Spoken, Veto
+
+KINDS: dict[str, type[Pitch] | type[Argument] | type[Ballot]] = {"pitch": Pitch, "ballot": Ballot}
+CHAT_SHOWN = 40
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """What the closed gates of the debate counted: per kind of ask, in order, (gate, agent → message)."""
+
+    names: dict[str, str]
+    said: list[tuple[str, str, dict[str, Pitch | Argument | Ballot]]]
+    paths: dict[tuple[str, str], tuple[str, str]]  # (gate, agent) → (path, sha256)
+    edited: list[str]
+
+    def last(self, kind: str) -> dict[str, Argument]:
+        """The arguments of the latest closed ask of that kind."""
+        found = [messages for _, of, messages in self.said if of == kind]
+        return {a: m for a, m in found[-1].items() if isinstance(m, Argument)} if found else {}
+
+    def pitches(self) -> dict[str, Pitch]:
+        """The pitches by agent."""
+        return {a: m for _, kind, said in self.said if kind == "pitch" for a, m in said.items() if isinstance(m, Pitch)}
+
+    def standing(self) -> dict[str, debate.Proposal]:
+        """How every proposal stands after all counted rounds."""
+        rounds = [
+            {a: m for a, m in said.items() if isinstance(m, Argument)}
+            for _, kind, said in self.said
+            if kind == "answers"
+        ]
+        return debate.standing(self.names, self.pitches(), rounds)
+
+
+def record(bus: Bus, phase: Phase) -> Record:
+    """What the closed gates of `phase` counted, from their receipts alone. A file that changed since is reported."""
+    made = Record(names={}, said=[], paths={}, edited=[])
+    for gate in phase.gates.values():
+        receipt = bus.receipt(gate.name) if gate.does == "ask" else None
+        if receipt is None:
+            continue
+        made.names = made.names or dict(receipt.data.get("names", {}))
+        said: dict[str, Pitch | Argument | Ballot] = {}
+        for spoken in receipt.counted:
+            agent = spoken.path.rpartition("/")[2].removesuffix(".yaml")
+            said[agent] = yamldoor.typed(
+                yamldoor.loads(spoken.text, f"bus/{spoken.path}"), KINDS.get(gate.kind, Argument)
+            )
+            made.paths[gate.name, agent] = (spoken.path, spoken.sha256)
+            if spoken.edited:
+                made.edited.append(spoken.path)
+            _still(bus, gate.name, spoken)
+        made.said.append((gate.name, gate.kind, said))
+    return made
+
+
+def _still(bus: Bus, gate: str, spoken: Spoken) -> None:
+    try:
+        now_is = bus.sha(spoken.path)
+    except OSError:
+        now_is = "gone"
+    if now_is != spoken.sha256:
+        bus.trouble(
+            f"after-close-{slug(spoken.path)}",
+            f"bus/{spoken.path}",
+            "is gone since its gate closed"
+            if now_is == "gone"
+            else "was edited after its gate closed; the edit is not counted",
+            f"the text that counts stands in bus/gates/{gate}.yaml; rm 'bus/problems/after-close-{slug(spoken.path)}.yaml'",
+            now_is,
+        )
+
+
+def open_ask(bus: Bus, phase: Phase, gate: Gate, game: Game, roll: list[str]) -> Ask:
+    """The ask of `gate`, opened now if it is not yet. Raises NeedsYou when there is nothing to vote on."""
+    path = f"{gate.step}/{OPEN}"
+    found = bus.get(path, Ask)
+    if found is not None:
+        return found
+    known = record(bus, phase)
+    inputs = _inputs(bus, gate.kind, known)
+    if gate.kind == "ballot" and not inputs:
+        raise NeedsYou(
+            "no proposal is left to vote on",
+            where="bus/debate/",
+            fix="rm bus/debate/veto/*.yaml, or make new and begin again",
+        )
+    ask = Ask(
+        gate=gate.name,
+        step=gate.step,
+        kind=gate.kind,
+        template=gate.template,
+        roll=roll,
+        brief=game.brief,
+        constraints=[m.text for m in bus.chat().values() if m.kind == "constraint"],
+        inputs=inputs,
+        names=known.names,
+        opened=now(),
+    )
+    bus.post(path, ask)
+    return bus.must(path, Ask)
+
+
+def _inputs(bus: Bus, kind: str, known: Record) -> list[Input]:
+    if kind == "pitch":
+        return []
+    first = next((gate for gate, of, _ in known.said if of == "pitch"), "")
+    stand = known.standing()
+    sources = {name: known.paths[first, agent] for name, agent in known.names.items() if (first, agent) in known.paths}
+    answered = any(of == "answers" for _, of, _ in known.said)
+    if kind == "ballot":
+        return _ballot_inputs(bus, known, stand, sources)
+    made = debate.proposal_inputs(stand, sources, full=answered)
+    code = {agent: name for name, agent in known.names.items()}
+    for gate, of, said in known.said:
+        if of in {"objections", "answers"}:
+            for agent in sorted(said, key=lambda a: code[a]):
+                path, sha = known.paths[gate, agent]
+                data = msgspec.to_builtins(said[agent])
+                shown = {k: data[k] for k in ("objections", "answers", "decision", "merge_with") if k in data}
+                made.append(Input(path=path, sha256=sha, kind="argument", by=code[agent], data=shown))
+    return made + chat_inputs(bus)
+
+
+def _ballot_inputs(
+    bus: Bus, known: Record, stand: dict[str, debate.Proposal], sources: dict[str, tuple[str, str]]
+) -> list[Input]:
+    vetoed = {name.removesuffix(".yaml") for name in bus.names("debate/veto") if veto(bus, name.removesuffix(".yaml"))}
+    candidates = {n: p for n, p in stand.items() if p.status == "open" and n not in vetoed}
+    made = debate.proposal_inputs(candidates, sources, full=False)
+    code = {agent: name for name, agent in known.names.items()}
+    for shown in made:  # who may not vote on it, by code name: each author's own ballot leaves it out
+        shown.data["authors"] = [code[author] for author in candidates[shown.by].authors]
+    finals = known.last("final")
+    gate = next((g for g, of, _ in reversed(known.said) if of == "final"), "")
+    for agent in sorted(finals, key=lambda a: code[a]):
+        path, sha = known.paths[gate, agent]
+        data = {"speaks_for": finals[agent].speaks_for or code[agent], "body": finals[agent].body}
+        made.append(Input(path=path, sha256=sha, kind="statement", by=code[agent], data=data))
+    for one in debate.open_objections(known.names, known.last("objections"), known.last("answers")):
+        if one["to"] in candidates and one["verdict"] != "accept":
+            made.append(Input(path="", sha256="", kind="objection", by=one["by"], data=one))
+    return made
+
+
+def veto(bus: Bus, proposal: str) -> str:
+    """Your reason for taking `proposal` off the ballot; "" when you did not, or the file is broken (reported)."""
+    path = f"debate/veto/{proposal}.yaml"
+    try:
+        found = bus.get(path, Veto)
+    except CatherdError as error:
+        bus.broken(path, error)
+        return ""
+    return found.reason if found else ""
+
+
+def chat_inputs(bus: Bus) -> list[Input]:
+    """The last messages of the chat, under real names."""
+    made = []
+    for stem, message in list(bus.chat().items())[-CHAT_SHOWN:]:
+        path = f"chat/{stem}.yaml"
+        who = stem.rpartition(".")[2]
+        data = {"text": message.text, "reply_to": message.reply_to}
+        if bus.there(path):
+            made.append(
+                Input(path=path, sha256=bus.sha(path), kind="chat", by="you" if who == "human" else who, data=data)
+            )
+    return made

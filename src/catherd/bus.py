@@ -1,0 +1,214 @@
+"""The bus: `bus/` as typed messages. Reads what is there now, posts what is new, says once what is wrong.
+
+Everything is named by its path relative to `bus/`. A posted message carries a `seal`, a hash over the rest of it, by which
+a later reader sees that a person changed it; a message without one (yours, a foreign agent's) cannot be told from an edited one.
+"""
+
+import datetime as dt
+import hashlib
+import os
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from catherd import files, yamldoor
+from catherd.config import IGNORED
+from catherd.errors import CatherdError
+from catherd.messages import FORMAT, Base, Chat, Game, Receipt, Trouble
+
+M = TypeVar("M", bound=Base)
+
+OPEN = "open.yaml"
+
+
+def now() -> str:
+    """UTC in ISO 8601, to the millisecond."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seal_of(message: Base) -> str:
+    """The hash over everything else in `message`."""
+    data = msgspec.to_builtins(message)
+    data.pop("seal", None)
+    return hashlib.sha256(msgspec.json.encode(data, order="sorted")).hexdigest()[:16]
+
+
+def tidy(text: str) -> str:
+    """Text as the bus keeps it: no trailing blanks, no tabs, no control characters, so that `cat` shows it as a block."""
+    text = re.sub(r"[^\n\x20-\x7e\xa0-\U0010ffff]", "", text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4))
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
+
+
+class Bus:
+    """`<root>/bus`. Holds no state but a cache of what cannot change: chat messages already parsed."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.path = os.path.join(root, "bus")
+        self.by = "catherd"  # whose events these are
+        self._chat: dict[str, Chat | None] = {}
+        self._chat_at = (-1, 0)
+
+    # Reading
+
+    def here(self, path: str) -> str:
+        """The absolute path of `path`."""
+        return os.path.join(self.path, path)
+
+    def there(self, path: str) -> bool:
+        """Whether anything has that name."""
+        return os.path.lexists(self.here(path))
+
+    def names(self, folder: str) -> list[str]:
+        """The sorted names in `folder`, editors' leftovers left out; empty when it is not there."""
+        try:
+            return sorted(name for name in os.listdir(self.here(folder)) if not IGNORED.match(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def get(self, path: str, kind: type[M]) -> M | None:
+        """The message at `path`, None when there is none. Raises CatherdError where it cannot be read or typed."""
+        try:
+            document = yamldoor.read(self.here(path), f"bus/{path}")
+        except FileNotFoundError:
+            return None
+        message = yamldoor.typed(document, kind)
+        if extra := yamldoor.unknown(document, kind):
+            self.trouble(
+                f"unknown-{slug(path)}",
+                document.where(extra[0]),
+                f"the key '{extra[0]}' is not known here; it is kept and not used",
+                f"one of: {', '.join(f for f in kind.__struct_fields__ if f not in {'seal', 'wrote'})}",
+                self.sha(path),
+            )
+        return message
+
+    def must(self, path: str, kind: type[M]) -> M:
+        """The message at `path`; CatherdError when there is none."""
+        found = self.get(path, kind)
+        if found is None:
+            raise CatherdError("is gone", where=f"bus/{path}", fix=f"catherd bus restore '{path}'")
+        return found
+
+    def sha(self, path: str) -> str:
+        """The sha256 of the file's bytes."""
+        with open(self.here(path), "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+
+    def game(self) -> Game | None:
+        """The game that is on, or None before the first."""
+        return self.get("game.yaml", Game)
+
+    def goal(self) -> str:
+        """The make target that the herd works toward, "" when there is none."""
+        try:
+            with open(self.here("goal"), encoding="utf-8") as file:
+                return file.read(200).strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+
+    def paused(self) -> bool:
+        """Whether `PAUSE` is there."""
+        return self.there("PAUSE")
+
+    def receipt(self, gate: str) -> Receipt | None:
+        """The receipt of a closed gate."""
+        return self.get(f"gates/{gate}.yaml", Receipt)
+
+    def closed(self, gate: str) -> bool:
+        """Whether the gate has its receipt: one look-up, nothing parsed."""
+        return self.there(f"gates/{gate}.yaml")
+
+    def alive(self, agent: str) -> bool:
+        """Whether the agent's daemon lives: it holds its lock."""
+        return files.is_held(self.here(f"agents/{agent}.lock"))
+
+    def edited(self, message: Base) -> bool:
+        """Whether a sealed message was changed after it was posted."""
+        return bool(message.seal) and message.seal != seal_of(message)
+
+    def chat(self, last: int = 200) -> dict[str, Chat]:
+        """The last messages of the chat by stem (`<utc>.<who>`), oldest first; a broken one is reported once and left out."""
+        folder = self.here("chat")
+        try:
+            info = os.stat(folder)
+        except FileNotFoundError:
+            return {}
+        if (info.st_mtime_ns, info.st_ino) != self._chat_at:
+            self._chat_at = (info.st_mtime_ns, info.st_ino)
+            stems = [name.removesuffix(".yaml") for name in self.names("chat") if name.endswith(".yaml")][-last:]
+            self._chat = {stem: self._chat.get(stem) or self._said(stem) for stem in stems}
+        return {stem: message for stem, message in self._chat.items() if message is not None}
+
+    def _said(self, stem: str) -> Chat | None:
+        path = f"chat/{stem}.yaml"
+        try:
+            return self.get(path, Chat)
+        except CatherdError as error:
+            self.broken(path, error)
+            self._chat_at = (-1, 0)  # look again: it may be mended in place
+            return None
+
+    # Writing
+
+    def post(self, path: str, message: Base, header: str = "", **facts: Any) -> bool:
+        """Publish `message` at `path`, sealed, and say so in the events; False when the name is taken."""
+        message.catherd = FORMAT
+        message.seal = ""
+        message.seal = seal_of(message)
+        checked = msgspec.convert(msgspec.to_builtins(message), type(message))
+        made = files.publish(self.path, path, yamldoor.dumps(checked, header))
+        self.event("posted", path, **facts)
+        return made
+
+    def event(self, kind: str, subject: str, **facts: Any) -> None:
+        """One line in `events/<date>.jsonl`; the id is stable, so that a repeated event is known as one."""
+        at = now()
+        line = {
+            "v": FORMAT,
+            "id": f"{kind}:{subject}",
+            "at": at,
+            "by": self.by,
+            "kind": kind,
+            "subject": subject,
+            **facts,
+        }
+        try:
+            files.append(self.path, f"events/{at[:10]}.jsonl", msgspec.json.encode(line).decode() + "\n")
+        except FileNotFoundError:
+            if os.path.isdir(self.path):
+                os.makedirs(self.here("events"), exist_ok=True)
+                files.append(self.path, f"events/{at[:10]}.jsonl", msgspec.json.encode(line).decode() + "\n")
+
+    def trouble(self, name: str, where: str, what: str, fix: str, of: str = "") -> None:
+        """Say once, per content `of`, what a person must look at."""
+        path = f"problems/{name}.yaml"
+        try:
+            old = self.get(path, Trouble)
+        except CatherdError:
+            old = None
+        if old is not None and old.of == of and old.what == what:
+            return
+        text = yamldoor.dumps(Trouble(catherd=FORMAT, where=where, what=what, fix=fix, of=of))
+        os.makedirs(self.here("problems"), exist_ok=True)
+        files.replace(self.path, path, text)
+        self.event("problem", name, where=where, what=what)
+
+    def broken(self, path: str, error: CatherdError) -> None:
+        """The file at `path` cannot be read: it stays where it is and is taken up as soon as it is right."""
+        try:
+            of = self.sha(path)
+        except OSError:
+            of = ""
+        self.trouble(slug(path), error.where or f"bus/{path}", error.what, error.fix, of)
+
+    def solved(self, name: str) -> None:
+        """The trouble of that name is over."""
+        if self.there(f"problems/{name}.yaml"):
+            files.remove(self.path, f"problems/{name}.yaml")
+
+
+def slug(path: str) -> str:
+    """A path as one file name."""
+    return re.sub(r"[^a-z0-9.]+", "-", path.removesuffix(".yaml").lower()).strip("-")

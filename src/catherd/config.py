@@ -1,0 +1,171 @@
+"""What a person configures: `agents/*.yaml` (who speaks) and `phases/*.yaml` (what each gate needs)."""
+
+import os
+import re
+from typing import Any
+
+import msgspec
+
+from catherd import yamldoor
+from catherd.errors import CatherdError
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
+RESERVED = frozenset({"human", "you", "open", "blocked", "done", "catherd", "main"})
+IGNORED = re.compile(r"(\..*|.*~|.*\.sw[a-z]|4913|#.*#)\Z")  # editors' leftovers
+
+
+class Agent(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`agents/<id>.yaml`. `id` is the file's stem and the agent's name on the bus; `name` is how it is displayed."""
+
+    id: str = ""
+    name: str = ""
+    model: str = ""
+    vendor: str = ""
+    key: str = ""  # the environment variable that holds its key
+    temper: str = ""
+    lens: str = ""
+    draw: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    options: dict[str, str] = msgspec.field(default_factory=dict)
+    rehearsal: dict[str, str] = msgspec.field(default_factory=dict)
+    command: dict[str, Any] = msgspec.field(default_factory=dict)
+    runs: str = "here"  # or "elsewhere": we start nothing, somebody else's program speaks for it
+    limits: dict[str, float] = msgspec.field(default_factory=dict)
+    also: list[str] = msgspec.field(default_factory=list)  # models to play on where its own key is absent
+
+
+class Gate(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One gate of a phase file. `does`: ask, count, land, or the kinds of later phases; `step` is the folder of its ask."""
+
+    does: str = "ask"
+    kind: str = ""
+    step: str = ""
+    template: str = ""
+    timebox: str = "5m"
+    name: str = ""
+    phase: str = ""
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Phase(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`phases/<name>.yaml`: its gates in the order in which Make closes them."""
+
+    catherd: int = 1
+    gates: dict[str, Gate]
+    quorum: str = "more than half"
+    mentions: int = 1  # answers that an agent gives to mentions, per step
+    human_mentions: int = 20  # … and to yours, per game
+    idle_minutes: float = 30
+    grace: str = "30s"
+    name: str = ""
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+def seconds(text: str, where: str) -> float:
+    """`300`, `5m`, `30s`, `1h`, `0.5s` in seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|)", text.strip())
+    if not found:
+        raise CatherdError(f"'{text}' is no duration", where=where, fix="write it like 30s, 5m or 1h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def agents(root: str) -> dict[str, Agent]:
+    """Every `agents/*.yaml` by id, sorted. Raises CatherdError naming the file and the fix for the first that is wrong."""
+    found: dict[str, Agent] = {}
+    names: dict[str, str] = {}
+    folder = os.path.join(root, "agents")
+    for file in sorted(os.listdir(folder) if os.path.isdir(folder) else []):
+        if not file.endswith((".yaml", ".yml")) or IGNORED.match(file):
+            continue
+        one = agent(root, f"agents/{file}")
+        if one.id in found:
+            raise CatherdError(
+                f"a second file for the agent '{one.id}'",
+                where=f"agents/{file}",
+                fix=f"rm 'agents/{file}', or rename it",
+            )
+        if one.name.casefold() in names:
+            raise CatherdError(
+                f"the name '{one.name}' is taken by {names[one.name.casefold()]}",
+                where=f"agents/{file}",
+                fix="give one of the two another `name:`",
+            )
+        found[one.id], names[one.name.casefold()] = one, f"agents/{file}"
+    if not found:
+        raise CatherdError("no agent", where="agents/", fix="catherd init . puts four there")
+    return found
+
+
+def agent(root: str, path: str) -> Agent:
+    """The agent in `path` (relative to `root`); its id is checked against what may be a directory and a branch name."""
+    name = os.path.basename(path).rpartition(".")[0]
+    if not NAME.match(name) or name in RESERVED:
+        why = (
+            "is reserved"
+            if name in RESERVED
+            else "must be lower-case letters, digits and dashes, beginning with a letter"
+        )
+        raise CatherdError(
+            f"an agent's name {why}, not '{name}'", where=path, fix=f"mv '{path}' agents/another-name.yaml"
+        )
+    document = yamldoor.read(os.path.join(root, path), path)
+    if isinstance(document.data, dict):
+        for key in ("options", "rehearsal"):
+            if isinstance(document.data.get(key), dict):
+                document.data[key] = {k: _plain(v) for k, v in document.data[key].items()}
+    one = yamldoor.typed(document, Agent)
+    if one.runs not in {"here", "elsewhere"}:
+        raise CatherdError(
+            f"runs is here or elsewhere, not '{one.runs}'", where=document.where("runs"), fix="runs: here"
+        )
+    one.id = name
+    one.name = one.name or name.capitalize()
+    return one
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def phases(root: str) -> dict[str, Phase]:
+    """Every `phases/*.yaml` by name."""
+    folder = os.path.join(root, "phases")
+    names = sorted(
+        f for f in (os.listdir(folder) if os.path.isdir(folder) else []) if f.endswith(".yaml") and f[0] != "."
+    )
+    if not names:
+        raise CatherdError("no phase file", where="phases/", fix="catherd init . puts them there")
+    found = {}
+    for file in names:
+        path = f"phases/{file}"
+        document = yamldoor.read(os.path.join(root, path), path)
+        phase = yamldoor.typed(document, Phase)
+        phase.name = file.removesuffix(".yaml")
+        for name, gate in phase.gates.items():
+            gate.name, gate.phase = name, phase.name
+            seconds(gate.timebox, document.where("gates", name, "timebox"))
+            if gate.template and not os.path.isfile(os.path.join(root, "templates", gate.template)):
+                raise CatherdError(
+                    f"the template templates/{gate.template} is not there",
+                    where=document.where("gates", name, "template"),
+                    fix=f"correct the name; there are: {', '.join(_templates(root, os.path.dirname(gate.template)))}",
+                )
+        seconds(phase.grace, document.where("grace"))
+        found[phase.name] = phase
+    return found
+
+
+def _templates(root: str, under: str) -> list[str]:
+    folder = os.path.join(root, "templates", under)
+    return [os.path.join(under, name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
+
+
+def gate(root: str, name: str) -> tuple[Phase, Gate]:
+    """The gate called `name`, with its phase."""
+    known = []
+    for phase in phases(root).values():
+        if name in phase.gates:
+            return phase, phase.gates[name]
+        known += list(phase.gates)
+    raise CatherdError(f"no gate '{name}'", where="phases/", fix=f"one of: {', '.join(known)}")

@@ -1,0 +1,231 @@
+"""The crank: one make step. `catherd gate NAME` takes the crank, waits until the gate is satisfied, links its receipt.
+
+Whoever finds the crank taken follows and returns when the receipt appears, so typing the command twice is no error. The
+timebox runs only while a gate waits and nothing is paused; starting again restarts it. A receipt is made once, by link(2).
+"""
+
+import os
+import time
+
+import msgspec
+
+from catherd import asks, config, debate, effects, election, files, gates, landing, record_files, snapshot, talk
+from catherd.bus import OPEN, Bus, now
+from catherd.config import Agent, Gate, Phase
+from catherd.errors import CatherdError, NeedsYou
+from catherd.hearing import Hearing
+from catherd.herd import Herd
+from catherd.look import Looker
+from catherd.messages import Ask, Game, Pitch, Receipt
+from catherd.tell import Teller
+from catherd.turns import Snapshot, owed
+from catherd.watch import Watch
+
+REHEARSAL_TIMEBOX = 30.0  # a rehearsal answers at once or never
+
+
+class Crank(msgspec.Struct):
+    """What one make step works with."""
+
+    bus: Bus
+    phase: Phase
+    gate: Gate
+    game: Game
+    agents: dict[str, Agent]
+    herd: Herd
+    teller: Teller
+
+
+def turn(root: str, name: str, teller: Teller) -> None:
+    """Close the gate `name`, or follow whoever is closing it. Raises NeedsYou when a person must choose."""
+    effects.role[0] = "gate"
+    bus = Bus(root)
+    phase, gate = config.gate(root, name)
+    if bus.closed(name):
+        return
+    lock = files.take_lock(bus.here(".crank.lock"), wait=False) if os.path.isdir(bus.path) else None
+    if lock is None and os.path.isdir(bus.path):
+        teller.line(f"{name}: another make is at it; following")
+        lock = _follow(bus, name)
+    if lock is None:
+        return
+    try:
+        if bus.closed(name):
+            return
+        game = bus.game()
+        if game is None:
+            raise CatherdError("no game is on", where="bus/game.yaml", fix=f"make {bus.goal() or 'debate'}")
+        agents = config.agents(root)
+        crank = Crank(
+            bus, phase, gate, game, agents, Herd(bus, {a: c for a, c in agents.items() if a in game.roll}), teller
+        )
+        {"ask": _ask, "count": _count, "land": _land}[gate.does](crank)
+        failed = snapshot.snapshot(root, f"{name} closed").error
+        if failed:
+            bus.event("snapshot-failed", name, why=failed)
+    finally:
+        os.close(lock)
+
+
+def _follow(bus: Bus, name: str) -> int | None:
+    """Wait until the gate is closed (None), or the crank is free and ours."""
+    with Watch(bus.path, ("", "gates"), ()) as watch:
+        while os.path.isdir(bus.path):
+            if bus.closed(name):
+                return None
+            lock = files.take_lock(bus.here(".crank.lock"), wait=False)
+            if lock is not None:
+                return lock
+            watch.wait(0.5)
+    return None
+
+
+def timebox(gate: Gate, game: Game) -> float:
+    """Seconds: the phase file's, cut in a rehearsal; `TIMEBOX=2s` overrides both."""
+    if told := os.environ.get("TIMEBOX"):
+        return config.seconds(told, "TIMEBOX")
+    seconds = config.seconds(gate.timebox, gate.name)
+    return min(seconds, REHEARSAL_TIMEBOX) if game.models == "rehearsal" else seconds
+
+
+def _ask(crank: Crank) -> None:
+    bus, gate = crank.bus, crank.gate
+    roll = list(crank.game.roll)
+    opened = bus.there(f"{gate.step}/{OPEN}")
+    if gate.kind == "ballot" and not opened and crank.teller.vote_too():
+        roll.append("human")
+    ask = asks.open_ask(bus, crank.phase, gate, crank.game, roll)
+    if "human" in ask.roll:
+        election.form(bus, ask)
+    hearing = Hearing(bus, gate, ask)
+    verdict = _wait(crank, ask, hearing)
+    if verdict.act == "human":
+        raise NeedsYou(
+            verdict.why,
+            where=f"bus/{gate.step}/",
+            fix=f"write the missing answers ({', '.join(verdict.waiting)}) there, or type make {bus.goal() or gate.name} to wait again",
+        )
+    _close(crank, ask, hearing, list(verdict.absent))
+
+
+def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
+    bus, gate, teller = crank.bus, crank.gate, crank.teller
+    looker = Looker(bus, {crank.phase.name: crank.phase}, crank.agents)
+    box = timebox(gate, crank.game)
+    excused = _excused(crank)
+    waited, before = 0.0, time.monotonic()
+    with Watch(bus.path, ("", "chat", ask.step), ()) as watch:
+        while True:
+            if not os.path.isdir(bus.path):
+                raise CatherdError("was removed while the game was on", where="bus/", fix="catherd bus restore")
+            seen = looker.look()
+            hearing.look()
+            moment = time.monotonic()
+            waited, before = waited + (0.0 if seen.paused else moment - before), moment
+            heard = hearing.ready() if waited < box else set(hearing.heard)
+            pending = _pending(ask, seen)
+            verdict = gates.judge(ask.roll, heard, excused - heard, pending, waited, box, votes=gate.kind == "ballot")
+            for name in heard:
+                crank.herd.fine(name)
+            talk.log(bus)
+            teller.said(ask, hearing.heard, seen.chat)
+            if verdict.act != "wait" and not seen.paused and _may_go(bus, teller, gate.name):
+                return verdict
+            if not seen.paused:
+                crank.herd.look()
+            teller.waiting(gate.name, verdict, seen.paused, waited)
+            watch.wait(teller.patience(max(0.05, min(2.0, box - waited if waited < box else 2 * box - waited))))
+
+
+def _pending(ask: Ask, seen: Snapshot) -> int:
+    return sum(len(stems) for stems in owed(ask, seen).values())
+
+
+def _excused(crank: Crank) -> set[str]:
+    """Who missed the last timebox of this phase."""
+    for gate in reversed([g for g in crank.phase.gates.values() if g.does == "ask"]):
+        receipt = crank.bus.receipt(gate.name)
+        if receipt is not None:
+            return set(receipt.absent)
+    return set()
+
+
+def _may_go(bus: Bus, teller: Teller, name: str) -> bool:
+    """With STEP on, every gate is held, full house or not, until you say `make go`."""
+    if not bus.there("STEP"):
+        return True
+    if bus.there("GO"):
+        files.remove(bus.path, "GO")
+        return True
+    teller.held(name)
+    return False
+
+
+def _close(crank: Crank, ask: Ask, hearing: Hearing, absent: list[str]) -> None:
+    """Link the receipt: what counted, who was absent. What is not in it was late."""
+    bus, gate = crank.bus, crank.gate
+    voters = set(ask.roll) | ({"human"} if gate.kind == "ballot" else set())
+    counted = [hearing.heard[name].spoken for name in sorted(hearing.heard) if name in voters]
+    notes = [
+        f"{name} is not on the roll; bus/{ask.step}/{name}.yaml is not counted"
+        for name in sorted(hearing.heard)
+        if name not in voters
+    ]
+    notes += [f"bus/{one.path} was edited by you" for one in counted if one.edited]
+    data = {}
+    if gate.kind == "pitch":
+        pitches = {n: h.message for n, h in hearing.heard.items() if n in voters and isinstance(h.message, Pitch)}
+        if not pitches:
+            raise NeedsYou(
+                "nobody pitched an app", where=f"bus/{ask.step}/", fix="make debate asks again; or write a pitch there"
+            )
+        data["names"] = debate.code_names(pitches, ask.roll, crank.game.seed)
+    for one in counted:
+        bus.event("posted", one.path)
+    bus.post(
+        f"gates/{gate.name}.yaml",
+        Receipt(
+            gate=gate.name,
+            closed=now(),
+            roll=ask.roll,
+            counted=counted,
+            absent=[name for name in absent if name not in hearing.broken],
+            spoiled=[f"{name}: {why}" for name, why in sorted(hearing.broken.items()) if name in voters],
+            notes=notes,
+            data=data,
+        ),
+    )
+    crank.teller.closed(gate.name, len([c for c in counted if not c.path.endswith("human.yaml")]), ask, absent)
+
+
+def _count(crank: Crank) -> None:
+    """The decision: the count, or you."""
+    bus = crank.bus
+    outcome = election.decide(bus, crank.phase, crank.game, crank.agents, crank.teller)
+    bus.post(
+        f"gates/{crank.gate.name}.yaml",
+        Receipt(
+            gate=crank.gate.name,
+            closed=now(),
+            roll=crank.game.roll,
+            outcome=outcome.method,
+            winner=outcome.winner or "",
+            data={"choice": outcome.choice, "reason": outcome.reason},
+        ),
+    )
+    crank.teller.decided(outcome)
+
+
+def _land(crank: Crank) -> None:
+    """One commit on the game's branch with everything the debate delivers; its receipt names the commit."""
+    bus, game, root = crank.bus, crank.game, crank.bus.root
+    landing.before(root, game.id, game.branch)
+    made = record_files.debate(bus, crank.phase, game, crank.agents)
+    title = next(iter(made.title.splitlines()), "")
+    landed = landing.land(root, game.branch, made.files, [], f"Land the debate: {title}\n\nGame {game.id}.\n")
+    bus.event("landed", "debate", commit=landed.sha)
+    bus.post(
+        f"gates/{crank.gate.name}.yaml",
+        Receipt(gate=crank.gate.name, closed=now(), commit=landed.sha, data={"files": sorted(made.files)}),
+    )
+    crank.teller.landed(landed.sha, landed.where)

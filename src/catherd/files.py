@@ -1,0 +1,195 @@
+"""The doors to the disk: publish, replace, rename, append, remove. Nothing else in catherd changes a file of the bus.
+
+Publish = write in `.tmp/`, fsync, link(2) to the final name, fsync the directory: a reader never sees half a file, and
+a name that is taken stays as it is. Measured: two flushes, a millisecond, per message. Claims need no flush: what a power
+cut undoes is a claim whose claimant it killed as well.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from catherd.effects import effect
+from catherd.errors import CatherdError
+
+TMP = ".tmp"
+
+
+def publish(bus: str, path: str, text: str) -> bool:
+    """Make `path` (relative to `bus`) with `text`, durably; False, and nothing changed, when the name is taken.
+
+    Raises CatherdError when the disk is full or the bus cannot be written: the file is then simply not there.
+    """
+    final = os.path.join(bus, path)
+    with _explained(path):
+        stage = _stage(bus, path, text)
+        try:
+            with effect("publish", path):
+                os.link(stage, final)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(final), exist_ok=True)
+            with effect("publish", path):
+                os.link(stage, final)
+        except FileExistsError:
+            return False
+        finally:
+            os.unlink(stage)
+        _flush(os.path.dirname(final))
+    return True
+
+
+def replace(bus: str, path: str, text: str) -> None:
+    """Put `text` at `path` whether or not it is there: for the few files that the engine owns alone (goal, derived ones)."""
+    with _explained(path):
+        stage = _stage(bus, path, text)
+        with effect("replace", path):
+            os.replace(stage, os.path.join(bus, path))
+
+
+def rename(bus: str, old: str, new: str) -> bool:
+    """Move `old` to `new` in one step; False when `old` is not there (somebody else was first)."""
+    try:
+        with effect("rename", new):
+            os.rename(os.path.join(bus, old), os.path.join(bus, new))
+    except FileNotFoundError:
+        if not os.path.isdir(os.path.dirname(os.path.join(bus, new))):
+            os.makedirs(os.path.dirname(os.path.join(bus, new)), exist_ok=True)
+            return rename(bus, old, new)
+        return False
+    return True
+
+
+def remove(bus: str, path: str) -> bool:
+    """Unlink `path`; False when it was not there."""
+    try:
+        with effect("remove", path):
+            os.unlink(os.path.join(bus, path))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def append(bus: str, path: str, line: str) -> None:
+    """One line at the end of `path` in one write, unflushed: a killed process may lack its last line, never half of it."""
+    final = os.path.join(bus, path)
+    with _explained(path), effect("append", path):
+        fd = os.open(final, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, line.encode("utf-8", "replace"))
+        finally:
+            os.close(fd)
+
+
+def sweep(bus: str) -> None:
+    """Remove what dead writers left in `.tmp/`: the name says who wrote it (pid and start time)."""
+    folder = os.path.join(bus, TMP)
+    for name in _names(folder):
+        pid, _, rest = name.partition("-")
+        start = rest.partition("-")[0]
+        if not pid.isdigit() or started(int(pid)) != start:
+            remove(bus, f"{TMP}/{name}")
+
+
+def started(pid: int) -> str:
+    """When the process began, in a form that only equality is asked of; "" when it is dead. Linux: /proc; elsewhere ps."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "alive"  # no /proc: a recycled pid may keep a stray file for one more sweep
+
+
+def take_lock(path: str, *, wait: bool) -> int | None:
+    """An flocked descriptor of `path`, made if need be and never unlinked; None when it is held and `wait` is False.
+
+    The kernel frees it when the holder dies, however it dies. Descriptors close on exec.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def is_held(path: str) -> bool:
+    """Whether a living process holds the lock: a shared, non-blocking probe on a read-only descriptor."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+
+
+def _stage(bus: str, path: str, text: str) -> str:
+    pid = os.getpid()
+    name = f"{pid}-{started(pid)}-{time.monotonic_ns()}-{os.path.basename(path)}"
+    stage = os.path.join(bus, TMP, name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        fd = os.open(stage, flags, 0o644)
+    except FileNotFoundError:
+        if not os.path.isdir(bus):
+            raise
+        os.makedirs(os.path.join(bus, TMP), exist_ok=True)
+        fd = os.open(stage, flags, 0o644)
+    try:
+        with effect("stage", f"{TMP}/{os.path.basename(path)}"):
+            data = text.encode("utf-8")
+            while data:
+                data = data[os.write(fd, data) :]
+            os.fsync(fd)
+    except OSError:
+        os.unlink(stage)
+        raise
+    finally:
+        os.close(fd)
+    return stage
+
+
+def _flush(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError as error:
+        fixes = {
+            28: "free some space (df -h .) and type the same command again",
+            30: "remount it writable, or move the repo",
+        }
+        fix = fixes.get(error.errno or 0, "make bus/ writable for you: chmod -R u+rwX bus")
+        raise CatherdError((error.strerror or "cannot be written").lower(), where=f"bus/{path}", fix=fix) from None

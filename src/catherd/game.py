@@ -1,0 +1,267 @@
+"""A game from its beginning to its goal: what `make GOAL` does before and after the gates.
+
+`begin` looks first: it sweeps what dead writers left, mends a receipt whose documents are gone from main, adopts a result
+that is on main while the bus is empty, begins a game where none is on, records the goal, and wakes the herd.
+"""
+
+import os
+import re
+import secrets
+import sys
+import time
+
+import msgspec
+
+from catherd import config, effects, files, git, herd, landing, objects, snapshot, yamldoor
+from catherd.bus import Bus, now
+from catherd.config import Agent, Phase
+from catherd.errors import CatherdError
+from catherd.messages import FORMAT, Game, Receipt
+
+FOLDERS = [
+    "agents",
+    "chat",
+    "claims/open",
+    "claims/blocked",
+    "claims/done",
+    "debate/veto",
+    "events",
+    "gates",
+    "problems",
+    "runs",
+    "tasks",
+    ".tmp",
+]
+DECISION = "docs/debate/decision.yaml"
+
+
+class Begun(msgspec.Struct, kw_only=True):
+    """What `begin` found: the game (None: adopted or already there), lines to tell, whether the goal is reached already."""
+
+    game: Game | None
+    lines: list[str]
+    reached: bool
+
+
+def workspace(cwd: str) -> str:
+    """The root of the workspace that `cwd` is in. Refuses inside `worktrees/`: the game is played from the root."""
+    root = git.root(cwd)
+    if os.path.realpath(cwd).startswith(os.path.join(os.path.realpath(root), "worktrees") + os.sep):
+        raise CatherdError("this is an agent's worktree", where="worktrees/", fix=f"cd '{root}'")
+    return root
+
+
+def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool) -> Begun:
+    """Everything before the first gate of `goal`. With `dry` it only looks."""
+    effects.role[0] = "herd"
+    phases = config.phases(root)
+    gate = _gate_of(phases, goal)
+    bus = Bus(root)
+    if dry:
+        return Begun(game=bus.game() if os.path.isdir(bus.path) else None, lines=[], reached=bus.closed(gate))
+    lay(bus)
+    files.sweep(bus.path)
+    lines: list[str] = []
+    game = _game(bus, brief, live=live, lines=lines)
+    lines += _mend(bus, game)
+    if bus.closed(gate):
+        return Begun(game=game, lines=lines, reached=True)
+    for name in ("STEP", "GO"):
+        files.remove(bus.path, name)
+    if step:
+        files.publish(bus.path, "STEP", "catherd: 1\n")
+    files.replace(bus.path, "goal", f"{goal}\n")
+    bus.event("goal", goal)
+    for trouble in [n for n in bus.names("problems") if n.startswith(("fuse-", "model-"))]:
+        files.remove(bus.path, f"problems/{trouble}")
+    herd.Herd(bus, {n: a for n, a in config.agents(root).items() if n in game.roll}).look()
+    return Begun(game=game, lines=lines, reached=False)
+
+
+def _gate_of(phases: dict[str, Phase], goal: str) -> str:
+    known = [name for phase in phases.values() for name in phase.gates]
+    if goal not in known:
+        raise CatherdError(f"no goal '{goal}'", where="phases/", fix=f"one of: {', '.join(known)}")
+    return goal
+
+
+def lay(bus: Bus) -> None:
+    """The directories that everything else may rely on."""
+    phases = config.phases(bus.root)
+    steps = [gate.step for phase in phases.values() for gate in phase.gates.values() if gate.step]
+    try:
+        for folder in [*FOLDERS, *steps]:
+            os.makedirs(bus.here(folder), exist_ok=True)
+        if not os.access(bus.path, os.W_OK) or not os.access(bus.here(files.TMP), os.W_OK):
+            raise PermissionError(13, "permission denied")
+    except OSError as error:
+        what = (error.strerror or "cannot be written").lower()
+        raise CatherdError(what, where="bus/", fix="make bus/ writable for you: chmod -R u+rwX bus") from None
+
+
+def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
+    game = bus.game()
+    if game is not None and live and game.models == "rehearsal":
+        lines.append(f"the rehearsal {game.id} goes to bus/archive/; a live game begins")
+        archive(bus.root)
+        game = None
+    if game is not None:
+        if brief and brief.strip() != game.brief.strip():
+            lines.append(f"the game {game.id} keeps its own brief; make new begins another")
+        return game
+    agents = _cast(bus.root)
+    bus_branch = git.head_branch(bus.root)
+    text = brief or _brief_file(bus.root) or _ask_brief()
+    game = Game(
+        id=f"g-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}",
+        brief=text.strip(),
+        branch=bus_branch,
+        base=git.rev(bus.root, "HEAD"),
+        roll=list(agents),
+        models="live" if live else "rehearsal",
+        seed=_seed(live=live),
+        began=now(),
+        caps={"debate": 2.0, "plan": 5.0, "poc": 10.0} if live else {},
+    )
+    header = "# yaml-language-server: $schema=../src/catherd/schemas/game.json\n"
+    if bus.post("game.yaml", game, header):
+        lines.append(f"game {game.id}: {', '.join(a.name for a in agents.values())}; {_about(game)}")
+    if _adopt(bus, game):
+        lines.append(f"adopted what was decided on {game.branch or 'HEAD'}: {DECISION}")
+    return bus.must("game.yaml", Game)
+
+
+def _cast(root: str) -> dict[str, Agent]:
+    """Who takes part: every agent file, or those that AGENTS='a b' names."""
+    agents = config.agents(root)
+    picked = os.environ.get("AGENTS", "").split()
+    for name in picked:
+        if name not in agents:
+            raise CatherdError(f"no agent '{name}'", where="AGENTS", fix=f"AGENTS='{' '.join(agents)}'")
+    return {name: agents[name] for name in picked} if picked else agents
+
+
+def _seed(*, live: bool) -> int:
+    told = os.environ.get("REHEARSAL_SEED", "")
+    if told and not re.fullmatch(r"\d{1,9}", told):
+        raise CatherdError(f"'{told}' is no seed", where="REHEARSAL_SEED", fix="REHEARSAL_SEED=0, or any whole number")
+    return int(told) if told else (secrets.randbelow(10**6) if live else 0)
+
+
+def _brief_file(root: str) -> str:
+    try:
+        return yamldoor.text_of(os.path.join(root, "brief.md"), "brief.md")
+    except FileNotFoundError:
+        return ""
+
+
+def _ask_brief() -> str:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or "CATHERD_BRIEF" in os.environ:
+        return ""
+    sys.stdout.write("what should they build? (one line; empty: they are free) ")
+    sys.stdout.flush()
+    return sys.stdin.readline()
+
+
+def _about(game: Game) -> str:
+    words = " ".join(game.brief.split())
+    return f"“{words if len(words) <= 60 else words[:57] + '…'}”" if words else "no brief: they are free"
+
+
+def _adopt(bus: Bus, game: Game) -> bool:
+    """A decision is on main and the bus is new: the clone of a finished game. Its gates count as closed; nothing is debated."""
+    found = objects.read_blob(bus.root, landing.ref_of(game.branch) if game.branch else "HEAD", DECISION)
+    if not found:
+        return False
+    data = yamldoor.loads(found.decode("utf-8", "replace"), DECISION).data
+    if not isinstance(data, dict) or not data.get("winner"):
+        return False
+    phase = config.phases(bus.root)["debate"]
+    for name in phase.gates:
+        bus.post(
+            f"gates/{name}.yaml",
+            Receipt(
+                gate=name,
+                closed=now(),
+                outcome="adopted",
+                winner=str(data["winner"]),
+                notes=[f"adopted from {DECISION} of game {data.get('game', '')}"],
+                data={"decision": data} if name == "decision" else {},
+            ),
+        )
+    return True
+
+
+def _mend(bus: Bus, game: Game) -> list[str]:
+    """A receipt of a landing whose documents are gone from main is taken back: its gate lands them again from the bus."""
+    lines = []
+    receipt = bus.receipt("debate")
+    if receipt is not None and receipt.outcome != "adopted":
+        tip = landing.tip(bus.root, game.branch)
+        there = objects.list_tree(bus.root, tip, "docs")
+        gone = [path for path in receipt.data.get("files", []) if path not in there]
+        if gone:
+            files.remove(bus.path, "gates/debate.yaml")
+            bus.event("taken-back", "debate", gone=gone[:5])
+            lines.append(f"{gone[0]} is gone from {game.branch or 'HEAD'}; it is landed again from the bus")
+    return lines
+
+
+def finish(root: str, goal: str) -> tuple[Game | None, str]:
+    """The goal is reached: the herd may leave. Gives the game and the line that undoes its first commit."""
+    bus = Bus(root)
+    game = bus.game()
+    clear_goal(bus, goal)
+    undo = landing.before(root, game.id, game.branch) if game and bus.closed("debate") and _landed(bus) else ""
+    return game, undo
+
+
+def _landed(bus: Bus) -> bool:
+    receipt = bus.receipt("debate")
+    return receipt is not None and bool(receipt.commit)
+
+
+def clear_goal(bus: Bus, why: str) -> None:
+    """No goal: the daemons leave by themselves."""
+    if files.remove(bus.path, "goal"):
+        bus.event("goal-cleared", why)
+
+
+def archive(root: str) -> str:
+    """`make new`: the bus goes to `archive/<game>/` and to refs/catherd/games/<id>; its id, or "" where no game was on."""
+    bus = Bus(root)
+    game = bus.game() if os.path.isdir(bus.path) else None
+    if game is None:
+        return ""
+    clear_goal(bus, "new")
+    herd.down(bus)
+    snapshot.snapshot(root, f"{game.id} archived")
+    tip = git.rev(root, snapshot.REF)
+    if tip:
+        git.git(root, "update-ref", f"refs/catherd/games/{game.id}", tip, change=f"refs/catherd/games/{game.id}")
+    gone = _deliverables(root, game)
+    if gone:
+        landing.land(
+            root, game.branch, {}, gone, f"Put game {game.id} away\n\nIts bus is refs/catherd/games/{game.id}.\n"
+        )
+    os.makedirs(bus.here(f"archive/{game.id}"), exist_ok=True)
+    for name in sorted(os.listdir(bus.path)):
+        if name not in {"README.md", "archive", files.TMP, ".crank.lock", ".auto.lock", ".money.lock"}:
+            files.rename(bus.path, name, f"archive/{game.id}/{name}")
+    return game.id
+
+
+def _deliverables(root: str, game: Game) -> list[str]:
+    """What the game put on main: its documents and its app."""
+    tree = objects.list_tree(root, landing.tip(root, game.branch), "")
+    base = objects.list_tree(root, game.base, "") if game.base else {}
+    kept = ("docs/handbook/",)
+    return [p for p in tree if p.startswith(("docs/", "app/")) and not p.startswith(kept) and p not in base]
+
+
+def go(root: str) -> None:
+    """`make go`: close the gate that STEP holds."""
+    bus = Bus(root)
+    if not bus.there("STEP"):
+        raise CatherdError("no gate is held", where="bus/STEP", fix="make debate STEP=1 holds every gate")
+    files.publish(bus.path, "GO", f"catherd: {FORMAT}\n")

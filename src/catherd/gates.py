@@ -1,0 +1,53 @@
+"""May the gate close? Pure: what is there and how long it waited go in, a verdict comes out."""
+
+import msgspec
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """`act`: wait, close, or human (nothing will change by waiting). `waiting` are those not heard yet, `why` says it in words."""
+
+    act: str
+    waiting: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    why: str = ""
+
+
+def quorum(roll: int) -> int:
+    """More than half of the roll.
+
+    >>> [quorum(n) for n in (1, 2, 3, 4, 5)]
+    [1, 2, 2, 3, 3]
+    """
+    return roll // 2 + 1
+
+
+def judge(
+    roll: list[str],
+    heard: set[str],
+    excused: set[str],
+    pending: int,
+    waited: float,
+    timebox: float,
+    *,
+    votes: bool = False,
+) -> Verdict:
+    """Whether an ask is answered. `excused` missed an earlier timebox and are not waited for until they speak again;
+    `pending` is how many answers to mentions are still owed. The clock `waited` runs in seconds.
+
+    Everybody expected has spoken: it closes. The timebox is over: it closes if more than half of the roll spoke; a vote
+    without that quorum gets the same time once more; then a person decides.
+    """
+    waiting = tuple(name for name in roll if name not in heard and name not in excused)
+    absent = tuple(name for name in roll if name not in heard)
+    enough = len(heard & set(roll)) >= quorum(len(roll))
+    if not waiting and not pending and enough:
+        return Verdict("close", absent=absent)
+    if waited < timebox:
+        return Verdict("wait", waiting or absent, absent)
+    if enough:
+        return Verdict("close", absent=absent)
+    if waited < 2 * timebox:
+        return Verdict("wait", absent, absent, "no quorum: the timebox runs once more")
+    spoke = len(heard & set(roll))
+    what = "ballots" if votes else "answers"
+    return Verdict("human", absent, absent, f"{spoke} of {len(roll)} {what}; {quorum(len(roll))} are needed")

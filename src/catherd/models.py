@@ -1,0 +1,25 @@
+"""Who answers for an agent in this game: the rehearsal, or a live model with a reserve on its money."""
+
+import os
+
+from catherd.bus import Bus
+from catherd.config import Agent
+from catherd.messages import Game
+from catherd.model import Model, Request
+from catherd.speak import Seat
+
+
+def choose(bus: Bus, agent: Agent, game: Game) -> Seat:
+    """The agent's seat at this game's table."""
+    if game.models == "rehearsal":
+        from catherd.rehearsal import Rehearsal
+
+        return Seat(bus, agent, game, Rehearsal(), "rehearsal", _nothing)
+    from catherd import live
+
+    model: Model = live.model(bus.root, agent)
+    return Seat(bus, agent, game, model, live.name(agent, os.environ), live.reserve(bus, agent, game))
+
+
+def _nothing(_request: Request) -> float:
+    return 0.0

@@ -1,0 +1,206 @@
+"""Speaking: an ask becomes a prompt, the prompt a call, the answer a message on the bus. Each step of it can be killed.
+
+Order: journal the call, call, journal the answer, post the aside, post the message, mark the turn as posted. Whatever was
+done before a kill is found again by its name, and the rest follows from the journalled answer. A message that was marked as
+posted and is gone was removed by a person: that asks anew, under the next attempt.
+"""
+
+import contextlib
+import os
+
+import msgspec
+
+from catherd import bus as bus_
+from catherd import files, prompts, statement
+from catherd.answers import Unusable
+from catherd.bus import Bus
+from catherd.config import Agent
+from catherd.journal import Reserve, converse
+from catherd.messages import Answer, Argument, Ask, Ballot, Base, Chat, Game, Input, Pitch
+from catherd.model import Model, Request, Said
+from catherd.prompts import Card
+from catherd.turns import who
+
+MAX_TOKENS = {"pitch": 1500, "objections": 3000, "answers": 4000, "final": 1000, "ballot": 1500, "chat": 400}
+
+
+class Seat(msgspec.Struct):
+    """An agent at the table: its bus, who it is, what answers for it, and what it may spend."""
+
+    bus: Bus
+    agent: Agent
+    game: Game
+    model: Model
+    model_name: str
+    reserve: Reserve
+
+    def card(self) -> Card:
+        """Who the prompts say it is."""
+        one = self.agent
+        return Card(name=one.id, display=one.name, temper=one.temper, lens=one.lens, vendor=one.vendor)
+
+
+def attempt(bus: Bus, agent: str, ask: Ask) -> tuple[str, bool]:
+    """The key of the agent's turn for this ask, and whether it is a new attempt after a person removed the last answer."""
+    n = 1
+    while bus.there(_mark(agent, f"{ask.step}.{ask.kind}.{n}")):
+        n += 1
+    return f"{ask.step}.{ask.kind}.{n}", n > 1
+
+
+def _mark(agent: str, turn: str) -> str:
+    return f"runs/{agent}/{turn.replace('/', '.')}.posted"
+
+
+def speak(seat: Seat, ask: Ask) -> bool:
+    """Answer the ask; False when the model never gave an answer that could be used. Raises ModelError when it gave none."""
+    bus = seat.bus
+    turn, anew = attempt(bus, seat.agent.id, ask)
+    if anew:
+        bus.event("asked-anew", f"{ask.step}/{seat.agent.id}", turn=turn)
+    heard, shown = _converse(seat, ask, turn)
+    message = heard.message if heard and not isinstance(heard.message, Chat) else _instead(ask)
+    path = f"{ask.step}/{seat.agent.id}.yaml"
+    if heard is None:
+        bus.trouble(
+            f"unusable-{bus_.slug(path)}",
+            f"bus/runs/{seat.agent.id}/{turn.replace('/', '.')}",
+            f"{seat.agent.name} gave no usable answer in three tries",
+            f"write bus/{path} yourself, or rm 'bus/problems/unusable-{bus_.slug(path)}.yaml'",
+        )
+    if message is None:
+        return False
+    if isinstance(message, Ballot):
+        message.shown = shown
+    at = _answered_at(bus, seat.agent.id, turn)
+    message.wrote = {"model": seat.model_name, "turn": turn, "at": at}
+    if heard and heard.aside:
+        chat(bus, seat.agent.id, heard.aside, heard.reply_to, at, {"model": seat.model_name, "turn": turn})
+    tidy(message)
+    bus.post(path, message, agent=seat.agent.id, turn=turn)
+    files.publish(bus.path, _mark(seat.agent.id, turn), f"catherd: 1\nposted: {path}\nseal: {message.seal}\n")
+    return True
+
+
+def reply(seat: Seat, stem: str) -> None:
+    """Answer a message of the chat that names the agent: one call, at most 80 words."""
+    bus = seat.bus
+    said = bus.chat()
+    thread, at = [stem], said[stem].reply_to
+    while at in said and len(thread) < 6:
+        thread.insert(0, at)
+        at = said[at].reply_to
+    ask = Ask(
+        gate="",
+        step=f"chat/{stem}",
+        kind="chat",
+        template="chat/reply.md.j2",
+        roll=[seat.agent.id],
+        brief=seat.game.brief,
+        inputs=[
+            Input(
+                path=f"chat/{one}.yaml",
+                sha256="",
+                kind="chat",
+                by="you" if who(one) == "human" else who(one),
+                data={"text": said[one].text, "reply_to": said[one].reply_to},
+            )
+            for one in thread
+        ],
+    )
+    turn = f"chat/{stem}.reply.1"
+    heard, _ = _converse(seat, ask, turn)
+    words = heard.message.text if heard and isinstance(heard.message, Chat) else "(no usable answer)"
+    chat(
+        bus,
+        seat.agent.id,
+        words,
+        stem,
+        _answered_at(bus, seat.agent.id, turn),
+        {"model": seat.model_name, "turn": turn},
+    )
+
+
+def _converse(seat: Seat, ask: Ask, turn: str) -> tuple[statement.Heard | None, list[str]]:
+    """What was understood of the model's answer, None when no answer could be used; and the order that a ballot displayed."""
+    card = seat.card()
+    rendered = prompts.render(seat.bus.root, ask, card)
+    kept: list[statement.Heard] = []
+
+    def reread(text: str, last: bool) -> str:
+        try:
+            kept.append(statement.hear(ask, card, text, last_try=last))
+        except Unusable as error:
+            return "\n".join(error.errors)
+        return ""
+
+    text = converse(seat.bus, seat.model, _request(seat, turn, ask.kind, rendered), seat.reserve, reread)
+    return (None if text is None else kept[-1]), rendered.shown
+
+
+def chat(bus: Bus, agent: str, text: str, reply_to: str, at: str, wrote: dict[str, str]) -> None:
+    """Post to the group chat. The name follows from when the answer came, so that posting again meets its own name."""
+    stem = f"{at.replace('-', '').replace(':', '')}.{agent}"
+    if reply_to and not bus.there(f"chat/{reply_to}.yaml"):
+        reply_to = ""
+    bus.post(f"chat/{stem}.yaml", Chat(text=bus_.tidy(text), reply_to=reply_to, at=at, wrote=wrote), agent=agent)
+
+
+def tidy(message: Base) -> None:
+    """Every text of the message as the bus keeps it."""
+    data = msgspec.to_builtins(message)
+    cleaned = msgspec.convert(_tidied(data), type(message))
+    for name in message.__struct_fields__:
+        setattr(message, name, getattr(cleaned, name))
+
+
+def _tidied(data: object) -> object:
+    if isinstance(data, str):
+        return bus_.tidy(data)
+    if isinstance(data, list):
+        return [_tidied(one) for one in data]
+    return {key: _tidied(value) for key, value in data.items()} if isinstance(data, dict) else data
+
+
+def _request(seat: Seat, turn: str, kind: str, rendered: prompts.Rendered) -> Request:
+    options = dict(seat.agent.options)
+    if seat.game.models == "rehearsal":
+        options |= rehearsal_options(seat.bus, seat.agent)
+    return Request(
+        agent=seat.agent.id,
+        turn=turn,
+        model=seat.model_name,
+        system=rendered.system,
+        messages=(Said("user", rendered.prompt),),
+        max_tokens=MAX_TOKENS.get(kind, 4096),
+        seed=seat.game.seed,
+        options=options,
+    )
+
+
+def rehearsal_options(bus: Bus, agent: Agent) -> dict[str, str]:
+    """How this agent was told to misbehave: `rehearsal:` in its YAML, and `REHEARSAL_<NAME>` / `REHEARSAL_LATENCY`."""
+    told = [f"{key}={value}" for key, value in agent.rehearsal.items() if key != "latency"]
+    told += [os.environ.get(f"REHEARSAL_{agent.id.upper().replace('-', '_')}", "")]
+    options = {"rehearsal": ",".join(part for part in told if part), "rehearsal_marker": bus.here(f"runs/{agent.id}/")}
+    latency = os.environ.get("REHEARSAL_LATENCY", agent.rehearsal.get("latency", ""))
+    return options | ({"latency": latency} if latency else {})
+
+
+def _instead(ask: Ask) -> Pitch | Argument | Ballot | None:
+    """What is posted when no answer could be used: never a guessed vote, and no pitch that nobody made."""
+    if ask.kind == "ballot":
+        return Ballot(abstain=True, why="no usable ballot in three tries")
+    if ask.kind == "pitch":
+        return None
+    return Argument(body="(no usable answer in three tries)")
+
+
+def _answered_at(bus: Bus, agent: str, turn: str) -> str:
+    stem, n, at = f"runs/{agent}/{turn.replace('/', '.')}", 1, ""
+    while bus.there(f"{stem}.{n}.yaml"):
+        with contextlib.suppress(FileNotFoundError):
+            answer = bus.get(f"{stem}.{n}.answer.yaml", Answer)
+            at = answer.at if answer else at
+        n += 1
+    return at or bus_.now()

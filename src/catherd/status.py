@@ -1,0 +1,116 @@
+"""`make status`: one screen. What needs you comes first, then the game, its gates, who does what, what it cost."""
+
+import os
+import time
+
+from catherd import config, files
+from catherd.bus import Bus
+from catherd.config import Agent, Phase
+from catherd.election import TIEBREAK
+from catherd.errors import CatherdError
+from catherd.look import Looker
+from catherd.messages import Trouble
+from catherd.tell import plain
+from catherd.turns import Snapshot, Speak, next_turn
+
+
+def lines(root: str) -> list[str]:
+    """The screen, line by line, at most 80 columns where the texts allow. Raises CatherdError when nothing was begun."""
+    bus = Bus(root)
+    agents = config.agents(root)
+    phases = config.phases(root)
+    game = bus.game() if os.path.isdir(bus.path) else None
+    if game is None:
+        return ["no game is on; make debate begins one", *_herd(bus, agents, None)]
+    snapshot = Looker(bus, phases, agents).look()
+    needs = needs_you(bus, snapshot)
+    out = [*(["needs you", *(f"  {line}" for need in needs for line in need.split("\n")), ""] if needs else [])]
+    goal = snapshot.goal
+    state = "paused (rm bus/PAUSE goes on)" if snapshot.paused else _crank(bus, goal)
+    brief = plain(game.brief)
+    out.append(f"game {game.id} · {game.models} · {state}")
+    out.append(f"brief: {brief[:70] + '…' if len(brief) > 70 else brief or 'none, they are free'}")
+    out += [_gates(bus, phase, snapshot) for phase in phases.values()]
+    out += [f"  {line}" for line in waiting_for(snapshot)]
+    out += ["", *_herd(bus, agents, snapshot)]
+    return out
+
+
+def _crank(bus: Bus, goal: str) -> str:
+    if not goal:
+        return "no goal; the herd is at rest"
+    if files.is_held(bus.here(".auto.lock")):
+        return f"on the way to {goal}, running without a terminal"
+    return f"on the way to {goal}" if files.is_held(bus.here(".crank.lock")) else f"make {goal} goes on"
+
+
+def needs_you(bus: Bus, snapshot: Snapshot) -> list[str]:
+    """What only a person can do, most urgent first: each `where: what`, then the fix."""
+    found = []
+    if bus.there(TIEBREAK) and not bus.closed("decision"):
+        found.append(f"bus/{TIEBREAK}: the vote is tied\nfix: fill in `choice:`, then make debate")
+    if bus.there("STEP") and snapshot.goal and not bus.there("GO"):
+        found.append("STEP=1 holds every gate\nfix: make go closes the one that waits")
+    for ask in snapshot.asks:
+        if "human" in ask.roll and not _filled(bus, f"{ask.step}/human.yaml"):
+            found.append(  # noqa: PERF401 - the list goes on below
+                f"bus/{ask.step}/human.yaml: your ballot is not filled in\nfix: list proposals behind `ranking:`"
+            )
+    for name in bus.names("problems"):
+        try:
+            trouble = bus.get(f"problems/{name}", Trouble)
+        except CatherdError as error:
+            trouble = Trouble(where=f"bus/problems/{name}", what=error.what, fix=error.fix)
+        if trouble is not None:
+            found.append(
+                f"{trouble.where}: {plain(trouble.what)}" + (f"\nfix: {plain(trouble.fix)}" if trouble.fix else "")
+            )
+    return found
+
+
+def _filled(bus: Bus, path: str) -> bool:
+    try:
+        with open(bus.here(path), encoding="utf-8", errors="replace") as file:
+            return "ranking: []" not in file.read(4096)
+    except OSError:
+        return False
+
+
+def _gates(bus: Bus, phase: Phase, snapshot: Snapshot) -> str:
+    opened = {ask.gate for ask in snapshot.asks}
+    parts = [f"{_mark(bus.closed(name), name in opened)} {name}" for name in phase.gates]
+    return f"{phase.name}: " + "  ".join(parts)
+
+
+def _mark(closed: bool, opened: bool) -> str:
+    return "✓" if closed else "●" if opened else "·"
+
+
+def _herd(bus: Bus, agents: dict[str, Agent], snapshot: Snapshot | None) -> list[str]:
+    rows = []
+    for name, agent in agents.items():
+        state = "alive" if bus.alive(name) else "runs elsewhere" if agent.runs == "elsewhere" else "not running"
+        doing = ""
+        if snapshot is not None and state != "not running" and (turn := next_turn(name, snapshot)) is not None:
+            doing = f"thinking: {turn.ask.gate}" if isinstance(turn, Speak) else "answering in the chat"
+        rows.append(f"  {name:<12} {state:<15} {doing:<24} {_last(bus, name)}".rstrip())
+    return ["agents", *rows]
+
+
+def _last(bus: Bus, name: str) -> str:
+    """When the agent last wrote anything into its journal."""
+    try:
+        seconds = time.time() - os.stat(bus.here(f"runs/{name}")).st_mtime
+    except FileNotFoundError:
+        return ""
+    return f"last call {int(seconds)} s ago" if seconds < 120 else f"last call {int(seconds // 60)} min ago"
+
+
+def waiting_for(snapshot: Snapshot) -> list[str]:
+    """What the next gate waits for: `<gate>: names`."""
+    found = []
+    for ask in snapshot.asks:
+        missing = [n for n in ask.roll if n not in snapshot.said.get(ask.step, frozenset())]
+        if missing:
+            found.append(f"{ask.gate} waits for {', '.join(missing)}")
+    return found
