@@ -1,0 +1,84 @@
+"""Results kept between runs, by the sha256 of a file's path, kind and content and of the program that looked at it.
+
+One JSON file for all, replaced in one step; of two writers the last one wins, which costs a look and no more. What could
+not be looked at (`unknown`) is never kept. A damaged file is an empty one.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import tempfile
+
+import msgspec
+
+from catherd.checks.finding import Facts
+from catherd.effects import effect
+
+LIMIT = 2000  # entries
+TOOLS = ("mermaidx", "resvg_py", "gherkin-official", "openapi-spec-validator", "jsonschema", "markdown-it-py")
+
+
+@functools.cache
+def version() -> str:
+    """The sha256 of this program: the modules beside it, those it leans on, and the versions of its tools."""
+    state = hashlib.sha256()
+    here = os.path.dirname(os.path.abspath(__file__))
+    above = os.path.dirname(here)
+    names = [os.path.join(here, name) for name in sorted(os.listdir(here)) if name.endswith(".py")]
+    names += [os.path.join(here, "schemas", name) for name in sorted(os.listdir(os.path.join(here, "schemas")))]
+    names += [os.path.join(above, f"{name}.py") for name in ("yamldoor", "screendsl", "wireframe", "shapes", "letters")]
+    for name in names:
+        with open(name, "rb") as file:
+            state.update(hashlib.sha256(file.read()).digest())
+    for tool in TOOLS:
+        try:
+            state.update(f"{tool} {importlib.metadata.version(tool)}\n".encode())
+        except importlib.metadata.PackageNotFoundError:
+            state.update(f"{tool} none\n".encode())
+    return state.hexdigest()
+
+
+class Store:
+    """The kept results in `folder`; None: nothing is kept."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._folder, self._changed = folder, False
+        self._known: dict[str, Facts] = {}
+        if folder is not None:
+            try:
+                with open(self._path(), "rb") as file:
+                    self._known = msgspec.json.decode(file.read(), type=dict[str, Facts])
+            except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+                pass
+
+    def _path(self) -> str:
+        return os.path.join(self._folder or "", f"checks-{version()[:16]}.json")
+
+    def key(self, kind: str, path: str, text: str) -> str:
+        """The name of a result."""
+        without = os.environ.get("CATHERD_WITHOUT", "")
+        return hashlib.sha256(f"{kind}\0{path}\0{without}\0{text}".encode()).hexdigest()
+
+    def get(self, key: str) -> Facts | None:
+        """The result under `key`."""
+        return self._known.get(key)
+
+    def put(self, key: str, facts: Facts) -> None:
+        """Keep a result, unless something could not be looked at."""
+        if self._folder is not None and not any(f.severity == "unknown" for f in facts.findings):
+            self._known[key] = facts
+            self._changed = True
+
+    def save(self) -> None:
+        """Write what changed; the oldest entries go first when there are too many."""
+        if not self._changed or self._folder is None:
+            return
+        rows = dict(list(self._known.items())[-LIMIT:])
+        os.makedirs(self._folder, exist_ok=True)
+        fd, scratch = tempfile.mkstemp(dir=self._folder, prefix=".checks.")
+        with os.fdopen(fd, "wb") as file:
+            file.write(msgspec.json.encode(rows))
+        with effect("cache", os.path.basename(self._path())):
+            os.replace(scratch, self._path())
+        self._changed = False

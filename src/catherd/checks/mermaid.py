@@ -1,0 +1,191 @@
+"""The Mermaid adapter: mermaidx in one long-lived process, else `mmdc` on PATH, else nobody (the verdict is unknown).
+
+Each diagram has LIMIT_S seconds; one with more than EDGES edges is not drawn at all (600 edges took half a minute).
+"""
+
+import html
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import NamedTuple
+
+from catherd.checks.tools import here, hidden
+
+LIMIT_S = 20.0
+EDGES = 80
+_ARROW = re.compile(
+    r"(?:<|o|x)?(?:--+|==+|-\.+-|~~~+)(?:>{1,2}|[ox)](?=\s)|-)?|->>?|-[x)]|\|[|o]--|\}[|o]--|\bRel\w*\("
+)
+
+
+class Drawn(NamedTuple):
+    """A verdict: `svg` when it was drawn, else `error` at `line` of the source (from 1). `unknown`: nobody could look."""
+
+    svg: str = ""
+    error: str = ""
+    line: int = 1
+    unknown: bool = False
+
+
+def engine() -> str:
+    """Which tool draws: mermaidx, mmdc or "" (none)."""
+    if here("mermaidx"):
+        return "mermaidx"
+    return "mmdc" if not hidden("mmdc") and shutil.which("mmdc") else ""
+
+
+def edges(source: str) -> int:
+    """About how many edges a diagram has: at most one per arrow, counted without labels in quotes."""
+    bare = re.sub(r'"[^"\n]*"|%%.*', "", source)
+    return sum(len(_ARROW.findall(line)) for line in bare.splitlines())
+
+
+def opening(source: str) -> int:
+    """The line (from 1) that says what kind of diagram it is: the first after front matter and comments."""
+    lines = source.splitlines()
+    start = 0
+    if lines and lines[0].strip() == "---":
+        start = next((n + 1 for n, line in enumerate(lines[1:], 1) if line.strip() == "---"), 0)
+    return next((n for n, line in enumerate(lines[start:], start + 1) if line.strip() and line.strip()[:2] != "%%"), 1)
+
+
+def visible(svg: str) -> str:
+    """The words that a reader of the picture sees."""
+    svg = re.sub(r"(?s)<(style|script|title|desc|defs)\b.*?</\1>", " ", svg)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", svg)).split())
+
+
+class Drawer:
+    """Draws diagrams one after the other; starts its process with the first, replaces it when one hangs. Close it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._tool = engine()
+
+    def __enter__(self) -> "Drawer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def draw(self, source: str) -> Drawn:
+        """The picture of `source`, or what is wrong with it."""
+        if not self._tool:
+            return Drawn(error="neither mermaidx nor mmdc is here to look", unknown=True)
+        count = edges(source)
+        if count > EDGES:
+            return Drawn(error=f"{count} edges; more than {EDGES} is neither drawn nor read: split it")
+        try:
+            drawn = self._ask(source) if self._tool == "mermaidx" else _mmdc(source)
+        except TimeoutError:
+            self.close()
+            return Drawn(error=f"not drawn within {LIMIT_S:.0f} s")
+        except OSError as error:
+            self.close()
+            return Drawn(error=f"the drawing process died: {error}", unknown=True)
+        return drawn if drawn.error else _look(source, drawn)
+
+    def _ask(self, source: str) -> Drawn:
+        if self._process is None:
+            worker = os.path.join(os.path.dirname(__file__), "mermaid_worker.py")
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            self._line()  # ready: a slow start is not the diagram's fault
+        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
+        self._process.stdin.write(json.dumps({"source": source}).encode() + b"\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._line())
+        if "svg" in answer:
+            return Drawn(svg=answer["svg"])
+        return _wrong(source, answer["error"])
+
+    def _line(self) -> bytes:
+        assert self._process is not None  # noqa: S101 - called by _ask alone
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        pipe, data = self._process.stdout.fileno(), b""
+        while not data.endswith(b"\n"):
+            if not select.select([pipe], [], [], LIMIT_S)[0]:
+                raise TimeoutError
+            chunk = os.read(pipe, 1 << 20)
+            if not chunk:
+                raise OSError("it ended")
+            data += chunk
+        return data
+
+
+def _mmdc(source: str) -> Drawn:
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = os.path.join(folder, "in.mmd"), os.path.join(folder, "out.svg")
+        with open(given, "w", encoding="utf-8") as file:
+            file.write(source)
+        try:
+            done = subprocess.run(
+                ["mmdc", "-q", "-i", given, "-o", made], capture_output=True, text=True, timeout=LIMIT_S
+            )
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        if done.returncode or not os.path.exists(made):
+            return _wrong(source, done.stderr or done.stdout)
+        with open(made, encoding="utf-8") as file:
+            return Drawn(svg=file.read())
+
+
+def _wrong(source: str, message: str) -> Drawn:
+    """The tool's complaint in one line, at its line of the source."""
+    message = message.removeprefix("Mermaid rendering failed: ").removeprefix("Error: ")
+    kept = _kept(source)
+    found = re.search(r"[Pp]arse error on line (\d+)|Lexical error on line (\d+)", message)
+    if found:
+        n = min(int(found[1] or found[2]), len(kept))
+        detail = message.splitlines()[-1] if "Expecting" in message else message.splitlines()[0]
+        return Drawn(error=re.sub(r"Expecting .*, got", "did not expect", detail), line=kept[n - 1])
+    first = message.splitlines()[0] if message.strip() else "cannot be drawn"
+    if "cannot read property" in first or "undefined" in first:
+        return Drawn(error=f"cannot be drawn: a relation names something that is not there? ({first})", line=kept[0])
+    date = re.match(r"Invalid date: ?(.*)", first)
+    at = next((n for n in kept if date and date[1] and date[1] in source.splitlines()[n - 1]), kept[0])
+    return Drawn(error=first, line=at)
+
+
+def _kept(source: str) -> list[int]:
+    """The lines that the parser counts: it drops comment lines before it starts."""
+    lines = source.splitlines() or [""]
+    last = max((n for n, line in enumerate(lines, 1) if line.strip()), default=1)
+    return [n for n, line in enumerate(lines[:last], 1) if not re.match(r"\s*%%(?!\{)", line)] or [1]
+
+
+def _look(source: str, drawn: Drawn) -> Drawn:
+    """What the tools let pass: an empty picture, a score that is no number, a Gantt bar after nothing."""
+    lines = source.splitlines()
+    first = opening(source)
+    kind = lines[first - 1].split()[0] if lines else ""
+    if not visible(drawn.svg):
+        return Drawn(error="the picture shows no word", line=first)
+    if kind == "journey":
+        for n, line in enumerate(lines, 1):
+            task = re.match(r"\s+(?!title\b|section\b|acc\w+\b)([^:]+):\s*([^:]+?)\s*(?::.*)?$", line)
+            if task and not re.fullmatch(r"[1-5]", task[2]):
+                return Drawn(error=f"the score of '{task[1].strip()}' is '{task[2]}', not 1 to 5", line=n)
+    if kind == "gantt":
+        known = set(re.findall(r":\s*(?:(?:done|active|crit|milestone|vert)\s*,\s*)*([A-Za-z][\w-]*)\s*,", source))
+        for n, line in enumerate(lines, 1):
+            for name in (word for part in re.findall(r"\bafter ([\w\- ]+)", line) for word in part.split()):
+                if name not in known:
+                    return Drawn(error=f"'after {name}': no bar has that id", line=n)
+    return drawn
