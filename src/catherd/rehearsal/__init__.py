@@ -1,0 +1,52 @@
+"""The rehearsal model: a whole game offline, free and the same every time, behind the seam of the real models.
+
+It sees a Request and nothing else, so whatever it knows it read in the prompt: the form of the answer, its code name, the
+texts in their fences. What it says depends on what is asked and on the seed, never on a clock, on who asked first, or on
+the order in which others wrote. `voices/` holds how each agent talks, `ideas/` what they propose and how that fares.
+
+Switches, all in `request.options`: `latency` (seconds per answer), `rehearsal` (see misbehaviour.py).
+"""
+
+from collections.abc import Callable
+
+from catherd.model import ModelError, Reply, Request
+from catherd.rehearsal import misbehaviour, reading
+from catherd.rehearsal.reading import Scene
+
+NAME = "rehearsal/1"
+
+
+class Rehearsal:
+    """A Model that was never trained."""
+
+    def complete(self, request: Request) -> Reply:
+        """The answer to `request`; ModelError where it was told to fail or cannot know what is wanted."""
+        scene = reading.read(request)
+        misbehaviour.before(request, scene.step)
+        text = misbehaviour.after(request, scene.step, _book(scene.form)(scene))
+        asked = len(request.system) + sum(len(said.content) for said in request.messages)
+        return Reply(text, NAME, prompt_tokens=-(-asked // 4), completion_tokens=-(-len(text) // 4), requests=1)
+
+
+def _book(form: str) -> Callable[[Scene], str]:
+    """What answers an ask of this form. Later phases add their packs here; each is imported when it is first asked for."""
+    if form in {"pitch", "objections", "answers", "final"}:
+        from catherd.rehearsal import debate
+
+        return {
+            "pitch": debate.pitch,
+            "objections": debate.objections,
+            "answers": debate.answers,
+            "final": debate.final,
+        }[form]
+    if form == "ballot":
+        from catherd.rehearsal import vote
+
+        return vote.ballot
+    if form == "chat":
+        from catherd.rehearsal import talk
+
+        return talk.reply
+    raise ModelError(
+        "refused", f"the rehearsal has no answer to '{form}': the prompt needs a line 'Your task: <step> (<form>)'"
+    )

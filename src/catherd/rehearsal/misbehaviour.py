@@ -1,0 +1,68 @@
+"""What a rehearsal can be told to do wrong: `options["rehearsal"]`, a comma list of `what=step`; `what=all` is every step.
+
+slow=2                    takes two seconds per answer
+silent=debate/round-2     never answers there
+garbage=debate/ballots    cannot be read, however often it is asked again
+half=debate/round-3       stops in the middle; asked again it is right
+late=debate/round-2       answers one second after its deadline
+die=debate/round-2        is killed before it answers; once per turn if `options["rehearsal_marker"]` names a file
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+from catherd.model import ModelError, Request
+
+GARBAGE = "As a large language model I would love to, but first: colourless green ideas sleep furiously, 4 of 5 dentists agree."
+
+
+def _told(request: Request) -> Iterator[tuple[str, str]]:
+    for each in request.options.get("rehearsal", "").split(","):
+        what, _, where = each.strip().partition("=")
+        if what:
+            yield what, where or "all"
+
+
+def _is(request: Request, what: str, step: str) -> bool:
+    return any(w == what and where in {step, "all"} for w, where in _told(request))
+
+
+def before(request: Request, step: str) -> None:
+    """What happens before there is an answer: waiting, silence, death. Raises ModelError."""
+    wait = float(request.options.get("latency") or 0) + sum(
+        float(s) for w, s in _told(request) if w == "slow" and s != "all"
+    )
+    if _is(request, "die", step) and _first(request):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if _is(request, "late", step):
+        wait += request.deadline_s + 1
+    if wait > 0:
+        threading.Event().wait(wait)
+    if _is(request, "silent", step):
+        raise ModelError("silent", f"rehearsal: told to be silent in {step}")
+
+
+def after(request: Request, step: str, text: str) -> str:
+    """The answer as it leaves: whole, cut in half, or garbage."""
+    if _is(request, "garbage", step):
+        return GARBAGE
+    if _is(request, "half", step) and len(request.messages) < 2:
+        return text[: len(text) // 2]
+    return text
+
+
+def _first(request: Request) -> bool:
+    """Whether this turn has not died yet; without a marker every time is the first."""
+    marker = request.options.get("rehearsal_marker")
+    if not marker:
+        return True
+    fd = os.open(marker, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        if request.turn in os.read(fd, 1 << 20).decode().split("\n"):
+            return False
+        os.write(fd, f"{request.turn}\n".encode())
+        return True
+    finally:
+        os.close(fd)
