@@ -1,0 +1,117 @@
+"""What a model costs: LiteLLM's own table, read as a file (importing LiteLLM takes seconds), or a price that you state.
+
+`options: {price: "2.50/10.00"}` in an agent's YAML is dollars per million tokens, in and out; `price: free` is for a model
+on your own machine. A paid model without a price is never called: LiteLLM would report its cost as zero.
+"""
+
+import os
+import re
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import msgspec
+
+from catherd.model import ModelError, Request
+
+_TABLE = "model_prices_and_context_window_backup.json"
+_STATED = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\Z")
+_ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens\Z")
+
+
+class Price(msgspec.Struct, frozen=True):
+    """Dollars per token. `tiers`: (prompt longer than, in, out), ascending. `room` is the context window in tokens, 0 unknown."""
+
+    prompt: float
+    completion: float
+    cached: float
+    written: float
+    tiers: tuple[tuple[int, float, float], ...] = ()
+    room: int = 0
+
+    def usd(self, prompt: int, cached: int, written: int, completion: int) -> float:
+        """Dollars for a call; `prompt` counts all tokens of the prompt, `cached` and `written` those read from and put into a cache."""
+        factor, out = 1.0, self.completion
+        for above, tier_in, tier_out in self.tiers:
+            if prompt > above and self.prompt:
+                factor, out = tier_in / self.prompt, tier_out
+        plain = max(0, prompt - cached - written)
+        return factor * (plain * self.prompt + cached * self.cached + written * self.written) + completion * out
+
+    def worst(self, prompt: int, completion: int) -> float:
+        """Dollars that such a call costs at most: nothing cached, all of it written to the cache, every token used."""
+        top_in = max(
+            [self.prompt, self.written, *(t[1] * max(1.0, self.written / (self.prompt or 1)) for t in self.tiers)]
+        )
+        top_out = max([self.completion, *(t[2] for t in self.tiers)])
+        return prompt * top_in + completion * top_out
+
+
+def price(model: str, options: dict[str, str] | None = None) -> Price:
+    """The price of `model`. Raises ModelError("unpriced") when it is unknown or zero and not stated as free."""
+    stated = (options or {}).get("price", "").strip()
+    if stated == "free":
+        return Price(0.0, 0.0, 0.0, 0.0)
+    found = _STATED.match(stated)
+    if found:
+        come, go = float(found[1]) / 1e6, float(found[2]) / 1e6
+        if come > 0 and go > 0:
+            return Price(come, go, come, come)
+    if stated:
+        raise ModelError(
+            "unpriced", "options: price is 'free' or dollars per million tokens in and out, like 2.50/10.00"
+        )
+    entry = _entry(model)
+    if entry is None:
+        raise ModelError(
+            "unpriced",
+            "the price of this model is unknown: state it as options: price: 2.50/10.00 (dollars per million tokens, in/out)",
+        )
+    return entry
+
+
+def _entry(model: str) -> Price | None:
+    vendor, _, bare = model.partition("/")
+    bare = bare.removeprefix("responses/")  # only another address of the same model
+    for key in (model, bare):
+        row = _table().get(key)
+        if not isinstance(row, dict) or (
+            key == bare and row.get("litellm_provider") not in {vendor, f"{vendor}-chat-models"}
+        ):
+            continue
+        come, go = _number(row.get("input_cost_per_token")), _number(row.get("output_cost_per_token"))
+        go = max(go, _number(row.get("output_cost_per_reasoning_token")))
+        if come <= 0 or go <= 0:
+            continue
+        tiers = sorted(
+            (int(m[1]) * 1000, _number(value), _number(row.get(name.replace("input", "output", 1))) or go)
+            for name, value in row.items()
+            if (m := _ABOVE.match(name))
+        )
+        cached = _number(row.get("cache_read_input_token_cost")) or come
+        written = _number(row.get("cache_creation_input_token_cost")) or come
+        return Price(come, go, cached, written, tuple(tiers), int(_number(row.get("max_input_tokens"))))
+    return None
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, Any]:
+    """LiteLLM's table of prices, as installed; empty when LiteLLM is not."""
+    spec = find_spec("litellm")
+    if spec is None or spec.origin is None:
+        return {}
+    try:
+        with open(os.path.join(os.path.dirname(spec.origin), _TABLE), "rb") as file:
+            return msgspec.json.decode(file.read(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def estimate(request: Request) -> int:
+    """Tokens of the prompt, at most: no tokenizer in use makes more than one of two bytes of prose or code."""
+    texts = [request.system, *(said.content for said in request.messages)]
+    return sum(len(t.encode("utf-8", "replace")) // 2 + 16 for t in texts) + 64
