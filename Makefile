@@ -12,14 +12,14 @@ include catherd.mk
 
 ##@ the workshop
 .PHONY: test check lint typecheck bench crash-proof
-test: $(VENV)/dev           ## Run the tests
+test: $(VENV)/.dev          ## Run the tests
 	@$(BIN)/python -m pytest $(TEST)
 check: lint typecheck test  ## Everything CI runs, and only that
-lint: $(VENV)/dev           ## ruff: style and faults
+lint: $(VENV)/.dev          ## ruff: style and faults
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-typecheck: $(VENV)/dev      ## mypy --strict on src and tests
+typecheck: $(VENV)/.dev     ## mypy --strict on src and tests
 	@$(BIN)/mypy
-bench: $(VENV)/dev          ## Measure, as ratios within one run (bench/README.md)
+bench: $(VENV)/.dev         ## Measure, as ratios within one run (bench/README.md)
 	@$(BIN)/python bench/run.py $(BENCH)
-crash-proof: $(VENV)/dev    ## Kill every process at every effect, start again, compare
+crash-proof: $(VENV)/.dev   ## Kill every process at every effect, start again, compare
 	@$(BIN)/python tests/crash/proof.py

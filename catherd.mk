@@ -3,18 +3,24 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 BIN     ?= $(VENV)/bin
-CATHERD_BIN := $(BIN)/catherd
+CATHERD_BIN := $(VENV)/.base
+CATHERD_DO  := $(BIN)/catherd
+LOCKS   := $(firstword $(wildcard .catherd/locks locks))
 GATES   := bus/gates
 # Words are handed over as typed, never through a shell.
 export CATHERD_MSG   = $(value MSG)
 export CATHERD_BRIEF = $(value BRIEF)
 export LIVE STEP PACE AGENTS NOTIFY TIMEBOX REHEARSAL_SEED TO N
+# A venv whose Python is gone (moved, upgraded away, half deleted) is built again.
+ifeq ($(wildcard $(BIN)/python),)
+$(shell rm -f $(VENV)/.base $(VENV)/.live $(VENV)/.plan $(VENV)/.poc $(VENV)/.dev)
+endif
 # One recipe for every goal: look first, then the gates, then say so. Under `make -n` it only looks.
 DRY = $(if $(findstring n,$(firstword -$(MAKEFLAGS))),--dry)
 define goal
-@+$(CATHERD_BIN) begin $(1) $(DRY)
+@+$(CATHERD_DO) begin $(1) $(DRY)
 @$(MAKE) --no-print-directory $(GATES)/$(1).yaml
-@$(CATHERD_BIN) finish $(1)
+@$(CATHERD_DO) finish $(1)
 endef
 
 include phases/debate.mk
@@ -22,28 +28,59 @@ include phases/debate.mk
 ##@ the game
 .PHONY: up down status chat say ballot go new undo doctor
 up: $(CATHERD_BIN)          ## Start one daemon per agents/*.yaml (no-op if they run)
-	@$(CATHERD_BIN) up
+	@$(CATHERD_DO) up
 down: $(CATHERD_BIN)        ## Stop them; nothing is lost
-	@$(CATHERD_BIN) down
+	@$(CATHERD_DO) down
 status: $(CATHERD_BIN)      ## One screen: what needs you, who does what, what the next gate waits for
-	@$(CATHERD_BIN) status
+	@$(CATHERD_DO) status
 chat: $(CATHERD_BIN)        ## Follow the group chat
-	@$(CATHERD_BIN) chat
+	@$(CATHERD_DO) chat
 say: $(CATHERD_BIN)         ## Talk to them: make say MSG='@gemini why not offline?'
-	@$(CATHERD_BIN) say
+	@$(CATHERD_DO) say
 ballot: $(CATHERD_BIN)      ## Put your own ballot there as a form to fill in
-	@$(CATHERD_BIN) ballot
+	@$(CATHERD_DO) ballot
 go: $(CATHERD_BIN)          ## Close the gate that STEP=1 holds
-	@$(CATHERD_BIN) go
+	@$(CATHERD_DO) go
 new: $(CATHERD_BIN)         ## Put this game away and begin another with the next make debate
-	@$(CATHERD_BIN) new
+	@$(CATHERD_DO) new
 
 # A receipt is made once and kept; a gate is closed by the one that holds the crank.
 .PRECIOUS: $(GATES)/%.yaml
 $(GATES)/%.yaml:
-	@$(CATHERD_BIN) gate $*
+	@$(CATHERD_DO) gate $*
 
 .PHONY: help
 help:                       ## Print this list
 	@awk -F ':.*## ' '/^##@ /{group=substr($$0,5)} /^[a-z][a-z0-9 -]*:.*## /{split($$1,n," "); row=sprintf("  make %-14s %s", n[1], $$2); \
 	  if (group=="the game") g=g row "\n"; else w=w row "\n"} END{printf "the game\n%s\nthe workshop\n%s", g, w}' $(MAKEFILE_LIST)
+
+# The environment: made when a lock file changes, mended when half built. Every package is held to its hash; the engine itself
+# is this checkout's src/ where there is one, else the very wheel or folder that laid this workspace (.catherd/origin).
+define python_ok
+@command -v $(PYTHON) >/dev/null || { echo "catherd: $(PYTHON) is not there" >&2; \
+  echo "  fix: sudo apt-get install python3 python3-venv, or make PYTHON=/path/to/python3.11" >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "catherd: Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) -V 2>&1`" >&2; \
+  echo "  fix: make PYTHON=python3.11 (or a newer one that you have)" >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "catherd: this Python cannot make a venv: ensurepip is missing" >&2; \
+  echo "  fix: sudo apt-get install python3-venv" >&2; exit 1; }
+endef
+PIP = $(BIN)/python -m pip --disable-pip-version-check install -q --no-input
+.PHONY: .venv
+.venv: $(CATHERD_BIN)       ## Build just the environment
+$(VENV)/.base: $(LOCKS)/base.txt
+	$(python_ok)
+	@test -x $(BIN)/python || echo "making $(VENV)/ (once, about a minute)"
+	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) --require-hashes -r $(LOCKS)/base.txt
+	@if test -f src/catherd/cli.py; then \
+	  $(BIN)/python -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("purelib"), "catherd-src.pth"), "w").write(os.path.abspath("src") + "\n")'; \
+	  printf '%s\n' '#!/bin/sh' 'exec "$${0%/*}/python" -P -c "from catherd.cli import main; main(prog_name=\"catherd\")" "$$@"' > $(BIN)/catherd; \
+	  chmod +x $(BIN)/catherd; \
+	else $(PIP) --no-deps "`cat .catherd/origin`"; fi
+	@touch $@
+# Extras, each on top of the base: what a live model, the plan's checks, the milestone gate and the workshop need.
+$(VENV)/.live $(VENV)/.plan $(VENV)/.poc $(VENV)/.dev: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.base
+	@echo "adding what $* needs (once)"
+	@$(PIP) --require-hashes -r $(LOCKS)/$*.txt
+	@touch $@

@@ -145,8 +145,6 @@ def _choice(bus: Bus, options: list[str]) -> Tiebreak | None:
         document = yamldoor.read(bus.here(TIEBREAK), f"bus/{TIEBREAK}")
     except FileNotFoundError:
         return None
-    if isinstance(document.data, dict) and document.data.get("choice") is None:
-        document.data["choice"] = ""
     found = yamldoor.typed(document, Tiebreak)
     if not found.choice:
         return None

@@ -178,7 +178,7 @@ def typed(document: Document, kind: type[T]) -> T:
             fix="update catherd: git pull, or pip install -U catherd",
         )
     try:
-        return msgspec.convert(data, kind)
+        return msgspec.convert({k: v for k, v in data.items() if v is not None}, kind)  # `key:` alone says nothing
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
         parts = re.findall(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]", path)
