@@ -1,0 +1,1 @@
+"""Halfpast: a time log in a plain text file."""
