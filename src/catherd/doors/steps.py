@@ -1,0 +1,75 @@
+"""The steps that make calls: before the gates of a goal, at each gate, and after the last."""
+
+import os
+from typing import Any
+
+import click
+
+from catherd.doors.terminal import on, teller_of
+from catherd.errors import NeedsYou
+
+
+@click.command()
+@click.argument("goal")
+@click.option("--dry", is_flag=True, help="only look, as under make -n")
+def begin(goal: str, *, dry: bool) -> None:
+    """What `make GOAL` does before the gates: look, mend, begin a game, wake the herd."""
+    from catherd import game
+
+    begun = game.begin(
+        game.workspace(os.getcwd()),
+        goal,
+        brief=os.environ.get("CATHERD_BRIEF", ""),
+        live=on("LIVE"),
+        step=on("STEP"),
+        dry=dry,
+    )
+    for line in begun.lines:
+        click.echo(line)
+
+
+@click.command()
+@click.argument("name")
+def gate(name: str) -> None:
+    """Close one gate, or follow whoever is closing it."""
+    from catherd import crank, game
+
+    root = game.workspace(os.getcwd())
+    teller = teller_of(root)
+    try:
+        crank.turn(root, name, teller)
+    except KeyboardInterrupt:
+        from catherd.bus import Bus
+
+        game.clear_goal(Bus(root), "^C")
+        teller.line("stopped; the same command goes on from here")
+        raise
+    except NeedsYou:
+        teller.bell()
+        raise
+
+
+@click.command()
+@click.argument("goal")
+def finish(goal: str) -> None:
+    """What `make GOAL` does after the last gate: the goal is reached, the herd may leave."""
+    from catherd import game
+
+    root = game.workspace(os.getcwd())
+    found, undo = game.finish(root, goal)
+    teller = teller_of(root)
+    for line in _last_lines(goal, found, undo):
+        teller.line(line)
+    teller.bell()
+
+
+def _last_lines(goal: str, found: Any, undo: str) -> list[str]:
+    lines = [f"{goal}: done"]
+    if found is not None and found.models == "rehearsal":
+        lines.append("rehearsal: no model was called. To play for real: set your keys, then make debate LIVE=1")
+    if undo:
+        lines.append(f"undo: {undo}")
+    return lines
+
+
+COMMANDS = (begin, gate, finish)
