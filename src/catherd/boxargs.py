@@ -29,7 +29,7 @@ _GO_IN = 'cd "$0" && exec "$@"'
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a box may use. `wall_s`, `cpu_s`: seconds (0: no deadline; cpu is per process). `memory_mb`: resident memory of all its processes together;
-    `address_mb`: address space of each. `processes`, `files`: at once. `output_kb`: what it may print. `disk_mb`: /work in mode
+    `address_mb`: address space of each (0: any). `processes`, `files`: at once. `output_kb`: what it may print. `disk_mb`: /work in mode
     copy, growth of the tree and of writable binds otherwise; `file_mb`: one file.
     """
 
@@ -79,8 +79,10 @@ def memory_file(data: bytes) -> int:
 
 def ulimits(limits: Limits) -> list[str]:
     """The command prefix that sets resource limits; it stands inside the box, so that processes are counted in the box alone."""
-    words = [f"--nproc={limits.processes}", f"--as={limits.address_mb << 20}", f"--fsize={limits.file_mb << 20}"]
+    words = [f"--nproc={limits.processes}", f"--fsize={limits.file_mb << 20}"]
     words += [f"--nofile={limits.files}", "--core=0"]
+    if limits.address_mb:
+        words.append(f"--as={limits.address_mb << 20}")
     if limits.cpu_s:
         words.append(f"--cpu={limits.cpu_s}")
     return ["prlimit", *words, "--"]
@@ -96,16 +98,18 @@ def plan(
     mode: str,
     cwd: str,
     uid: int | None,
-    nest: bool,
+    info_to: int | None = None,
 ) -> Plan:
-    """The command line for `argv` in a box on `tree`. `uid`: become that user first (we are root). `nest`: the box may make namespaces."""
+    """The command line for `argv` in a box on `tree`. `uid`: become that user first (we are root). `info_to`: a descriptor that is
+    told the pid of the box's init, in place of a new pipe.
+    """
     fds: list[int] = []
 
     def data(text: str) -> str:
         fds.append(memory_file(text.encode()))
         return str(fds[-1])
 
-    words = _walls(env, nest=nest)
+    words = _walls(env)
     for path, text in _FILES.items():
         words += ["--ro-bind-data", data(text), path]
     mounts = [Bind(host=tree, inside="/work" if mode == "rw" else "/src", write=mode == "rw"), *binds]
@@ -116,12 +120,12 @@ def plan(
     if mode == "copy":
         words += ["--size", str(limits.disk_mb << 20), "--perms", "0755", "--tmpfs", "/work"]
     words += ["--remount-ro", "/"]
-    code = None if nest else seccomp.program(platform.machine())
+    code = seccomp.program(platform.machine())
     if code is not None:
         fds.append(memory_file(code))
         words += ["--seccomp", str(fds[-1])]
-    ours, theirs = os.pipe()
-    fds += [theirs]
+    ours, theirs = os.pipe() if info_to is None else (-1, info_to)
+    fds.append(theirs)
     words += ["--info-fd", str(theirs)]
     fds.append(memory_file(b"".join(word.encode() + b"\0" for word in words)))
     start = ["sh", "-c", _COPY_IN if mode == "copy" else _GO_IN, os.path.normpath(os.path.join("/work", cwd))]
@@ -129,10 +133,9 @@ def plan(
     return Plan(argv=line, fds=fds, info=ours, scratch=scratch)
 
 
-def _walls(env: dict[str, str], *, nest: bool) -> list[str]:
+def _walls(env: dict[str, str]) -> list[str]:
     words = ["--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "box"]
-    words += ["--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv"]
-    words += [] if nest else ["--disable-userns"]
+    words += ["--cap-drop", "ALL", "--disable-userns", "--die-with-parent", "--new-session", "--clearenv"]
     for key, value in environment(env).items():
         words += ["--setenv", key, value]
     words += [*_system(), "--proc", "/proc", "--dev", "/dev"]

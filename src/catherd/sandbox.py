@@ -68,19 +68,32 @@ def hand_over(path: str) -> None:
         boxtree.hand_over(path, uid)
 
 
+class _Order(msgspec.Struct, kw_only=True):
+    argv: list[str]
+    tree: str
+    stdin: bytes = b""
+    mode: str = "copy"
+    env: dict[str, str] = {}
+    limits: Limits = Limits()
+    binds: tuple[Bind, ...] = ()
+    cwd: str = "."
+    owned: bool = False
+
+
 class Box:
     """A running box. `pid`: the program itself; `netns`: a descriptor of its network namespace (None in lower tiers)."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", tier: str, limits: Limits) -> None:
-        self.process, self.tier, self.limits = process, tier, limits
+    def __init__(self, process: "subprocess.Popen[bytes]", tier: str, order: _Order, staged: str) -> None:
+        self.process, self.tier, self.mode, self.tree, self.staged = process, tier, order.mode, order.tree, staged
         self.init: int | None = None  # pidfd of the namespace's init
         self.init_pid = process.pid
         self.netns: int | None = None
-        self.watch = boxwatch.Watch(limits)
-        self.tree = self.staged = self.scratch = ""
-        self.mode = "copy"
+        self.watch = boxwatch.Watch(order.limits)
+        self.scratch = ""
         self.made_git = False
-        self.grown: list[str] = []  # directories whose growth counts as disk use
+        self.grown = (
+            [staged or order.tree] if order.mode == "rw" or tier != "bwrap" else []
+        )  # directories whose growth counts as disk use
         self.mended: list[str] = []
         self._pid = 0
         self._settled = threading.Lock()
@@ -168,12 +181,9 @@ class Box:
             self.staged = self.scratch = ""
 
 
-def run(argv: list[str], *, tree: str, stdin: bytes = b"", **options: Any) -> Result:
-    """Run `argv` in a box on `tree` and wait. Options as for `start`.
-
-    Raises CatherdError when the tier is below `minimum` or the box cannot be built.
-    """
-    box = _launch(argv, tree=tree, stdin=stdin, **options)
+def run(argv: list[str], **options: Any) -> Result:
+    """Run `argv` in a box and wait. Options as for `start`. Raises CatherdError below `minimum` or when no box can be built."""
+    box = _launch(argv, **options)
     box.attend()
     got = box.result()
     if got.rc == 1 and not got.out and got.err.startswith("bwrap: "):
@@ -181,69 +191,47 @@ def run(argv: list[str], *, tree: str, stdin: bytes = b"", **options: Any) -> Re
     return got
 
 
-def start(argv: list[str], *, tree: str, stdin: bytes = b"", **options: Any) -> Box:
-    """Start `argv` in a box on `tree`; it goes on by itself, watched by a thread, and its log keeps the last `output_kb`.
+def start(argv: list[str], **options: Any) -> Box:
+    """Start `argv` in a box; it goes on by itself, watched by a thread, and its log keeps the last `output_kb`.
 
-    mode: "copy" (the box works on a copy that is lost with it) or "rw" (on the tree itself; as root on a staged copy that is carried back).
-    env: beside PATH HOME LANG TERM. limits: Limits. binds: Binds beside the tree. cwd: below /work. minimum: the lowest tier allowed.
-    nest: the box may make namespaces of its own (a browser's sandbox); weaker, for our own programs only.
+    tree: the directory that it sees as /work. mode: "copy" (a copy, lost with the box) or "rw" (the tree itself; as root a staged copy that is
+    carried back). owned: with "rw", the tree is scratch that was handed over to the box's user: used as it is. stdin: bytes.
+    env: beside PATH HOME LANG TERM. limits: Limits. binds: Binds beside the tree. cwd: below /work. minimum: the lowest tier.
     """
-    box = _launch(argv, tree=tree, stdin=stdin, **options)
+    box = _launch(argv, **options)
     box.go_on()
     return box
 
 
-def _launch(
-    argv: list[str],
-    *,
-    tree: str,
-    stdin: bytes = b"",
-    mode: str = "copy",
-    env: dict[str, str] | None = None,
-    limits: Limits | None = None,
-    binds: tuple[Bind, ...] = (),
-    cwd: str = ".",
-    minimum: str = "bwrap",
-    nest: bool = False,
-) -> Box:
-    tier, limits = probe(), limits or Limits()
+def _launch(argv: list[str], minimum: str = "bwrap", **options: Any) -> Box:
+    tier, order = probe(), _Order(argv=argv, **options)
     if RANK[tier.name] < RANK[minimum]:
         raise CatherdError(
             f"the sandbox is {tier.name}, {minimum} is needed: {tier.why_not}", where="sandbox", fix=tier.fix
         )
-    if not os.path.isdir(tree):
-        raise Fault(f"no such tree: {tree}", where="sandbox")
-    if tier.name == "bwrap":
-        return _boxed(argv, os.path.realpath(tree), stdin, mode, env or {}, limits, binds, cwd, nest=nest)
-    return _unboxed(argv, os.path.realpath(tree), stdin, mode, env or {}, limits, cwd, tier.name)
+    if not os.path.isdir(order.tree):
+        raise Fault(f"no such tree: {order.tree}", where="sandbox")
+    order.tree = os.path.realpath(order.tree)
+    return _boxed(order) if tier.name == "bwrap" else _unboxed(order, tier.name)
 
 
-def _boxed(
-    argv: list[str],
-    tree: str,
-    stdin: bytes,
-    mode: str,
-    env: dict[str, str],
-    limits: Limits,
-    binds: tuple[Bind, ...],
-    cwd: str,
-    *,
-    nest: bool,
-) -> Box:
-    uid = box_uid()
-    staged = boxtree.stage(tree, uid) if uid is not None and (mode == "rw" or not boxtree.readable(tree)) else ""
+def _boxed(order: _Order) -> Box:
+    uid, tree = box_uid(), order.tree
+    own = order.mode == "rw" and not order.owned
+    staged = boxtree.stage(tree, uid) if uid is not None and (own or not boxtree.readable(tree)) else ""
     git = os.path.lexists(os.path.join(staged or tree, ".git"))
-    plan = boxargs.plan(argv, staged or tree, binds, env, limits, mode=mode, cwd=cwd, uid=uid, nest=nest)
-    feed = boxargs.memory_file(stdin)
+    plan = boxargs.plan(
+        order.argv, staged or tree, order.binds, order.env, order.limits, mode=order.mode, cwd=order.cwd, uid=uid
+    )
+    feed = boxargs.memory_file(order.stdin)
     try:
         process = _spawn(plan.argv, feed, "/", {"PATH": boxargs.PATH + ":/usr/sbin:/sbin"}, tuple(plan.fds))
     finally:
         for fd in (feed, *plan.fds):
             os.close(fd)
-    box = Box(process, "bwrap", limits)
-    box.tree, box.staged, box.mode = tree, staged, mode
-    box.made_git = mode == "rw" and not git and not staged
-    box.grown = [*([staged or tree] if mode == "rw" else []), *(bind.host for bind in binds if bind.write)]
+    box = Box(process, "bwrap", order, staged)
+    box.made_git = order.mode == "rw" and not git and not staged
+    box.grown += [bind.host for bind in order.binds if bind.write]
     child = boxproc.read_info(plan.info, 20.0)
     box.scratch = plan.scratch
     if child:
@@ -263,27 +251,19 @@ def _unbuilt(error: str) -> CatherdError:
     return CatherdError(f"the box could not be built: {plain(error.strip())}", where="sandbox", fix="catherd doctor")
 
 
-def _unboxed(
-    argv: list[str], tree: str, stdin: bytes, mode: str, env: dict[str, str], limits: Limits, cwd: str, tier: str
-) -> Box:
+def _unboxed(order: _Order, tier: str) -> Box:
     uid = box_uid() if tier == "weak" else None
-    staged = boxtree.stage(tree, uid) if mode == "copy" or uid is not None else ""
-    script = boxwatch.ulimits(limits) if tier == "weak" else 'exec "$@"'
-    work = os.path.normpath(os.path.join(staged or tree, cwd))
-    feed = boxwatch.scratch_file(stdin)
+    own = order.mode == "rw" and not order.owned
+    staged = boxtree.stage(order.tree, uid) if order.mode == "copy" or (uid is not None and own) else ""
+    script = boxwatch.ulimits(order.limits) if tier == "weak" else 'exec "$@"'
+    work = os.path.normpath(os.path.join(staged or order.tree, order.cwd))
+    feed = boxwatch.scratch_file(order.stdin)
+    env = {**boxargs.environment(order.env), "HOME": work}
     try:
-        process = _spawn(
-            [*boxargs.become(uid), "sh", "-c", script, "sh", *argv],
-            feed,
-            work,
-            {**boxargs.environment(env), "HOME": work},
-            (),
-        )
+        process = _spawn([*boxargs.become(uid), "sh", "-c", script, "sh", *order.argv], feed, work, env, ())
     finally:
         os.close(feed)
-    box = Box(process, tier, limits)
-    box.tree, box.staged, box.mode = tree, staged, mode
-    box.grown = [staged or tree]
+    box = Box(process, tier, order, staged)
     box.watch.begin(process, box.grown)
     return box
 
