@@ -135,10 +135,8 @@ def answers(scene: Scene) -> str:
         found = re.search(r"PoC risk: (\d)", block.text)
         risks += [int(found[1])] if found else []
     decision, partner, new_title = _decide(scene, own, known, risks, changed=text != body(own))
-    if decision == "merge" and known:
-        other = library.idea(known.merges_with)
-        merged = known.merged or (other.merged if other else {})
-        text = library.text(merged)
+    merged = library.idea(known.merged) if decision == "merge" and known else None
+    text = library.text(merged.pitch) if merged else text
     head = {"kind": "answers", "decision": decision, "merge_with": partner, "aside": aside, "reply_to": to}
     voice = library.voice(scene.me)
     tail = f"# Proposal: {new_title}\n{text}" if decision in {"revise", "merge"} else ""
@@ -186,12 +184,9 @@ def _decide(scene: Scene, own: Block, known: Idea | None, risks: list[int], *, c
         (b.by for b in scene.of("objection") if b.to == scene.code and ONE_APP in b.text and _said_so_too(scene, b.by)),
         "",
     )
-    if known and partner and known.merges_with:
-        both = sorted([library.slug(title(own)), known.merges_with])
-        first, second = (library.idea(n) for n in both)
-        merged = (first and first.merged) or (second and second.merged) or {}
-        if merged:
-            return "merge", partner, str(merged["title"])
+    merged = library.idea(known.merged) if known and partner else None
+    if merged:
+        return "merge", partner, merged.title
     if risks and sum(risks) >= 4 * len(risks):
         return "withdraw", "", title(own)
     return ("revise" if changed else "stand"), "", title(own)
@@ -206,29 +201,26 @@ def final(scene: Scene) -> str:
     voice = library.voice(scene.me)
     standing = [b for b in scene.of("proposal") if not b.status]
     order = sorted(standing, key=lambda b: -vote.score(scene, b))
-    for_ = (
-        scene.code
-        if scene.own and scene.code in {b.by for b in standing}
-        else order[0].by
-        if order
-        else scene.targets[0]
-    )
+    was = scene.mine()
+    own = was.status.removeprefix("merged into ") if was and was.status else scene.code
+    own = own if own in {b.by for b in standing} else ""
+    for_ = own or (order[0].by if order else scene.targets[0])
     mine = scene.proposal(for_)
     rival = next((b for b in order if b.by != for_), None)
     known = library.idea(library.slug(title(mine))) if mine else None
     first_day = (
         known.first_day if known else "The user does the core loop once on the first day and sees that it worked."
     )
-    weak = known.weak if known else "it has been tried by nobody yet"
+    weak = known.weak if known else "it has been tried by nobody yet."
     other = library.idea(library.slug(title(rival))) if rival else None
-    reason = (other.best.get(voice.lens) or next(iter(other.best.values()))) if other else "it asks less of its user."
-    frames = voice.final if scene.own and for_ == scene.code else voice.advocate
+    reason = (other.best.get(voice.lens) or next(iter(other.best.values()))) if other else "It asks less of its user."
+    frames = voice.final if own else voice.advocate
     said = pick(frames, "final", scene.me, for_ and title(mine) if mine else "").format(
         title=title(mine) if mine else for_,
         first_day=first_day,
         weak=weak,
         rival=rival.by if rival else "none",
-        reason=reason[0].lower() + reason[1:] if reason else "",
+        reason=reason,
     )
     aside, to = talk.third(scene)
     return envelope({"kind": "final", "speaks_for": for_, "aside": aside, "reply_to": to}, said)

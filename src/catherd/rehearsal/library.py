@@ -62,8 +62,8 @@ class Idea(msgspec.Struct, kw_only=True):
     weak: str
     tease: dict[str, str]
     parody: str
-    merges_with: str = ""
-    merged: dict[str, str] = msgspec.field(default_factory=dict)
+    merges_with: str = ""  # the idea that is really the same app …
+    merged: str = ""  # … and what the two become
 
 
 class Voice(msgspec.Struct, kw_only=True):

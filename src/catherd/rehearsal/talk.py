@@ -84,6 +84,9 @@ def _mine_to_answer(scene: Scene, line: Line) -> bool:
 
 
 def _short(text: str) -> str:
-    """The first words of a message, as one quotes it back."""
-    words = re.sub(r"[@“”\"{}]", "", text).split()
-    return " ".join(words[:7]).rstrip(".,;:?!") + ("…" if len(words) > 7 else "")
+    """The first words of a message, as one quotes it back: without a name that was called and without what it quoted."""
+    text = re.sub(r"^(?:@[\w-]+|[\w-]+(?=, ))[,:]?\s*", "", text)
+    text = re.sub(r"“[^”]*”|[@\"{}“”]", "", text)
+    sentence = re.split(r"(?<=[.!?])\s", " ".join(text.split()).lstrip(" ,.:;?!"))[0]
+    words = sentence.split()
+    return " ".join(words[:8]).rstrip(".,;:?!") + ("…" if len(words) > 8 else "")

@@ -9,7 +9,7 @@ _WEB = r"(?i)\b(web|browser|page|website|site|html|neighbou?rs?|lend\w*|click\w*
 _TERMINAL = r"(?i)\b(terminal|command|commands|command-line|cli|shell|console|prompt|keyboard)\b"
 _NEEDS = r"(?i)\b(record\w*|microphone|phone|camera|photos?|forecast|weather|strangers|volunteers|calendar|dictionary|units|GPS|map|gong|lamp|everyone)\b"
 _ODD = r"(?i)\b(ghosts?|moon|burn\w*|ashes|silence|sounds?|letters?|forget\w*|drill)\b"
-_SALT = "lean-0"
+_SALT = "lean-2681"
 
 
 def medium(text: str) -> int:
@@ -64,7 +64,7 @@ def ballot(scene: Scene) -> str:
         good = (
             (known.best.get(voice.lens) or next(iter(known.best.values())))
             if known
-            else "it says what is done and when it is done."
+            else "It says what is done and when it is done."
         )
         open_ = [b for b in scene.of("objection") if b.to == code]
         bad = _bad(open_[0].text) if open_ else known.weak if known else "nobody has tried it"
