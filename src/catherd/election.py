@@ -160,7 +160,7 @@ def _choice(bus: Bus, options: list[str]) -> Tiebreak | None:
 def _write_tiebreak(bus: Bus, options: list[str], titles: dict[str, str]) -> None:
     lines = "".join(f"#   {one}: {titles[one]}\n" for one in options)
     text = (
-        "# yaml-language-server: $schema=../../src/catherd/schemas/tiebreak.json\n"
+        "# yaml-language-server: $schema=../../templates/schemas/tiebreak.json\n"
         f"# The vote is tied. Put one of these behind `choice:` and type make debate again.\n{lines}"
         f"catherd: {FORMAT}\nchoice:\nreason:\ntied: [{', '.join(options)}]\n"
     )
@@ -172,7 +172,7 @@ def form(bus: Bus, ask: Ask) -> str:
     path = f"{ask.step}/human.yaml"
     rows = "".join(f"#   {i.by}: {i.data['title']}\n" for i in ask.inputs if i.kind == "proposal")
     text = (
-        "# yaml-language-server: $schema=../../../src/catherd/schemas/ballot.json\n"
+        "# yaml-language-server: $schema=../../../templates/schemas/ballot.json\n"
         f"# Your ballot. List the ones you rank, best first; leave out what you do not care about.\n{rows}"
         f"# Example: ranking: [{', '.join(i.by for i in ask.inputs if i.kind == 'proposal')}]\n"
         f"catherd: {FORMAT}\nranking: []\n"

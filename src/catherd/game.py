@@ -123,7 +123,7 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
         began=now(),
         caps={"debate": 2.0, "plan": 5.0, "poc": 10.0} if live else {},
     )
-    header = "# yaml-language-server: $schema=../src/catherd/schemas/game.json\n"
+    header = "# yaml-language-server: $schema=../templates/schemas/game.json\n"
     if bus.post("game.yaml", game, header):
         lines.append(f"game {game.id}: {', '.join(a.name for a in agents.values())}; {_about(game)}")
     if _adopt(bus, game):

@@ -1,5 +1,6 @@
 """What needs no game: counting any election, and what a workspace is made of."""
 
+import os
 import sys
 
 import click
@@ -26,4 +27,14 @@ def count(file: str) -> None:
     sys.exit(code)
 
 
-COMMANDS = (count,)
+@click.command()
+def schemas() -> None:
+    """Write templates/schemas/, by which an editor checks what you type."""
+    from catherd import game
+    from catherd.schemas import write
+
+    for path in write(game.workspace(os.getcwd())):
+        click.echo(path)
+
+
+COMMANDS = (count, schemas)
