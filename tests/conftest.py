@@ -1,0 +1,27 @@
+"""What several test files share: one finished rehearsal, played once per test run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import games
+
+
+@pytest.fixture(scope="session")
+def finished_game(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A game whose debate is done. Read it; to change something, take `games.copy(finished_game, tmp_path / "game")`."""
+    game = games.lay(tmp_path_factory.mktemp("finished") / "game")
+    done = games.make(game, "debate")
+    assert done.returncode == 0, done.stdout + done.stderr
+    gone = games.make(game, "down")  # whoever is still on its way out
+    assert gone.returncode == 0, gone.stderr
+    return game
+
+
+@pytest.fixture
+def game(tmp_path: Path) -> Iterator[Path]:
+    """A game in which nothing was played yet; whatever the test starts in it is stopped afterwards."""
+    made = games.lay(tmp_path / "game")
+    yield made
+    games.catherd(made, "down")
