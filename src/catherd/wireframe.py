@@ -47,7 +47,7 @@ def _bar(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
     if isinstance(goes, str):
         pen.words(element.keys, "‹", left, y + 34, 26, size=24, fill=ACCENT)
         left += 22
-        pen.goes(element, x + room - 10, y + 26, goes)
+        pen.goes(element, x + room - PAD, y + 26, goes)
     pen.words(
         element.keys, element.value, left, y + 33, x + room - PAD - left - (70 if goes else 0), size=18, bold=True
     )

@@ -90,7 +90,7 @@ def check(
     paths = listing(root)
     design = complete is not None or any(_SIGNS.fullmatch(path) for path in paths)
     store = kept.Store(cache)
-    with Drawer() as drawer:
+    with Drawer(store) as drawer:
         found = {path: look(root, path, drawer, store, design=design) for path in paths}
     store.save()
     findings = [finding for facts in found.values() for finding in facts.findings]

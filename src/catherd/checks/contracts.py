@@ -68,15 +68,15 @@ def openapi(facts: Facts, text: str, _drawer: Drawer) -> None:
         facts.say("DOC003", "expected `key: value` lines", 1, 1)
         return
     if not _refs(doc, facts, doc.data, []):  # the validator must never follow a reference out of the file
-        _valid(doc, facts)
+        _valid(text, doc, facts)
     paths = doc.data.get("paths")
     for path, item in paths.items() if isinstance(paths, dict) else ():
         for method in METHODS:
             if isinstance(item, dict) and isinstance(item.get(method), dict):
-                _operation(doc, facts, item[method], ["paths", path, method])
+                _operation(text, doc, facts, item[method], ["paths", path, method])
 
 
-def _valid(doc: Document, facts: Facts) -> None:
+def _valid(text: str, doc: Document, facts: Facts) -> None:
     if not here("openapi_spec_validator"):
         text = "openapi-spec-validator is not here to look: pip install 'catherd[plan]'"
         facts.say("DOC090", text, 1, 1, severity="unknown")
@@ -98,7 +98,8 @@ def _valid(doc: Document, facts: Facts) -> None:
         while getattr(deepest, "context", None):  # the deepest reason says most
             deepest = max(deepest.context, key=lambda e: len(e.absolute_path))
         keys = list(getattr(deepest, "absolute_path", []))
-        line, col = shape.place(doc.where(*keys))
+        named = re.search(r"in '(/[^']*)'", deepest.message)  # an unresolved parameter is located in its text only
+        line, col = shape.at_key(text, doc, *(keys or (["paths", named[1]] if named else [])))
         where = ".".join(map(str, keys))
         facts.say("API201", f"{where}: {deepest.message}"[:300].lstrip(": "), line or 1, col or 1)
 
@@ -138,9 +139,9 @@ def _resolves(data: Any, target: str) -> bool:
     return True
 
 
-def _operation(doc: Document, facts: Facts, operation: dict[str, Any], keys: list[str | int]) -> None:
+def _operation(text: str, doc: Document, facts: Facts, operation: dict[str, Any], keys: list[str | int]) -> None:
     name = operation.get("operationId")
-    line, col = shape.place(doc.where(*keys))
+    line, col = shape.at_key(text, doc, *keys)
     what = f"{str(keys[2]).upper()} {keys[1]}"
     if not isinstance(name, str) or not name:
         facts.say("API205", f"{what} has no operationId", line, col)

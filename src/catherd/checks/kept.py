@@ -4,10 +4,12 @@ One JSON file for all, replaced in one step; of two writers the last one wins, w
 not be looked at (`unknown`) is never kept. A damaged file is an empty one.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import os
+import re
 import tempfile
 
 import msgspec
@@ -40,10 +42,10 @@ def version() -> str:
 
 
 class Store:
-    """The kept results in `folder`; None: nothing is kept."""
+    """The kept results called `name` in `folder`; None: nothing is kept."""
 
-    def __init__(self, folder: str | None) -> None:
-        self._folder, self._changed = folder, False
+    def __init__(self, folder: str | None, name: str = "checks") -> None:
+        self._folder, self._name, self._changed = folder, name, False
         self._known: dict[str, Facts] = {}
         if folder is not None:
             try:
@@ -53,7 +55,7 @@ class Store:
                 pass
 
     def _path(self) -> str:
-        return os.path.join(self._folder or "", f"checks-{version()[:16]}.json")
+        return os.path.join(self._folder or "", f"{self._name}-{version()[:16]}.json")
 
     def key(self, kind: str, path: str, text: str) -> str:
         """The name of a result."""
@@ -81,4 +83,8 @@ class Store:
             file.write(msgspec.json.encode(rows))
         with effect("cache", os.path.basename(self._path())):
             os.replace(scratch, self._path())
+        for name in os.listdir(self._folder):  # of other versions of this program: nobody asks for them again
+            if re.fullmatch(rf"{self._name}-[0-9a-f]{{16}}\.json", name) and name != os.path.basename(self._path()):
+                with effect("remove", name), contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(self._folder, name))
         self._changed = False

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from typing import NamedTuple
 
+from catherd.checks.finding import Facts
+from catherd.checks.kept import Store
 from catherd.checks.tools import here, hidden
 
 LIMIT_S = 20.0
@@ -61,11 +63,15 @@ def visible(svg: str) -> str:
 
 
 class Drawer:
-    """Draws diagrams one after the other; starts its process with the first, replaces it when one hangs. Close it."""
+    """Draws diagrams one after the other; starts its process with the first, replaces it when one hangs. Close it.
 
-    def __init__(self) -> None:
+    `kept` remembers verdicts between runs, and pictures too when it was made for them.
+    """
+
+    def __init__(self, kept: Store | None = None, *, pictures: bool = False, limit_s: float = LIMIT_S) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._tool = engine()
+        self._kept, self._pictures, self.limit_s = kept or Store(None), pictures, limit_s
 
     def __enter__(self) -> "Drawer":
         return self
@@ -84,17 +90,28 @@ class Drawer:
                     pipe.close()
 
     def draw(self, source: str) -> Drawn:
-        """The picture of `source`, or what is wrong with it."""
+        """The picture of `source`, or what is wrong with it; a remembered verdict may lack the picture."""
+        key = self._kept.key("mermaid", self._tool, source)
+        known = self._kept.get(key)
+        if known is None:
+            drawn = self._draw(source)
+            if not drawn.unknown:
+                data = {"svg": drawn.svg if self._pictures else "", "error": drawn.error, "line": drawn.line}
+                self._kept.put(key, Facts(path="", data=data))
+            return drawn
+        return Drawn(known.data["svg"], known.data["error"], known.data["line"])
+
+    def _draw(self, source: str) -> Drawn:
         if not self._tool:
             return Drawn(error="neither mermaidx nor mmdc is here to look", unknown=True)
         count = edges(source)
         if count > EDGES:
             return Drawn(error=f"{count} edges; more than {EDGES} is neither drawn nor read: split it")
         try:
-            drawn = self._ask(source) if self._tool == "mermaidx" else _mmdc(source)
+            drawn = self._ask(source) if self._tool == "mermaidx" else _mmdc(source, self.limit_s)
         except TimeoutError:
             self.close()
-            return Drawn(error=f"not drawn within {LIMIT_S:.0f} s")
+            return Drawn(error=f"not drawn within {self.limit_s:.0f} s")
         except OSError as error:
             self.close()
             return Drawn(error=f"the drawing process died: {error}", unknown=True)
@@ -120,7 +137,7 @@ class Drawer:
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         pipe, data = self._process.stdout.fileno(), b""
         while not data.endswith(b"\n"):
-            if not select.select([pipe], [], [], LIMIT_S)[0]:
+            if not select.select([pipe], [], [], self.limit_s)[0]:
                 raise TimeoutError
             chunk = os.read(pipe, 1 << 20)
             if not chunk:
@@ -129,14 +146,14 @@ class Drawer:
         return data
 
 
-def _mmdc(source: str) -> Drawn:
+def _mmdc(source: str, limit_s: float) -> Drawn:
     with tempfile.TemporaryDirectory() as folder:
         given, made = os.path.join(folder, "in.mmd"), os.path.join(folder, "out.svg")
         with open(given, "w", encoding="utf-8") as file:
             file.write(source)
         try:
             done = subprocess.run(
-                ["mmdc", "-q", "-i", given, "-o", made], capture_output=True, text=True, timeout=LIMIT_S
+                ["mmdc", "-q", "-i", given, "-o", made], capture_output=True, text=True, timeout=limit_s
             )
         except subprocess.TimeoutExpired:
             raise TimeoutError from None

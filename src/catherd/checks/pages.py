@@ -207,7 +207,7 @@ def _outcome(facts: Facts, page: Page, options: list[str], first: int, last: int
         facts.say("ADR205", 'the outcome has no sentence `Chosen option: "…", because …`', first, 1)
     elif options and not any(_same(chosen, option) for option in options):
         facts.say("ADR206", f"'{chosen}' is none of the considered options", at, 1)
-    elif "because" not in " ".join(lines):
+    elif "because" not in " ".join(lines[at - first :]).partition("### ")[0]:
         facts.say("ADR205", 'the outcome does not say why: `Chosen option: "…", because …`', at, 1)
     for title, code in (("Consequences", "ADR207"), ("Confirmation", "ADR208")):
         section = page.section(title, 3)

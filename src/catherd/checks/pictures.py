@@ -130,16 +130,18 @@ def _line(text: str, data: Any, error: Any) -> int:
     return 1
 
 
-def _at(text: str, ident: Any) -> int:
-    found = re.search(rf'"id"\s*:\s*{re.escape(json.dumps(ident, ensure_ascii=False))}', text)
-    return _place(text, found.start())[0] if found else 1
+def _at(text: str, ident: Any, nth: int = 0) -> int:
+    """The line of the nth place where something has this id; 1 when it is written in another way."""
+    pattern = rf'"id"\s*:\s*{re.escape(json.dumps(ident, ensure_ascii=False))}'
+    found = list(re.finditer(pattern, text))[nth : nth + 1]
+    return _place(text, found[0].start())[0] if found else 1
 
 
 def _bindings(facts: Facts, text: str, elements: list[dict[str, Any]]) -> None:
     kinds: dict[str, str] = {}
     for element in elements:
         if element["id"] in kinds:
-            facts.say("EXC203", f"the id {element['id']} stands here twice", _at(text, element["id"]), 1)
+            facts.say("EXC203", f"the id {element['id']} stands here twice", _at(text, element["id"], 1), 1)
         kinds[element["id"]] = element["type"]
     for element in elements:
         wanted = [("containerId", element.get("containerId"), ""), ("frameId", element.get("frameId"), "frame")]

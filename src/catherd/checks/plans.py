@@ -20,7 +20,7 @@ def roadmap(facts: Facts, text: str, _drawer: Drawer) -> None:
     facts.data["milestones"] = found
     doc = shape.load(text, facts, "DOC003")
     for key in found:
-        facts.at[key] = list(shape.place(doc.where("milestones", key))) if doc else []
+        facts.at[key] = list(shape.at_key(text, doc, "milestones", key)) if doc else []
     known = [key for key in found if key in MILESTONES]
     wanted = sorted(known, key=MILESTONES.index)
     for key, due in zip(known, wanted, strict=True):

@@ -24,6 +24,20 @@ def place(where: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2] or 1)) if found else (0, 0)
 
 
+def at_key(text: str, doc: Document, *keys: str | int) -> tuple[int, int]:
+    """(line, col) of the last of `keys` itself: the value of a block mapping begins one line below its key."""
+    line, col = place(doc.where(*keys))
+    if not keys or isinstance(keys[-1], int):
+        return line, col
+    key = re.escape(str(keys[-1]))
+    lines = text.splitlines()
+    for n in range(line, max(0, line - 4), -1):
+        found = re.search(rf"""(?<![\w-])["']?{key}["']?\s*:""", lines[n - 1]) if n <= len(lines) else None
+        if found:
+            return n, found.start() + 1
+    return line, col
+
+
 def load(text: str, facts: Facts, code: str) -> Document | None:
     """`text` through the strict YAML door; what it refuses is a finding."""
     try:
@@ -49,7 +63,7 @@ def checked(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any]
     if not isinstance(doc.data, dict):
         facts.say("DOC003", "expected `key: value` lines", 1, 1)
         return None
-    validate(doc, facts, prefix, schema)
+    validate(text, doc, facts, prefix, schema)
     for key in ("stories", "journeys", "screens", "needs", "operations", "artifacts"):
         values = doc.data.get(key)
         if isinstance(values, list):
@@ -57,7 +71,7 @@ def checked(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any]
                 Ref(value, *place(doc.where(key, n))) for n, value in enumerate(values) if isinstance(value, str)
             ]
     for key in doc.data:
-        facts.at[key] = list(place(doc.where(key)))
+        facts.at[key] = list(at_key(text, doc, key))
     return doc.data
 
 
@@ -70,8 +84,8 @@ def _validator(schema: str) -> Any:
         return jsonschema.Draft202012Validator(json.load(file))
 
 
-def validate(doc: Document, facts: Facts, prefix: str, schema: str) -> None:
-    """Note what `schema` has against `doc`."""
+def validate(text: str, doc: Document, facts: Facts, prefix: str, schema: str) -> None:
+    """Note what `schema` has against `doc`, which was read from `text`."""
     try:
         validator = _validator(schema)
     except ImportError:
@@ -84,13 +98,14 @@ def validate(doc: Document, facts: Facts, prefix: str, schema: str) -> None:
         of = f" of {name}" if name else ""
         if error.validator == "required":
             missing = error.message.split("'")[1]
+            line, col = at_key(text, doc, *keys)
             facts.say(f"{prefix}101", f"the key `{missing}`{of} is missing", line or 1, col or 1)
         elif error.validator == "additionalProperties":
             for key in sorted(set(error.instance) - set(error.schema.get("properties", {}))):
                 facts.say(
                     f"{prefix}102",
                     f"the key `{key}`{of} is not known",
-                    *place(doc.where(*keys, key)),
+                    *at_key(text, doc, *keys, key),
                     severity="warning",
                 )
         else:

@@ -82,7 +82,8 @@ def read(text: str) -> Schema:
             try:
                 base.execute(statement)
             except (sqlite3.Error, sqlite3.Warning) as error:
-                troubles.append(Trouble(line + _offset(statement, str(error)), "syntax", str(error)))
+                if not (troubles and "no such table" in str(error)):  # the failed one would have made it
+                    troubles.append(Trouble(line + _offset(base, statement, str(error)), "syntax", str(error)))
             tables.update(dict.fromkeys(sorted(_names(base) - before), line))
         base.set_authorizer(None)
         base.set_progress_handler(None, 0)
@@ -94,13 +95,22 @@ def read(text: str) -> Schema:
     return Schema(tables, troubles)
 
 
-def _offset(statement: str, message: str) -> int:
-    """Lines from the statement's first word to the word that SQLite stopped at, when it stands there only once."""
+def _offset(base: sqlite3.Connection, statement: str, message: str) -> int:
+    """Lines from the statement's first word to the word that SQLite stopped at.
+
+    It does not say which of several commas it means; but cut off behind the right one, it stops at the same word, and
+    cut off behind an earlier one, it asks for more.
+    """
     found = re.match(r'near "(.+?)": syntax error', message)
-    words = statement.lstrip()
-    if not found or words.count(found[1]) != 1:
+    if not found:
         return 0
-    return max(0, words[: words.index(found[1])].count("\n") - _skipped(words))
+    for place in re.finditer(re.escape(found[1]), statement):
+        try:
+            base.execute(f"EXPLAIN {statement[: place.end()]}")
+        except sqlite3.Error as error:
+            if str(error) == message:
+                return statement.count("\n", 0, place.start()) - _skipped(statement)
+    return 0
 
 
 def _names(base: sqlite3.Connection) -> set[str]:

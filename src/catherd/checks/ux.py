@@ -26,7 +26,7 @@ def screens(facts: Facts, text: str, _drawer: Drawer) -> None:
         _flow(doc, facts, found.screens)
         _fits(doc, facts, found)
     for screen in found.screens:
-        line, col = shape.place(doc.where(*screen.keys, "states"))
+        line, col = shape.at_key(text, doc, *screen.keys, "states")
         _states(facts, screen, line, col)
         stories = facts.refs.setdefault("stories", [])
         at = (*screen.keys, "stories")
