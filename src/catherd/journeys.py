@@ -1,0 +1,203 @@
+"""Plays a journey on a stage and writes down each step: what was sent, what was seen, pass, fail or unknown.
+
+The first step that does not pass ends the journey. What is written down is cut and escaped: it was said by the app.
+"""
+
+import json
+import re
+import time
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from catherd import apprules, sandbox, seen
+from catherd.appfile import Cli, Http, Journey, Step, shown
+from catherd.errors import CatherdError
+from catherd.evidence import Run, StepSeen
+from catherd.stage import Stage, fresh
+
+_CUT = 600  # characters of an answer that evidence keeps
+Shot = Callable[[bytes, int], str]  # keeps a picture of step n, gives its name
+
+
+class _Miss(Exception):
+    """A step that did not hold; its text says why."""
+
+
+def play(journey: Journey, stage: Stage, run: list[str], against: str, keep: Shot, seconds: float) -> Run:
+    """One run of `journey`. `run`: start.run of the app. `seconds`: after which the journey fails."""
+    began = time.monotonic()
+    stage.names.update(fresh(seen.names_in(msgspec.to_builtins(journey.steps))))
+    got = Run(against=against, verdict="pass", steps=[])
+    try:
+        got.why = stage.begin()
+        if got.why:
+            got.verdict, got.why = "fail", f"it does not start: {got.why}"
+        else:
+            _steps(journey, stage, run, got, keep, began + seconds)
+    except CatherdError as error:
+        got.verdict, got.why = "unknown", str(error)
+    log = ""
+    try:
+        got.after, log = stage.finish()
+    except CatherdError as error:
+        got.verdict, got.why = "unknown", str(error)
+    if got.after and got.verdict == "pass":
+        got.verdict = "fail"
+    got.log = sandbox.plain(log) if got.verdict != "pass" else ""
+    got.seconds = round(time.monotonic() - began, 2)
+    return got
+
+
+def _steps(journey: Journey, stage: Stage, run: list[str], got: Run, keep: Shot, end_at: float) -> None:
+    for number, step in enumerate(journey.steps, 1):
+        began = time.monotonic()
+        seen_step = StepSeen(number=number, kind=apprules.kind_of(step), sent="", verdict="pass")
+        got.steps.append(seen_step)
+        try:
+            _hold("the journey's time is over" if began > end_at else "")
+            _step(step, stage, run, seen_step, keep)
+        except _Miss as miss:
+            seen_step.verdict, seen_step.why = "fail", sandbox.plain(str(miss))[:_CUT]
+        seen_step.sent, seen_step.seen = sandbox.plain(seen_step.sent)[:_CUT], sandbox.plain(seen_step.seen)[:_CUT]
+        seen_step.seconds = round(time.monotonic() - began, 2)
+        if seen_step.verdict != "pass":
+            got.verdict = seen_step.verdict
+            return
+
+
+def _step(step: Step, stage: Stage, run: list[str], note: StepSeen, keep: Shot) -> None:
+    if step.http is not None:
+        _http(step, step.http, stage, note)
+    elif step.cli is not None:
+        _cli(step, step.cli, stage, run, note)
+    elif step.file is not None:
+        _file(step, step.file.path, stage, note)
+    elif step.restart is not None:
+        note.sent = f"restart: {step.restart}"
+        _hold(stage.restart(step.restart))
+    else:
+        _browser(step, stage, note, keep)
+
+
+def _hold(why: str) -> None:
+    if why:
+        raise _Miss(why)
+
+
+def _http(step: Step, http: Http, stage: Stage, note: StepSeen) -> None:
+    headers = {key: str(seen.fill(value, stage.names)) for key, value in http.headers.items()}
+    path, body = str(seen.fill(http.path, stage.names)), None
+    if http.json is not msgspec.UNSET:
+        body = json.dumps(seen.fill(http.json, stage.names))
+        headers.setdefault("content-type", "application/json")
+    elif http.form is not None:
+        body = urllib.parse.urlencode({key: shown(seen.fill(value, stage.names)) for key, value in http.form.items()})
+        headers.setdefault("content-type", "application/x-www-form-urlencoded")
+    elif http.body is not None:
+        body = str(seen.fill(http.body, stage.names))
+    path = urllib.parse.quote(path, safe="/?&=%:@,;+$!*'()~#[]")
+    note.sent = f"{http.method} {path}{f' {body}' if body is not None else ''}"
+    answer = stage.ask(http.method, path, headers, body)
+    if "error" in answer:
+        raise _Miss(f"no answer: {answer['error']}")
+    text = answer["body"]
+    note.seen = f"{answer['status']} {text}"
+    expect = seen.fill(apprules.expected(step.expect), stage.names)
+    if "status" in expect:
+        why = seen.one_of("status", expect["status"], answer["status"])
+        _hold(f"{why}: {seen.brief(text)}" if why else "")
+    for name, wanted in expect.get("headers", {}).items():
+        has = answer["headers"].get(name.lower())
+        _hold(
+            ""
+            if has is not None and str(wanted) in has
+            else f"header {name} is {seen.brief(has)}, not {seen.brief(wanted)}"
+        )
+    _hold(seen.json_misses(text, expect))
+    _hold(seen.text_misses("the body", text, expect.get("body_contains", []), expect.get("body_lacks", [])))
+    for name, pointer in step.save.items():
+        stage.names[name] = _saved(text, pointer)
+
+
+def _saved(text: str, pointer: str) -> Any:
+    try:
+        found, value = seen.pointed(json.loads(text), pointer)
+    except ValueError:
+        raise _Miss(f"nothing to save, not JSON: {seen.brief(text)}") from None
+    if not found:
+        raise _Miss(f"nothing to save at {pointer}: {seen.brief(text)}")
+    return value
+
+
+def _cli(step: Step, cli: Cli, stage: Stage, run: list[str], note: StepSeen) -> None:
+    words = [*(cli.run or run), *(shown(arg) for arg in cli.args)]
+    argv = [seen.as_text(seen.fill(word, stage.names)) for word in words]
+    note.sent = " ".join(argv)
+    code, out, err, why = stage.command(argv, seen.as_text(seen.fill(cli.stdin, stage.names)))
+    note.seen = f"exit {code}\n{out}{err}"
+    _hold(f"it was ended: {why}" if why else "")
+    raw = apprules.expected(step.expect)
+    expect = seen.fill(raw, stage.names)
+    if "exit" in expect:
+        wrong = seen.one_of("exit", expect["exit"], code)
+        _hold(f"{wrong}: {seen.brief(err or out)}" if wrong else "")
+    _hold(seen.text_misses("stdout", out, expect.get("stdout_contains", []), expect.get("stdout_lacks", [])))
+    _hold(seen.text_misses("stderr", err, expect.get("stderr_contains", []), expect.get("stderr_lacks", [])))
+    if raw.get("stdout_regex"):
+        pattern = str(seen.fill(raw["stdout_regex"], stage.names, regex=True))
+        _hold(
+            ""
+            if re.search(pattern, out, re.MULTILINE)
+            else f"stdout does not match {seen.brief(pattern)}: {seen.brief(out)}"
+        )
+    _hold(seen.json_misses(out, expect))
+    for name, pattern in step.save.items():
+        found = re.search(str(seen.fill(pattern, stage.names, regex=True)), out, re.MULTILINE)
+        if not found or not found.groups():
+            raise _Miss(f"nothing to save as {name}: {seen.brief(out)}")
+        stage.names[name] = found[1]
+
+
+def _file(step: Step, path: str, stage: Stage, note: StepSeen) -> None:
+    path = seen.as_text(seen.fill(path, stage.names))
+    note.sent = f"file {path}"
+    expect = seen.fill(apprules.expected(step.expect), stage.names)
+    data = stage.read(path)
+    note.seen = "no such file" if data is None else data.decode("utf-8", "replace")
+    if data is None or expect.get("exists") is False:
+        there = data is not None
+        _hold(
+            ""
+            if there == expect.get("exists", True)
+            else ("the file is there" if there else f"no file {path} in {{data}}")
+        )
+        return
+    text = data.decode("utf-8", "replace")
+    _hold(seen.text_misses("the file", text, expect.get("contains", []), expect.get("lacks", [])))
+    _hold(seen.json_misses(text, expect))
+
+
+def _browser(step: Step, stage: Stage, note: StepSeen, keep: Shot) -> None:
+    actions = step.browser or []
+    note.sent = f"browser: {len(actions)} actions"
+    page = stage.page()
+    if page is None:
+        note.verdict, note.why = "unknown", "there is no browser on this machine"
+        return
+    why = ""
+    for action in actions:
+        filled = msgspec.convert(seen.fill(msgspec.to_builtins(action), stage.names), type(action), strict=False)
+        line = json.dumps(msgspec.to_builtins(filled), ensure_ascii=False)
+        why = page.act(filled, stage.names["url"])
+        if why:
+            why = f"{line}: {why}"
+            break
+    note.sent = "browser: " + (
+        line if why else "; ".join(json.dumps(msgspec.to_builtins(a), ensure_ascii=False) for a in actions)
+    )
+    note.seen = page.text()
+    note.shot = keep(page.shot(), note.number)
+    _hold(why)

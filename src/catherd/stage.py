@@ -1,0 +1,323 @@
+"""Where a journey plays: the app in its box with a data directory of its own, or the null app that stands in for it.
+
+Both answer to the same few calls: `begin` (why it did not start, or empty), `ask`, `command`, `read`, `restart`, `page`, `finish` (what was wrong when it
+stopped). Nothing here judges an answer.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import stat
+import string
+import subprocess
+import time
+from typing import Any, Protocol
+
+from catherd import relay, sandbox, seen
+from catherd.appfile import App, shown
+from catherd.browser import Browser, Page
+
+_TAIL = 4000  # characters of a log that evidence keeps
+
+
+class Stage(Protocol):
+    """What a journey needs of its surroundings."""
+
+    names: dict[str, Any]
+
+    def begin(self) -> str:
+        """Start; why it did not, or empty."""
+
+    def ask(self, method: str, path: str, headers: dict[str, str], body: str | None) -> dict[str, Any]:
+        """An HTTP answer, as `relay.Prober.ask` gives it."""
+
+    def command(self, argv: list[str], stdin: str) -> tuple[int, str, str, str | None]:
+        """(exit, stdout, stderr, why we ended it)."""
+
+    def read(self, path: str) -> bytes | None:
+        """A file below the data directory; None when there is none."""
+
+    def restart(self, how: str) -> str:
+        """Stop (term or kill) and start again; what went wrong, or empty."""
+
+    def page(self) -> Page | None:
+        """The journey's page; None when there is no browser."""
+
+    def finish(self) -> tuple[list[str], str]:
+        """(what was wrong when it stopped, the end of its log)."""
+
+
+def fresh(names: set[str]) -> dict[str, Any]:
+    """A new random value for each `nonce.…` and `number.…` among `names`; no two alike."""
+    values: dict[str, Any] = {}
+    numbers: set[int] = set()
+    for name in sorted(names):
+        if name.startswith("nonce."):
+            rest = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(9))
+            values[name] = secrets.choice(string.ascii_lowercase) + rest
+        elif name.startswith("number."):
+            while (number := 1000 + secrets.randbelow(9000)) in numbers:
+                pass
+            numbers.add(number)
+            values[name] = number
+    return values
+
+
+def listing(path: str) -> dict[str, tuple[int, int, int]]:
+    """Every file and link below `path`: type, size, time of change; Python's caches and `.git` left out."""
+    found = {}
+    for folder, names, files in os.walk(path):
+        names[:] = [name for name in names if name not in {"__pycache__", ".git"}]
+        for name in files:
+            info = os.lstat(os.path.join(folder, name))
+            if name != ".git" and not name.endswith(".pyc"):
+                found[os.path.relpath(os.path.join(folder, name), path)] = (
+                    stat.S_IFMT(info.st_mode),
+                    info.st_size,
+                    info.st_mtime_ns,
+                )
+    return found
+
+
+def read_below(folder: str, path: str, limit: int = 1 << 20) -> bytes | None:
+    """A regular file below `folder`, opened without following any link; None when there is none."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        *parts, last = [part for part in path.split("/") if part not in {"", "."}] or [""]
+        for part in parts:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        file = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=fd)
+        with open(file, "rb") as opened:
+            return opened.read(limit) if stat.S_ISREG(os.fstat(file).st_mode) else None
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(fd)
+
+
+class AppStage:
+    """The app itself: a scratch copy of the installed tree and of nothing else, a data directory, a box."""
+
+    def __init__(
+        self, app: App, tree: str, scratch: str, *, minimum: str, browser: Browser | None, data: str = ""
+    ) -> None:
+        self.app, self.minimum, self.browser = app, minimum, browser
+        self.scratch, self.work, self.data = (
+            scratch,
+            os.path.join(scratch, "work"),
+            data or os.path.join(scratch, "data"),
+        )
+        os.makedirs(scratch, exist_ok=True)
+        os.chmod(scratch, 0o711)  # noqa: S103 - walked by the uid that the box runs as, listed by nobody
+        shutil.copytree(tree, self.work, symlinks=True)
+        os.makedirs(self.data, exist_ok=True)
+        for path in (self.work, self.data):
+            sandbox.hand_over(path)
+        self.before = listing(self.work)
+        boxed = sandbox.probe().name == "bwrap"
+        self.names: dict[str, Any] = {"host": "127.0.0.1", "data": "/data" if boxed else self.data}
+        self.box: sandbox.Box | None = None
+        self.prober: relay.Prober | None = None
+        self._page: Page | None = None
+        self._carrier: subprocess.Popen[bytes] | None = None
+        self.logs: list[str] = []
+        self.wrong: list[str] = []
+
+    def _options(self, wall_s: float) -> dict[str, Any]:
+        limits = sandbox.Limits(
+            wall_s=wall_s,
+            cpu_s=0,
+            memory_mb=self.app.limits.memory_mb,
+            processes=self.app.limits.processes,
+            output_kb=64,
+        )
+        binds = (sandbox.Bind(host=self.data, inside="/data", write=True),)
+        env = {key: str(seen.fill(shown(value), self.names)) for key, value in self.app.start.env.items()}
+        place = {"mode": "rw", "owned": True, "cwd": os.path.join("app", self.app.start.cwd), "minimum": self.minimum}
+        return {"tree": self.work, "binds": binds, "env": env, "limits": limits, **place}
+
+    def begin(self) -> str:
+        """Start the server on a free port and wait until it is ready."""
+        if self.app.kind != "web":
+            return ""
+        port = self.names["port"] = _free_port()
+        self.names["url"] = f"http://127.0.0.1:{port}"
+        argv = [str(seen.fill(word, self.names)) for word in self.app.start.run]
+        self.box = sandbox.start(argv, **self._options(0))
+        self.prober = relay.Prober(self.box.netns)
+        if why := self._ready(port):
+            return why
+        if self.browser is not None and self.browser.netns is not None:
+            with relay.listen_inside(self.browser.netns, port) as listening:
+                self._carrier = relay.relay(listening, self.box.netns, port)
+        return ""
+
+    def _ready(self, port: int) -> str:
+        assert self.box is not None and self.prober is not None  # noqa: S101, PT018
+        ready, last = self.app.ready, ""
+        end_at = time.monotonic() + ready.within_s
+        while time.monotonic() < end_at:
+            answer = self.prober.ask(port, "GET", ready.http, timeout_s=max(0.2, min(5.0, end_at - time.monotonic())))
+            if answer.get("status") == ready.status:
+                return ""
+            last = f"it answered {answer['status']}, not {ready.status}" if "status" in answer else ""
+            if self.box.wait(0.02):
+                got = self.box.result()
+                return f"it ended with {got.rc}{f' ({got.why})' if got.why else ''} before it was ready"
+        ports = _listening(self.box.pid)
+        other = f"; it listens on {', '.join(map(str, ports))}" if ports and port not in ports else ""
+        return f"GET {ready.http} on port {port}: {last or 'no answer'} within {ready.within_s:g} s{other}"
+
+    def ask(self, method: str, path: str, headers: dict[str, str], body: str | None) -> dict[str, Any]:
+        """Ask the app over HTTP, from within its network."""
+        assert self.prober is not None  # noqa: S101 - apprules lets only web apps have http steps
+        answer = self.prober.ask(self.names["port"], method, path, headers=headers, body=body, timeout_s=10.0)
+        if "error" in answer and self.box is not None and self.box.wait(0.2):
+            got = self.box.result()
+            answer["error"] += f"; the app has ended with {got.rc}{f' ({got.why})' if got.why else ''}"
+        return answer
+
+    def command(self, argv: list[str], stdin: str) -> tuple[int, str, str, str | None]:
+        """Run a command of the app, and keep what it said."""
+        got = self.run(argv, stdin.encode())
+        self.logs.append(f"$ {' '.join(argv)}\n{got.log}")
+        return got.rc, got.out, got.err, got.why
+
+    def run(self, argv: list[str], stdin: bytes) -> sandbox.Result:
+        """Run a command in a box of its own, on the same data."""
+        return sandbox.run(argv, stdin=stdin, **self._options(self.app.limits.seconds))
+
+    def read(self, path: str) -> bytes | None:
+        """A file that the app wrote."""
+        return read_below(self.data, path)
+
+    def restart(self, how: str) -> str:
+        """End the server, politely or not, and start it again on another port."""
+        self._halt(how)
+        return "; ".join(self.wrong) or self.begin()
+
+    def _halt(self, how: str) -> None:
+        if self._carrier is not None:
+            relay.end(self._carrier)
+            self._carrier = None
+        if self.box is None:
+            return
+        limit, name = self.app.stop.within_s, self.app.stop.signal
+        if self.box.wait(0):
+            got = self.box.result()
+            self.wrong.append(f"it ended by itself with {got.rc}{f' ({got.why})' if got.why else ''}")
+        elif how == "term":
+            stopped = self.box.stop(signal.Signals[f"SIG{name}"], limit)
+            if not stopped.ended:
+                self.wrong.append(f"it did not end within {limit:g} s of SIG{name}")
+            if stopped.left:
+                self.wrong.append(f"it left {len(stopped.left)} running when it ended: {'; '.join(stopped.left)[:200]}")
+        self.logs.append(self.box.kill().log)
+        self.box = None
+        if self.prober is not None:
+            if "status" in self.prober.ask(self.names["port"], "GET", "/", timeout_s=1.0):
+                self.wrong.append(f"port {self.names['port']} still answers after it ended")
+            self.prober.close()
+            self.prober = None
+
+    def page(self) -> Page | None:
+        """The page of this journey, opened at the first call."""
+        if self._page is None and self.browser is not None:
+            self._page = self.browser.page()
+        return self._page
+
+    def finish(self) -> tuple[list[str], str]:
+        """Stop politely; look for what it left, and for what it wrote outside its data directory."""
+        if self._page is not None:
+            self._page.close()
+        self._halt("term")
+        after = listing(self.work)
+        changed = sorted(path for path in after.keys() | self.before.keys() if after.get(path) != self.before.get(path))
+        if changed:
+            self.wrong.append(f"it wrote outside {{data}}: {', '.join(changed)[:200]}")
+        return self.wrong, "".join(self.logs)[-_TAIL:]
+
+    def remove(self) -> None:
+        """Forget the scratch copy; a data directory that was given stays."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+class NullStage:
+    """The app that does nothing: 200 and an echo to every request; a command that prints nothing and exits 0."""
+
+    def __init__(self, app: App, browser: Browser | None) -> None:
+        self.app, self.browser = app, browser
+        self._netns = browser.netns if browser is not None else None
+        self._page: Page | None = None
+        self._listening: socket.socket | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self.prober: relay.Prober | None = None
+        self.names: dict[str, Any] = {"host": "127.0.0.1", "data": "/data"}
+
+    def begin(self) -> str:
+        """Listen, in the browser's network if there is one."""
+        if self.app.kind != "web":
+            return ""
+        port = _free_port()
+        self._listening = relay.listen_inside(self._netns, port)
+        self._child = relay.null_app(self._listening)
+        self.prober = relay.Prober(self._netns)
+        self.names.update({"port": port, "url": f"http://127.0.0.1:{port}"})
+        return ""
+
+    def ask(self, method: str, path: str, headers: dict[str, str], body: str | None) -> dict[str, Any]:
+        """Ask it."""
+        assert self.prober is not None  # noqa: S101
+        return self.prober.ask(self.names["port"], method, path, headers=headers, body=body)
+
+    def command(self, argv: list[str], stdin: str) -> tuple[int, str, str, str | None]:  # noqa: ARG002 - it does nothing
+        """Do nothing, successfully."""
+        return 0, "", "", None
+
+    def read(self, path: str) -> bytes | None:  # noqa: ARG002 - it wrote nothing
+        """There is no file."""
+        return None
+
+    def restart(self, how: str) -> str:  # noqa: ARG002 - it has no state
+        """It is as it was."""
+        return ""
+
+    def page(self) -> Page | None:
+        """A page that is not waited for: what this app shows it shows at once."""
+        if self._page is None and self.browser is not None:
+            self._page = self.browser.page(0.5)
+        return self._page
+
+    def finish(self) -> tuple[list[str], str]:
+        """End it."""
+        if self._page is not None:
+            self._page.close()
+        if self.prober is not None:
+            self.prober.close()
+        if self._child is not None:
+            relay.end(self._child)
+        if self._listening is not None:
+            self._listening.close()
+        return [], ""
+
+
+def _free_port() -> int:
+    # Free on the host too: in the weak tier the app listens there.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _listening(pid: int) -> list[int]:
+    ports = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/{pid}/net/{name}", encoding="ascii") as file:
+                rows = [line.split() for line in file.read().splitlines()[1:]]
+        except OSError:
+            continue
+        ports |= {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"}
+    return sorted(ports)

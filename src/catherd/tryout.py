@@ -1,0 +1,86 @@
+"""A person tries the app: a server in its box with a relay to a printed address, or a command run once, on data that stays."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from catherd import acceptance, appfile, relay, sandbox, seen
+from catherd.appfile import App
+from catherd.errors import CatherdError
+from catherd.stage import AppStage
+
+
+class Served:
+    """An app that runs for a person. `url`: where; `try_it`: what to do there."""
+
+    def __init__(self, app: App, stage: AppStage, port: int) -> None:
+        self.app, self._stage = app, stage
+        self.url = f"http://127.0.0.1:{port}"
+        self.try_it = str(seen.fill(app.try_it, {"url": self.url}))
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Whether the app has ended (by itself) within so many seconds."""
+        return self._stage.box is None or self._stage.box.wait(timeout_s)
+
+    def log(self) -> str:
+        """What it has printed so far, escaped; the last 64 KiB."""
+        return self._stage.box.result().log if self._stage.box is not None else ""
+
+
+@contextmanager
+def serve(tree: str, data: str, port: int = 0, *, wheels: str = "", minimum: str = "bwrap") -> Iterator[Served]:
+    """The web app of `tree` in its box, on the directory `data`, at 127.0.0.1:`port` (0: any free one) until the block ends.
+
+    Raises CatherdError when the port is taken or the app does not start (its last words are in the error).
+    """
+    app = appfile.load(tree).app
+    with _listen(port) as listening, _prepared(app, tree, data, wheels, minimum) as stage:
+        try:
+            if why := stage.begin():
+                words = stage.box.result().log[-600:] if stage.box is not None else ""
+                raise CatherdError(
+                    f"the app does not start: {why}\n{words}".rstrip(), where=appfile.NAME, fix="read its log above"
+                )
+            assert stage.box is not None  # noqa: S101 - it has just begun
+            carrier = relay.relay(listening, stage.box.netns, stage.names["port"])
+            try:
+                yield Served(app, stage, int(listening.getsockname()[1]))
+            finally:
+                relay.end(carrier)
+        finally:
+            stage.finish()
+
+
+def command(
+    tree: str, data: str, args: list[str], *, stdin: bytes = b"", wheels: str = "", minimum: str = "bwrap"
+) -> sandbox.Result:
+    """Run the command (kind cli or library) of `tree` once with `args`, in its box, on the directory `data`."""
+    app = appfile.load(tree).app
+    with _prepared(app, tree, data, wheels, minimum) as stage:
+        return stage.run([*app.start.run, *args], stdin)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return relay.listen_here(port)
+    except OSError as error:
+        raise CatherdError(f"port {port}: {error.strerror}", where="make run", fix="make run PORT=0") from None
+
+
+@contextmanager
+def _prepared(app: App, tree: str, data: str, wheels: str, minimum: str) -> Iterator[AppStage]:
+    folder = tempfile.mkdtemp(prefix="catherd-run-")
+    try:
+        os.chmod(folder, 0o711)  # noqa: S103 - walked by the uid that the box runs as, listed by nobody
+        installed = os.path.join(folder, "installed")
+        log, wrong = acceptance.install(app, tree, installed, wheels, minimum)
+        if wrong:
+            raise CatherdError(
+                f"the app does not install: {wrong}", where=appfile.NAME, fix=log[-300:] or "correct install:"
+            )
+        yield AppStage(app, installed, os.path.join(folder, "run"), minimum=minimum, browser=None, data=data)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
