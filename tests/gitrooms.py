@@ -38,7 +38,14 @@ def repo(where: Path, files: Mapping[str, str | bytes] | None = None) -> str:
     """A repository on `main` with one commit, as catherd's root path."""
     where.mkdir(parents=True)
     sh(where, "init", "-q", "-b", "main")
-    put(where, {"README.md": "hello\n", ".gitignore": "/bus/*\n/worktrees/*\n.env\n", **(files or {})})
+    put(
+        where,
+        {
+            "README.md": "hello\n",
+            ".gitignore": "/bus/*\n!/bus/README.md\n/worktrees/*\n!/worktrees/README.md\n.env\n",
+            **(files or {}),
+        },
+    )
     sh(where, "add", "-A")
     sh(where, "commit", "-q", "-m", "start")
     return str(where.resolve())
@@ -49,7 +56,7 @@ def everything(where: str, *, besides: tuple[str, ...] = (".git",)) -> dict[str,
     found = {}
     for folder, folders, names in os.walk(where):
         folders[:] = [f for f in folders if f not in besides]
-        for name in names:
+        for name in set(names) - set(besides):
             full = os.path.join(folder, name)
             found[os.path.relpath(full, where)] = (
                 os.fsencode(os.readlink(full)) if os.path.islink(full) else Path(full).read_bytes()

@@ -68,7 +68,8 @@ def _rebasing(root: str) -> list[str]:
 
 def changes(root: str, old: str, new: str) -> dict[str, Change]:
     """{path: Change} between two commits or trees, renames not followed."""
-    out = call(root, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-commit-id", old, new).out
+    options = ("-r", "-z", "--raw", "--no-renames", "--no-commit-id", "--ignore-submodules=none")
+    out = call(root, "diff-tree", *options, old, new).out
     words = out.split(b"\0")
     found = {}
     for meta, path in zip(words[0:-1:2], words[1::2], strict=False):

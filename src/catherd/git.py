@@ -174,7 +174,7 @@ def call(
     """
     where = at(place) if isinstance(place, str) else place
     options = [*SAFE] if where.person else [*SAFE, "core.symlinks=false"]
-    diff = ["--ignore-submodules=all"] if args[0].startswith("diff") else []  # plumbing does not read the option for it
+    diff = ["--ignore-submodules=all"] if args[0] in ("diff-index", "diff-files") else []  # these do not read SAFE's
     program = _program(os.environ.get("PATH", os.defpath))
     argv = [program, *(w for o in options for w in ("-c", o)), args[0], *diff, *args[1:]]
     env = environment(where, author, committer)
@@ -223,6 +223,22 @@ def locked(root: str, name: str = "repo") -> Iterator[None]:
 
     `repo` stands around worktree add and remove, branch delete and the move of the game's branch; nothing slow inside.
     """
+    with _lock(root, name, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def locked_now(root: str, name: str) -> Iterator[bool]:
+    """Like `locked`, but False at once when another process or thread holds it."""
+    try:
+        with _lock(root, name, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield True
+    except BlockingIOError:
+        yield False
+
+
+@contextmanager
+def _lock(root: str, name: str, how: int) -> Iterator[None]:
     path = os.path.join(state(root), f"{name}.lock")
     held = _held.get({})
     if path in held:
@@ -230,7 +246,7 @@ def locked(root: str, name: str = "repo") -> Iterator[None]:
         return
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, how)
         token = _held.set({**held, path: fd})
         try:
             yield

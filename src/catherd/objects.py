@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from catherd.git import CATHERD, GitError, Place, Who, at, call, git, rev, state
 
@@ -87,10 +88,13 @@ def build_tree(root: str, base: str, entries: Mapping[str, tuple[str, str]], rem
         return git(place, "write-tree")
 
 
-def commit_tree(root: str, tree: str, parents: Sequence[str], message: str, author: Who = CATHERD) -> str:
-    """A commit object; no ref moves. The committer is catherd unless an agent is the author, then it is the agent."""
+def commit_tree(
+    root: str, tree: str, parents: Sequence[str], message: str, author: Who = CATHERD, committer: Who | None = None
+) -> str:
+    """A commit object; no ref moves. The committer is the author unless named."""
     args = [w for p in parents for w in ("-p", p)]
-    out = call(root, "commit-tree", tree, *args, "-F", "-", stdin=message.encode(), author=author, committer=author)
+    who = committer or author
+    out = call(root, "commit-tree", tree, *args, "-F", "-", stdin=message.encode(), author=author, committer=who)
     return out.out.decode().strip()
 
 
@@ -129,3 +133,28 @@ def child(
         return old
     tree = build_tree(root, old, entries, gone)
     return commit_tree(root, tree, [old] if old else [], message, author)
+
+
+class Merged(NamedTuple):
+    """A merge that only exists as objects: its tree (with conflict markers in it) and the paths that conflict, sorted."""
+
+    tree: str
+    conflicts: tuple[str, ...]
+
+
+def merge_tree(root: str, ours: str, theirs: str) -> Merged:
+    """Merge two commits without any checkout. No attribute of any work tree or index changes the result."""
+    with private(root) as index, tempfile.TemporaryDirectory(prefix="empty-", dir=state(root)) as empty:
+        place = index._replace(tree=empty)
+        options = ("--write-tree", "-z", "--name-only", "--no-messages")
+        out = call(place, "merge-tree", *options, ours, theirs, okay=(0, 1)).out
+    tree, *paths = os.fsdecode(out).split("\0")
+    return Merged(tree, tuple(sorted({p for p in paths if p})))
+
+
+def export(root: str, tree: str, into: str) -> None:
+    """Write the files of a tree (or commit) into an empty directory, without `.git`; links come out as plain files."""
+    if os.listdir(into):
+        raise GitError("git checkout-index", 0, f"{into} is not empty")
+    with private(root, tree) as index:
+        call(index._replace(tree=into), "checkout-index", "--all", "--quiet", change=into)

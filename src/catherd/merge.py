@@ -1,0 +1,199 @@
+"""Merging a pull request into main, exactly once, and the proof of it that stays in the history.
+
+The order: `merge_tree` (no checkout) → CI on that tree → `merge`. A merge is a commit with two parents, main first, and
+the ref refs/catherd/merged/PR-n, which is its exactly-once mark. Where you do not have main checked out, both appear in one
+transaction; where you do, the intent is journalled, your checkout is fast-forwarded and the mark follows (`landing`). After
+a kill anywhere the same call gives the same merge: the mark, or the head in main's history, says that it was done.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from catherd import landing
+from catherd.changeset import Finding, shown
+from catherd.checkouts import changes, listed
+from catherd.errors import CatherdError, Fault
+from catherd.git import CATHERD, Moved, agent, at, call, git, locked, locked_now, rev
+from catherd.objects import commit_tree, is_ancestor, merge_tree, transaction
+from catherd.trailers import Proof, parse
+from catherd.worktree import admin
+
+ENGINE = ("docs/debate/", "docs/game/", "docs/milestones/")
+
+
+class Done(NamedTuple):
+    """A merge on main: its commit, the checkout of yours that moved with it (or ""), whether it was made just now."""
+
+    sha: str
+    where: str
+    new: bool
+
+
+def mark(pr: str) -> str:
+    """The ref that says a PR is merged, and as which commit."""
+    return f"refs/catherd/merged/{pr}"
+
+
+def merged(root: str, pr: str) -> str:
+    """The commit that merged a PR; empty when it is not merged (or a kill left its mark to `merge` or `landing.recover`)."""
+    return rev(root, mark(pr))
+
+
+def merge(root: str, branch: str, *, pr: str, topic: str, head: str, tree: str, message: str, main: str) -> Done:
+    """Merge `topic` (`claude/T-007`) at commit `head` into the game's branch, which must be at `main`, giving `tree`.
+
+    Call it again after any failure or kill; a PR that is on main already is only marked. Raises Moved when main or the
+    topic is not where it was (merge the trees and test anew), NeedsYou when your checkout is in the way (nothing was
+    touched), Fault when `tree` is not what git makes of the two.
+    """
+    with locked(root):
+        landing.recover(root)
+        known = merged(root, pr)
+        if known:
+            return Done(known, "", new=False)
+        now = landing.tip(root, branch)
+        if is_ancestor(root, head, now):
+            sha = _holding(root, head, now)
+            transaction(root, [f"create {mark(pr)} {sha}"], f"{pr} is on main")
+            return Done(sha, "", new=False)
+        if now != main:
+            raise Moved(f"merge {topic}", 0, f"main is at {now[:12]}, no longer at {main[:12]}")
+        if merge_tree(root, main, head) != (tree, ()):
+            raise Fault(f"the merge of {head[:12]} into {main[:12]} is not {tree[:12]}", where=pr, fix="catherd status")
+        sha = commit_tree(root, tree, [main, head], message, agent(topic.partition("/")[0]), CATHERD)
+        verify = [f"verify refs/heads/{topic} {head}"]
+        where = landing.advance(root, branch, now, sha, {mark(pr): sha}, verify, f"merge {pr}")
+        return Done(sha, where, new=True)
+
+
+def _holding(root: str, head: str, main: str) -> str:
+    """The first commit on main's own line that has `head` in its history: the merge, by whomever it was made."""
+    after = git(root, "rev-list", "--first-parent", "--ancestry-path", f"{head}..{main}").split()
+    return after[-1] if after else head
+
+
+def drop_branch(root: str, branch: str, topic: str) -> bool:
+    """Delete a topic branch whose head is on main; True when it is gone. False while a worktree is busy with it.
+
+    Raises CatherdError when git does not prove that its head is on main.
+    """
+    ref = f"refs/heads/{topic}"
+    with locked(root):
+        head = rev(root, ref)
+        if not head:
+            return True
+        if not is_ancestor(root, head, landing.tip(root, branch)):
+            fix = f"git branch -D {topic}  (only if you do not want it)"
+            raise CatherdError(f"{topic} is kept: its head {head[:12]} is not on main", where=root, fix=fix)
+        return _drop(root, topic, head, [])
+
+
+def shelve(root: str, topic: str, pr: str) -> bool:
+    """Take a topic branch that was given up away, its head kept under refs/catherd/closed/PR-n; True when it is gone."""
+    with locked(root):
+        head = rev(root, f"refs/heads/{topic}")
+        keep = f"refs/catherd/closed/{pr}"
+        if not head:
+            return True
+        return _drop(root, topic, head, [f"update {keep} {head}"])
+
+
+def _drop(root: str, topic: str, head: str, lines: list[str]) -> bool:
+    ref = f"refs/heads/{topic}"
+    for entry in listed(root):
+        if entry.get("branch") != ref:
+            continue
+        name = os.path.relpath(entry["worktree"], os.path.join(root, "worktrees"))
+        if name.startswith(os.pardir) or "/" in name:
+            return False  # you have it checked out
+        with locked_now(root, f"worktree-{name}") as free:
+            if not free or not _detach(root, name, head):
+                return False
+    transaction(root, [*lines, f"delete {ref} {head}"], "drop")
+    return True
+
+
+def _detach(root: str, name: str, head: str) -> bool:
+    """Let an idle agent's worktree stand on the commit instead of the branch; its files stay as they are."""
+    found = admin(root, name)
+    if not found:
+        return False
+    place = at(root)._replace(git_dir=found)
+    call(place, "update-ref", "--no-deref", "HEAD", head, change=f"worktrees/{name}/HEAD")
+    return True
+
+
+class _Commit(NamedTuple):
+    sha: str
+    parents: tuple[str, ...]
+    tree: str
+    author: str
+    committer: str
+    text: str
+
+
+def audit(root: str, base: str, head: str, *, needed: int = 2, engine: Sequence[str] = ENGINE) -> list[Finding]:
+    """What on main's own line since `base` is not proved by git alone; empty when all of it is. `path` is a short commit id.
+
+    Every merge: exactly the tree that git makes of its parents, `needed` reviewers of that very head, none of them its
+    author (or a person's override), a green verdict for that very tree. Every other commit by catherd touches only the
+    engine's documents. A commit of a person's own is a `note`.
+    """
+    if not is_ancestor(root, base, head):
+        fix = "catherd audit --base COMMIT"
+        raise CatherdError(
+            f"the game's first commit {base[:12]} is not in the history of {head[:12]}", where=root, fix=fix
+        )
+    return [f for c in _line(root, base, head) for f in _proved(root, c, needed, engine)]
+
+
+def _line(root: str, base: str, head: str) -> list[_Commit]:
+    """The commits of main's own line after `base`, oldest first."""
+    shape = "--format=%H%x00%P%x00%T%x00%ae%x00%ce%x00%B%x00"
+    out = call(root, "log", "--first-parent", "--reverse", "--no-show-signature", shape, f"{base}..{head}", "--").out
+    words = out.decode("utf-8", "replace").split("\0")[:-1]
+    rows = [words[n : n + 6] for n in range(0, len(words), 6)]
+    return [_Commit(r[0].strip(), tuple(r[1].split()), r[2], r[3], r[4], r[5]) for r in rows]
+
+
+def _proved(root: str, commit: _Commit, needed: int, engine: Sequence[str]) -> list[Finding]:
+    short, subject = commit.sha[:12], commit.text.partition("\n")[0][:80]
+    if commit.committer != CATHERD.email and commit.committer.endswith("@agents.invalid"):
+        return [Finding(short, "agent", "error", f"an agent's commit is on main without a merge: {shown(subject)}")]
+    if commit.committer != CATHERD.email:
+        return [Finding(short, "yours", "note", f"by {shown(commit.committer)}: {shown(subject)}")]
+    if len(commit.parents) == 2:
+        return [
+            Finding(short, code, "error", text)
+            for code, text in _merge_faults(root, commit, parse(commit.text), needed)
+        ]
+    if len(commit.parents) != 1:
+        return [Finding(short, "parents", "error", f"{len(commit.parents)} parents")]
+    outside = [p for p in changes(root, commit.parents[0], commit.sha) if not p.startswith(tuple(engine))]
+    return [Finding(short, "outside", "error", f"catherd itself changed {shown(p)}") for p in sorted(outside)]
+
+
+def _merge_faults(root: str, commit: _Commit, proof: Proof, needed: int) -> list[tuple[str, str]]:
+    main, head = commit.parents
+    tip = git(root, "show", "-s", "--no-show-signature", "--format=%ae", head)
+    authors = {commit.author.partition("@")[0], tip.partition("@")[0]}
+    faults = []
+    if merge_tree(root, main, head) != (commit.tree, ()):
+        faults.append(("tree", "its tree is not the merge of its parents"))
+    reviewers = {who for who, seen in proof.reviews if head.startswith(seen)}
+    faults += [("own", f"{who} reviewed its own work") for who in sorted(reviewers & authors)]
+    overridden = any(head.startswith(seen) for _, seen in proof.overrides)
+    faults += [
+        ("stale", f"{who} reviewed {seen}, not {head[:12]}") for who, seen in proof.reviews if not head.startswith(seen)
+    ]
+    others = reviewers - authors
+    if len(others) < needed and not overridden:
+        faults.append(
+            ("reviews", f"{len(others)} of {needed} reviews by others: {', '.join(sorted(others)) or 'none'}")
+        )
+    if not any(tree == commit.tree for tree, _ in proof.checks):
+        faults.append(("ci", f"no green verdict for tree {commit.tree[:12]}"))
+    if not proof.pr:
+        faults.append(("pr", "no PR is named"))
+    return faults

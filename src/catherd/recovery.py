@@ -1,0 +1,120 @@
+"""After a kill: bring the repository back to a state in which everything works again.
+
+What a killed git leaves: lock files, half-made worktrees, a half-done fast-forward. Locks on our own refs and worktrees go
+once no git runs; locks that your git may hold as well must be a minute old. Worktrees whose agent is at work are left alone.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+
+from catherd import landing
+from catherd.effects import effect
+from catherd.git import locked, locked_now, state
+from catherd.leftover import STALE_S, drop
+
+SHARED = ("HEAD.lock", "index.lock", "packed-refs.lock", "config.lock", "gc.pid", "shallow.lock")
+SCRATCH = ("blobs-", "index-", "empty-", "bus.seen.")
+
+
+def recover(root: str) -> list[str]:
+    """Mend what a kill left; gives one line for each thing done, and for each lock that could not be taken away yet.
+
+    Safe at any time, also with agents at work. Raises NeedsYou when a fast-forward of your checkout waits for you.
+    """
+    with locked(root):
+        notes = [*_half_made(root), *_worktrees(root), *_shared(root)]
+        _scratch(root)
+        if landing.recover(root):
+            notes.append("a fast-forward of your checkout was finished")
+    return notes
+
+
+def _admins(root: str) -> Iterator[tuple[str, str]]:
+    """(git directory, agent) of each worktree; the agent is empty for a worktree of yours or one that cannot be told."""
+    trees = os.path.join(root, ".git", "worktrees")
+    for entry in sorted(os.listdir(trees)) if os.path.isdir(trees) else ():
+        path = os.path.join(trees, entry)
+        try:
+            with open(os.path.join(path, "gitdir"), encoding="utf-8", errors="surrogateescape") as file:
+                tree = os.path.dirname(file.read().strip())
+        except OSError:
+            tree = ""
+        ours = os.path.dirname(tree) == os.path.join(root, "worktrees")
+        yield path, os.path.basename(tree) if ours else ""
+
+
+def _half_made(root: str) -> Iterator[str]:
+    """Worktrees that `git worktree add` did not finish; `git worktree prune` leaves those."""
+    for path, name in list(_admins(root)):
+        whole = all(os.path.isfile(os.path.join(path, part)) for part in ("gitdir", "HEAD", "commondir"))
+        if whole and not _initializing(path):
+            continue
+        old = time.time() - os.stat(path).st_mtime >= STALE_S
+        if not name and (whole or not old):
+            continue  # yours, or being made by you at this moment
+        with effect("remove", os.path.relpath(path, root)):
+            shutil.rmtree(path)
+        folder = os.path.join(root, "worktrees", name)
+        if name and os.path.isdir(folder) and set(os.listdir(folder)) <= {".git"}:
+            with effect("remove", f"worktrees/{name}"):
+                shutil.rmtree(folder)
+        yield f"half-made worktree {name or os.path.basename(path)}: removed"
+
+
+def _initializing(path: str) -> bool:
+    try:
+        with open(os.path.join(path, "locked"), encoding="utf-8", errors="replace") as file:
+            return file.read().startswith("initializing")
+    except OSError:
+        return False
+
+
+def _worktrees(root: str) -> Iterator[str]:
+    """Locks and rebases in the worktrees of agents that are not at work."""
+    for path, name in _admins(root):
+        if not name:
+            continue
+        with locked_now(root, f"worktree-{name}") as free:
+            if not free:
+                continue
+            for lock in ("index.lock", "HEAD.lock"):
+                full = os.path.join(path, lock)
+                if os.path.lexists(full):
+                    gone = drop(full, checkout=root, since=0.0)
+                    yield f"worktrees/{name}: {lock} {'removed' if gone else 'is still held'}"
+            for kind in ("rebase-merge", "rebase-apply"):
+                if os.path.isdir(os.path.join(path, kind)):
+                    with effect("remove", f"worktrees/{name}/{kind}"):
+                        shutil.rmtree(os.path.join(path, kind))
+                    yield f"worktrees/{name}: {kind} removed"
+
+
+def _shared(root: str) -> Iterator[str]:
+    """Locks of the whole repository, and of refs: ours at once, any other when it is a minute old."""
+    common = os.path.join(root, ".git")
+    agents = {name for _, name in _admins(root) if name}
+    found = [os.path.join(common, name) for name in SHARED]
+    for folder, _, names in os.walk(os.path.join(common, "refs")):
+        found += [os.path.join(folder, name) for name in sorted(names) if name.endswith(".lock")]
+    for path in found:
+        if not os.path.lexists(path):
+            continue
+        parts = os.path.relpath(path, common).split(os.sep)
+        ours = parts[:2] == ["refs", "catherd"] or (
+            parts[:2] == ["refs", "heads"] and len(parts) > 3 and parts[2] in agents
+        )
+        gone = drop(path, checkout=root, since=0.0 if ours else None)
+        yield f"{'/'.join(parts)}: {'removed, no git runs' if gone else 'a git command may hold it; left'}"
+
+
+def _scratch(root: str) -> None:
+    """Throw-away directories of processes that died more than an hour ago."""
+    for name in os.listdir(state(root)):
+        path = os.path.join(state(root), name)
+        if name.startswith(SCRATCH) and time.time() - os.lstat(path).st_mtime > 3600:
+            if os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)

@@ -1,0 +1,406 @@
+"""Agents' worktrees: hostile trees, a person's hands, kills; nothing runs, nothing is lost, each case says what it did."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from catherd import changeset, git, objects, recovery, treescan, worktree
+from catherd.errors import CatherdError, NeedsYou
+from gitrooms import everything, put, repo, sh
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    return repo(tmp_path / "game", {"worktrees/README.md": "agents work here\n", "app/main.py": "print(1)\n"})
+
+
+def begin(root: str, task: str = "T-001", agent: str = "claude", expected: str = "") -> worktree.Begun:
+    return worktree.begin(root, agent, task, "main", expected=expected)
+
+
+def test_a_worktree_is_made_once_and_reused_clean_for_the_next_task(root: str) -> None:
+    first = begin(root)
+    assert first == worktree.Begun(f"{root}/worktrees/claude", "claude/T-001", git.rev(root, "main"), ())
+    put(Path(first.path), {"app/main.py": "half done\n", "app/junk": "x", ".env": "ignored\n"})
+    second = begin(root, "T-002")
+    assert second.branch == "claude/T-002"
+    assert everything(second.path).keys() == {"README.md", ".gitignore", "worktrees/README.md", "app/main.py"}
+    assert sh(first.path, "status", "--porcelain=v1", "-b", "--ignored") == "## claude/T-002"
+    assert [e.name for e in Path(root, ".git/worktrees").iterdir()] == ["claude"]
+    assert sh(root, "status", "--porcelain") == ""
+
+
+def test_commits_are_the_agents_own_and_hold_the_bytes_as_they_are(root: str) -> None:
+    tree = Path(begin(root).path)
+    put(tree, {".gitattributes": "* text eol=crlf ident\n", "app/new.txt": "$Id$\r\nx\n", "app/run": "#!/bin/sh\n"})
+    (tree / "app/run").chmod(0o755)
+    (tree / "app/main.py").unlink()
+    paths = worktree.changed(root, "claude")
+    assert paths == [".gitattributes", "app/main.py", "app/new.txt", "app/run"]
+    sha = worktree.commit(root, "claude", paths, "Start the app")
+    assert git.rev(root, "claude/T-001") == sha
+    assert objects.read_blob(root, sha, "app/new.txt") == b"$Id$\r\nx\n"
+    assert objects.list_tree(root, sha, "app/run")["app/run"][0] == "100755"
+    assert objects.read_blob(root, sha, "app/main.py") is None
+    assert (
+        sh(root, "show", "-s", "--format=%an <%ae> %cn", sha)
+        == "Claude (catherd) <claude@agents.invalid> Claude (catherd)"
+    )
+    assert worktree.commit(root, "claude", ["app/run", "app/never-there"], "again") == sha
+
+
+def test_a_file_becomes_a_directory_and_back(root: str) -> None:
+    tree = Path(begin(root).path)
+    (tree / "app/main.py").unlink()
+    put(tree, {"app/main.py/part.py": "x\n"})
+    sha = worktree.commit(root, "claude", worktree.changed(root, "claude"), "split")
+    assert set(objects.list_tree(root, sha, "app")) == {"app/main.py/part.py"}
+    shutil.rmtree(tree / "app/main.py")
+    put(tree, {"app/main.py": "y\n"})
+    sha = worktree.commit(root, "claude", ["app/main.py"], "join")
+    assert set(objects.list_tree(root, sha, "app")) == {"app/main.py"}
+
+
+def test_a_branch_is_continued_where_the_attempt_before_left_it(root: str) -> None:
+    tree = Path(begin(root).path)
+    put(tree, {"app/one": "1"})
+    one = worktree.commit(root, "claude", ["app/one"], "one")
+    begin(root, "T-002")
+    again = begin(root, expected=one)
+    assert (again.head, again.notes) == (one, ())
+    assert (tree / "app/one").read_text() == "1"
+    over = worktree.begin(root, "gemini", "T-001", one)
+    assert (over.branch, over.head) == ("gemini/T-001", one)
+
+
+def test_a_worktree_that_a_person_removed_is_made_again(root: str) -> None:
+    tree = Path(begin(root).path)
+    put(tree, {"app/one": "1"})
+    one = worktree.commit(root, "claude", ["app/one"], "one")
+    shutil.rmtree(tree)
+    again = begin(root, expected=one)
+    assert again.notes == ("worktrees/claude was removed: made again from the last commit",)
+    assert (tree / "app/one").read_text() == "1"
+    assert sh(tree, "status", "--porcelain", "-b") == "## claude/T-001"
+    shutil.rmtree(tree)
+    sh(root, "worktree", "prune")
+    assert begin(root, expected=one).notes == ()
+    assert (tree / "app/one").read_text() == "1"
+
+
+def test_what_stands_where_a_worktree_should_be_is_moved_not_deleted(root: str) -> None:
+    put(Path(root), {"worktrees/claude/my notes": "precious\n"})
+    saved = f"{root}/.git/catherd/saved/claude-1"
+    assert begin(root).notes == (f"worktrees/claude is not a worktree: moved to {saved}",)
+    assert everything(saved) == {"my notes": b"precious\n"}
+
+
+def test_a_branch_deleted_by_hand_is_made_again_and_told(root: str) -> None:
+    tree = Path(begin(root).path)
+    put(tree, {"app/one": "1"})
+    one = worktree.commit(root, "claude", ["app/one"], "one")
+    begin(root, "T-002")
+    sh(root, "branch", "-q", "-D", "claude/T-001")
+    again = begin(root, expected=one)
+    assert again.head == one
+    assert again.notes == (f"branch claude/T-001 was deleted: made again at {one[:12]}",)
+
+
+def test_a_branch_moved_by_hand_is_gone_on_with_and_the_old_head_is_kept(root: str) -> None:
+    tree = Path(begin(root).path)
+    put(tree, {"app/one": "1"})
+    one = worktree.commit(root, "claude", ["app/one"], "one")
+    begin(root, "T-002")
+    sh(root, "branch", "-q", "-f", "claude/T-001", "main")
+    main = git.rev(root, "main")
+    again = begin(root, expected=one)
+    assert again.notes == (
+        f"branch claude/T-001 was moved by hand from {one[:12]} to {main[:12]}: going on from there",
+    )
+    assert git.rev(root, f"refs/catherd/moved/claude/T-001/{one[:12]}") == one
+
+
+def test_a_branch_that_you_work_on_is_yours(root: str) -> None:
+    begin(root)
+    begin(root, "T-002")
+    sh(root, "switch", "-q", "claude/T-001")
+    with pytest.raises(NeedsYou) as caught:
+        begin(root)
+    assert str(caught.value) == f"{root}: you have claude/T-001 checked out\n  fix: git -C {root} switch -"
+
+
+def test_names_that_are_no_branches_are_refused(root: str) -> None:
+    for task in ("HEAD", "-D", "../x", "a/b", "x.lock", "", "a b", "T\n1", "ü", "x" * 62):
+        with pytest.raises(CatherdError) as caught:
+            begin(root, task)
+        name = changeset.shown(f"claude/{task}")
+        fix = "use letters, digits and - in task ids"
+        assert str(caught.value) == f"tasks: `{name}` is no branch name\n  fix: {fix}"
+    sh(root, "branch", "claude")
+    with pytest.raises(CatherdError) as blocked:
+        begin(root)
+    assert (
+        str(blocked.value)
+        == f"{root}: a branch claude is in the way of claude/T-001\n  fix: git branch -m claude claude-old"
+    )
+
+
+def test_a_rewritten_git_file_does_not_lead_git_astray(root: str, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho ran >> {mark}\ncat\n")
+    program.chmod(0o755)
+    trap = repo(tmp_path / "trap", {"app/main.py": "x\n"})
+    for key in ("filter.f.clean", "filter.f.smudge", "core.fsmonitor", "core.sshCommand"):
+        sh(trap, "config", key, str(program))
+    mark.unlink(missing_ok=True)
+    tree = Path(begin(root).path)
+    (tree / ".git").write_text(f"gitdir: {trap}/.git\n")
+    put(tree, {".gitattributes": "* filter=f\n", "app/main.py": "mine\n"})
+    worktree.commit(root, "claude", worktree.changed(root, "claude"), "m")
+    assert sh(trap, "log", "--format=%s") == "start"
+    again = begin(root)
+    assert again.notes == (
+        f"worktrees/claude/.git was changed: put right, the old one is {root}/.git/catherd/saved/git-1",
+    )
+    assert sh(tree, "status", "--porcelain", "-b") == "## claude/T-001"
+    shutil.rmtree(tree / "app")
+    (tree / ".git").unlink()
+    shutil.copytree(f"{trap}/.git", tree / ".git")
+    begin(root)
+    assert (tree / ".git").is_file()
+    assert not mark.exists()
+
+
+def test_the_scan_names_everything_hostile(root: str, tmp_path: Path) -> None:
+    tree = Path(begin(root).path)
+    assert treescan.scan(str(tree)) == []
+    sh(tree, "init", "-q", "vendor")
+    put(tree, {"app/.GIT/hooks/x": "x", "setuid": "x", "new\nline": "x", "deep/a/b/c/d": "x"})
+    (tree / "setuid").chmod(0o4755)
+    os.mkfifo(tree / "fifo")
+    os.symlink("/etc/passwd", tree / "app/link")
+    os.symlink("/", tree / "app/dir")
+    (tree / "app/huge").touch()
+    os.truncate(tree / "app/huge", 200_000_000)
+    put(tree, {".venv/x": "x"})
+    os.symlink("x", tree / ".venv/python")
+    limits = treescan.Limits(total=1_000_000, depth=3)
+    found = [f for f in treescan.scan(str(tree), limits, skip=(".venv",)) if not f.path.startswith("vendor/.git/")]
+    assert [str(f) for f in found] == [
+        ".: size error: more than 1000000 bytes in all",
+        "app/.GIT: nested error: a repository inside the worktree; remove its .git",
+        "app/dir: link error: a symbolic link; use the file itself",
+        "app/huge: size error: 200000000 bytes; at most 20000000",
+        "app/link: link error: a symbolic link; use the file itself",
+        "deep/a/b/c: depth error: deeper than 3 directories",
+        "fifo: special error: not a regular file; remove it",
+        "setuid: setuid error: a setuid or setgid bit; chmod ug-s",
+        "vendor/.git: nested error: a repository inside the worktree; remove its .git",
+    ]
+    many = treescan.scan(str(tree), treescan.Limits(files=3))
+    assert any(str(f) == ".: count error: more than 3 files" for f in many)
+
+
+def test_a_tree_full_of_traps_is_emptied_for_the_next_task(root: str) -> None:
+    tree = Path(begin(root).path)
+    sh(tree, "init", "-q", "vendor")
+    put(tree, {"vendor/x": "x", "closed/x": "x", "\udcff": "x", "new\nline": "x"})
+    os.mkfifo(tree / "fifo")
+    os.symlink(root, tree / "up")
+    shutil.rmtree(tree / "app")
+    os.symlink("/etc", tree / "app")
+    (tree / "closed").chmod(0)
+    begin(root, "T-002")
+    assert everything(str(tree)).keys() == {"README.md", ".gitignore", "worktrees/README.md", "app/main.py"}
+    assert everything(root)["app/main.py"] == b"print(1)\n"
+
+
+def test_paths_that_are_no_plain_files_are_not_committed(root: str) -> None:
+    tree = Path(begin(root).path)
+    put(tree, {"a\nb": "x", ".git-not": "x"})
+    os.symlink("/etc/passwd", tree / "link")
+    os.symlink("/etc", tree / "etc")
+    os.mkfifo(tree / "fifo")
+    cases = {
+        "a\nb": "a\\nb: the name has a control or invisible character\n  fix: rename it",
+        "link": "link: not a plain file: Too many levels of symbolic links\n  fix: rm link",
+        "etc/passwd": "etc/passwd: a directory on the way is a link\n  fix: remove the link",
+        "fifo": "fifo: not a plain file\n  fix: rm fifo",
+        "../../README.md": "../../README.md: `..` is no name: it begins with - or a blank, or ends with a dot or a blank\n"
+        "  fix: rename it",
+    }
+    head = git.rev(root, "claude/T-001")
+    for path, text in cases.items():
+        with pytest.raises(CatherdError) as caught:
+            worktree.commit(root, "claude", [path], "m")
+        assert str(caught.value) == text
+    assert git.rev(root, "claude/T-001") == head
+
+
+RULES = changeset.Rules(("app/", "docs/index.md"), files=20, largest=1000, total=5000)
+BAD = {
+    "bus/prs/PR-0001/pr.yaml": "denied error: bus/ is not part of a pull request",
+    "app/.env.local": "denied error: it may hold secrets",
+    "worktrees/gemini/x": "denied error: worktrees/ is not part of a pull request",
+    ".github/workflows/x.yml": "denied error: git's own files are not part of a pull request",
+    "app/.gitmodules": "denied error: git's own files are not part of a pull request",
+    "Makefile": "outside error: only app/, docs/index.md may be changed",
+    "docs/index.md.bak": "outside error: only app/, docs/index.md may be changed",
+    "app/.gitattributes": "attributes person: it changes how git shows and merges files: a person must approve",
+    "app/con.txt": "name error: `con.txt` is no file name on Windows",
+    "app/a\\b": "name error: `a\\b` is no file name on Windows",
+    "app/-rf": "name error: `-rf` is no name: it begins with - or a blank, or ends with a dot or a blank",
+    "app/x.": "name error: `x.` is no name: it begins with - or a blank, or ends with a dot or a blank",
+    "app/new\\nline": "name error: the name has a control or invisible character",
+    "app/\\u202egpj.exe": "name error: the name has a control or invisible character",
+    "app/MAIN.py": "case error: it differs from app/main.py only in case",
+}
+
+
+def test_the_policy_finds_each_broken_rule_in_the_trees_alone(root: str) -> None:
+    raw = {p.replace("\\n", "\n").replace("\\u202e", "\u202e"): b"x" for p in BAD}
+    oids = objects.blobs(root, [b"x", b"y" * 1001, b"\0bin", b"/etc/passwd"])
+    entries = dict.fromkeys(raw, ("100644", oids[0]))
+    entries |= {"app/big": ("100644", oids[1]), "app/pic.png": ("100644", oids[2]), "app/link": ("120000", oids[3])}
+    entries |= {
+        "app/sub": ("160000", "1" * 40),
+        "app/fine.py": ("100644", oids[0]),
+        "docs/index.md": ("100755", oids[0]),
+    }
+    tree = objects.build_tree(root, "main", entries)
+    found = {(f.path, f"{f.code} {f.severity}: {f.text}") for f in changeset.policy(root, "main", tree, RULES)}
+    assert found == {
+        *BAD.items(),
+        ("app/big", "size error: 1001 bytes; at most 1000 in one file"),
+        ("app/pic.png", "binary note: binary, 4 bytes: reviewers see only its size"),
+        ("app/link", "link error: a symbolic link; commit the file itself"),
+        ("app/sub", "submodule error: a nested repository; commit its files"),
+        (".", "count error: 21 files are changed; at most 20 in one PR"),
+    }
+
+
+def test_a_forbidden_path_made_with_mktree_is_found_before_a_merge(root: str) -> None:
+    oid = objects.blobs(root, [b"x"])[0]
+    inner = sh(root, "mktree", stdin=f"100644 blob {oid}\thooks\n")
+    tree = sh(root, "mktree", stdin=f"040000 tree {inner}\t.GIT\n")
+    head = objects.commit_tree(root, tree, [git.rev(root, "main")], "m")
+    merged = objects.merge_tree(root, "main", head).tree
+    assert [f.text for f in changeset.policy(root, "main", merged, RULES) if f.path == ".GIT/hooks"] == [
+        "git's own files are not part of a pull request"
+    ]
+
+
+def test_a_deletion_outside_the_allowed_paths_is_found_too(root: str) -> None:
+    tree = objects.build_tree(root, "main", {}, ["README.md", "app/main.py"])
+    found = [str(f) for f in changeset.policy(root, "main", tree, RULES)]
+    assert found == ["README.md: outside error: only app/, docs/index.md may be changed"]
+
+
+def test_reviewers_see_the_lines_whatever_the_attributes_say(root: str) -> None:
+    files = {".gitattributes": b"* -diff\n*.txt binary\n", "app/a.txt": b"evil\x1b[2K line\n", "app/pic": b"\0" * 9}
+    sha = objects.child(root, git.rev(root, "main"), files, "m")
+    put(Path(root), {".gitattributes": "* -diff\n"})
+    text = changeset.diff(root, "main", sha)
+    assert "+evil\\x1b[2K line" in text
+    assert text.startswith("binary file app/pic: 0 -> 9 bytes\n")
+    assert "Binary files" not in text
+    assert "app/a.txt" not in changeset.diff(root, "main", sha, ["app/pic"])
+
+
+@pytest.mark.parametrize("portable", ["", "1"])
+def test_what_killed_gits_leave_is_cleared_away(root: str, portable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATHERD_PORTABLE", portable)
+    tree = Path(begin(root).path)
+    put(tree, {"app/one": "1"})
+    head = worktree.commit(root, "claude", ["app/one"], "one")
+    git_dir = Path(root, ".git")
+    half = git_dir / "worktrees/gemini"
+    put(half, {"locked": "initializing", "gitdir": f"{root}/worktrees/gemini/.git\n", "HEAD": "0" * 40 + "\n"})
+    put(Path(root), {"worktrees/gemini/.git": f"gitdir: {half}\n"})
+    locks = ["worktrees/claude/index.lock", "worktrees/claude/HEAD.lock", "refs/heads/claude/T-001.lock"]
+    locks += ["refs/catherd/x.lock", "packed-refs.lock", "config.lock"]
+    put(git_dir, dict.fromkeys(locks, "") | {"worktrees/claude/rebase-merge/done": "x"})
+    for name in locks:
+        os.utime(git_dir / name, (1_000_000, 1_000_000))
+    notes = recovery.recover(root)
+    assert sorted(notes) == [
+        "config.lock: removed, no git runs",
+        "half-made worktree gemini: removed",
+        "packed-refs.lock: removed, no git runs",
+        "refs/catherd/x.lock: removed, no git runs",
+        "refs/heads/claude/T-001.lock: removed, no git runs",
+        "worktrees/claude: HEAD.lock removed",
+        "worktrees/claude: index.lock removed",
+        "worktrees/claude: rebase-merge removed",
+    ]
+    assert recovery.recover(root) == []
+    assert begin(root, expected=head).head == head
+    assert begin(root, agent="gemini").notes == ()
+    assert sh(root, "fsck", "--strict", "--no-dangling") == ""
+
+
+def test_a_fresh_lock_of_your_own_git_is_left(root: str) -> None:
+    put(Path(root, ".git"), {"config.lock": "", "index.lock": ""})
+    assert recovery.recover(root) == [
+        "index.lock: a git command may hold it; left",
+        "config.lock: a git command may hold it; left",
+    ]
+    assert Path(root, ".git/index.lock").exists()
+
+
+def test_a_lock_held_open_by_a_living_process_is_left_however_old(root: str) -> None:
+    path = Path(root, ".git/packed-refs.lock")
+    path.touch()
+    os.utime(path, (1_000_000, 1_000_000))
+    holder = subprocess.Popen(["sh", "-c", f"exec 3<{path}; echo ready; read x"], stdin=-1, stdout=-1)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    assert recovery.recover(root) == ["packed-refs.lock: a git command may hold it; left"]
+    holder.communicate(b"\n")
+    assert recovery.recover(root) == ["packed-refs.lock: removed, no git runs"]
+
+
+def test_your_own_worktrees_are_never_touched_by_recovery(root: str, tmp_path: Path) -> None:
+    sh(root, "worktree", "add", "-q", "-b", "mine", f"{tmp_path}/mine")
+    put(Path(root, ".git/worktrees/mine"), {"locked": "initializing", "index.lock": "", "rebase-merge/x": ""})
+    before = everything(f"{root}/.git/worktrees")
+    recovery.recover(root)
+    assert everything(f"{root}/.git/worktrees") == before
+
+
+STEP = """
+import os, sys
+from catherd import git, worktree
+root = sys.argv[1]
+begun = worktree.begin(root, "claude", "T-001", "main", expected=git.rev(root, "claude/T-001"))
+with open(os.path.join(begun.path, "app", "one"), "w") as file:
+    file.write("1")
+worktree.commit(root, "claude", worktree.changed(root, "claude"), "one")
+"""
+
+
+def test_a_kill_at_each_effect_of_a_turn_is_made_good_by_the_next(tmp_path: Path) -> None:
+    for n in range(1, 30):
+        fired = False
+        for when in ("before", "after"):
+            root = repo(tmp_path / f"{n}-{when}", {"app/main.py": "x\n"})
+            crash = tmp_path / f"crash-{n}-{when}"
+            crash.mkdir()
+            env = {**os.environ, "CATHERD_CRASH_DIR": str(crash), "CATHERD_CRASH_AT": f"herd:{n}:{when}"}
+            done = subprocess.run([sys.executable, "-c", STEP, root], env=env, stderr=subprocess.PIPE)
+            fired = (crash / "fired").exists()
+            assert done.returncode == (-signal.SIGKILL if fired else 0), done.stderr
+            recovery.recover(root)
+            subprocess.run([sys.executable, "-c", STEP, root], check=True)
+            assert sh(root, "log", "--format=%s", "claude/T-001") == "one\nstart"
+            assert objects.read_blob(root, "claude/T-001", "app/one") == b"1"
+            assert sh(f"{root}/worktrees/claude", "status", "--porcelain", "-b") == "## claude/T-001"
+        if not fired:
+            break
+    assert n == 7  # worktree add, branch, reset, switch, commit, reset; the seventh never comes
