@@ -46,6 +46,7 @@ class Debate(msgspec.Struct):
     names: dict[str, str] = {}
     stand: dict[str, debate.Proposal] = {}
     notes: list[str] = []
+    apart: bool = True  # round 4 shows the first texts and, apart, how they stand now
     backwards: bool = False  # agents answer in the opposite order: nothing may change
 
     def chats(self) -> list[Input]:
@@ -118,10 +119,14 @@ class Debate(msgspec.Struct):
         self.stand = debate.standing(self.names, pitches, [])
         self.hold("objections", self.proposals(full=True) + self.chats())
         self.hold("answers", self.proposals(full=True) + self.arguments("objections") + self.chats())
+        first = self.proposals(full=False)
         self.stand = debate.standing(self.names, pitches, [self.said["answers"]])
-        self.hold(
-            "final", self.proposals(full=True) + self.arguments("objections") + self.arguments("answers") + self.chats()
-        )
+        now = self.proposals(full=True)
+        if self.apart:
+            texts = {i.by: (i.data["title"], i.data["body"]) for i in first}
+            changed = [i for i in now if texts[i.by] != (i.data["title"], i.data["body"]) or i.data["status"] != "open"]
+            now = first + [msgspec.structs.replace(i, kind="standing") for i in changed]
+        self.hold("final", now + self.arguments("objections") + self.arguments("answers") + self.chats())
         code = {agent: c for c, agent in self.names.items()}
         finals: dict[str, Argument] = self.said["final"]
         inputs = self.proposals(full=False)

@@ -78,7 +78,7 @@ def items(listed: Any) -> list[str]:
         if all(parts) and not any(" " in p for p in parts):
             made += parts
         else:
-            said = re.match(r"[`*_\"']*([\w-]+)[`*_\"']*\s*(?:[:,;(]|\s[—–-])\s", text)  # `amber: because …`
+            said = re.match(r"[`*_\"']*([\w-]+)[`*_\"']*\s*(?:[:,;]\s|\(|[—–-]\s)", text)  # `amber: because …`
             made.append(said[1].lower() if said else text.lower())
     return made
 

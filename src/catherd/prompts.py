@@ -73,6 +73,28 @@ def proposals(ask: Ask, name: str) -> list[Input]:
     return found[at:] + found[:at]
 
 
+def standing(ask: Ask) -> dict[str, Input]:
+    """Every proposal by code name as it stands now: an input of kind `standing` overrules the `proposal` it was."""
+    first = {i.by: i for i in ask.inputs if i.kind == "proposal"}
+    return first | {i.by: i for i in ask.inputs if i.kind == "standing"}
+
+
+def rivals(ask: Ask, name: str) -> list[str]:
+    """The open proposals by others, in this reader's order."""
+    now, mine = standing(ask), code(ask, name)
+    return [p.by for p in proposals(ask, name) if p.by != mine and _open(now[p.by])]
+
+
+def still_open(ask: Ask, name: str) -> list[str]:
+    """Every open proposal, in this reader's order."""
+    now = standing(ask)
+    return [p.by for p in proposals(ask, name) if _open(now[p.by])]
+
+
+def _open(proposal: Input) -> bool:
+    return bool(proposal.data.get("status", "open") == "open")
+
+
 def shown(ask: Ask, name: str) -> list[str]:
     """The ballot's candidates in this voter's order; what the voter wrote, alone or with others, is struck."""
     mine = {c for c, who in ask.names.items() if who == name} | {name}
@@ -120,7 +142,7 @@ def _nonce(reader: str) -> Callable[[str, str], str]:
 
 def _view(ask: Ask, card: Card) -> dict[str, Any]:
     mine = code(ask, card.name)
-    seen = proposals(ask, card.name)
+    seen, now = proposals(ask, card.name), standing(ask)
     arguments = [i for i in ask.inputs if i.kind == "argument"]
     return {
         "me": card,
@@ -132,9 +154,10 @@ def _view(ask: Ask, card: Card) -> dict[str, Any]:
         "brief": ask.brief.strip(),
         "constraints": ask.constraints,
         "proposals": seen,
-        "own": next((p for p in seen if p.by == mine), None),
-        "rivals": [p.by for p in seen if p.by != mine],
-        "open": [p.by for p in seen if p.data.get("status", "open") == "open"],
+        "standing": [now[p.by] for p in seen if now[p.by] is not p],
+        "own": now.get(mine),
+        "rivals": rivals(ask, card.name),
+        "open": still_open(ask, card.name),
         "critiques": [i for i in arguments if i.data.get("objections")],
         "replies": [i for i in arguments if not i.data.get("objections")],
         "received": [i.by for i in arguments for o in i.data.get("objections") or [] if o.get("to") == mine],
@@ -142,6 +165,7 @@ def _view(ask: Ask, card: Card) -> dict[str, Any]:
         "objections": [i for i in ask.inputs if i.kind == "objection"],
         "chat": _chat(ask),
         "shown": shown(ask, card.name) if form(ask) == "ballot" else [],
+        "of": lambda kind: [i for i in ask.inputs if i.kind == kind],
         "nonce": _nonce(card.name),
     }
 

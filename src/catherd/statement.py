@@ -130,8 +130,7 @@ def _proposal(page: _Page, body: str) -> str:
 
 
 def _objections(page: _Page) -> Argument:
-    mine = prompts.code(page.ask, page.card.name)
-    rivals = [p.by for p in prompts.proposals(page.ask, page.card.name) if p.by != mine]
+    rivals = prompts.rivals(page.ask, page.card.name)
     sections = passages.sections(page.body, rivals)
     made: list[Objection] = []
     for to in rivals:
@@ -172,7 +171,7 @@ def _risk(page: _Page, to: str, text: str) -> tuple[int, str]:
 
 def _answers(page: _Page) -> Argument:
     ask, mine = page.ask, prompts.code(page.ask, page.card.name)
-    own = next((p for p in ask.inputs if p.kind == "proposal" and p.by == mine), None)
+    own = prompts.standing(ask).get(mine)
     if own is None:
         return Argument(decision="stand", body=page.fit("the text", page.body, FINAL_WORDS))
     received = objectors(ask, mine)
@@ -196,7 +195,7 @@ def _answers(page: _Page) -> Argument:
             body = _proposal(page, body)
             if decision == "revise" and (title, body) == (own.data["title"], str(own.data["body"]).strip()):
                 page.errors.append("decision: revise, but the text is the same as before; change it or write stand")
-    partner = _partner(page, mine) if decision == "merge" else ""
+    partner = _partner(page) if decision == "merge" else ""
     return Argument(decision=decision, merge_with=partner, answers=made, title=title, body=body)
 
 
@@ -226,8 +225,8 @@ def _verdicts(page: _Page, mine: str, received: list[str], body: str) -> list[An
     return made
 
 
-def _partner(page: _Page, mine: str) -> str:
-    rivals = [p.by for p in prompts.proposals(page.ask, page.card.name) if p.by != mine]
+def _partner(page: _Page) -> str:
+    rivals = prompts.rivals(page.ask, page.card.name)
     wanted = page.text("merge_with").strip("`").lower()
     if wanted not in rivals:
         page.errors.append(f"merge_with: '{wanted}' is not a rival proposal; there are {', '.join(rivals)}")
@@ -236,7 +235,7 @@ def _partner(page: _Page, mine: str) -> str:
 
 def _final(page: _Page) -> Argument:
     ask, mine = page.ask, prompts.code(page.ask, page.card.name)
-    still = [p.by for p in ask.inputs if p.kind == "proposal" and p.data.get("status", "open") == "open"]
+    still = prompts.still_open(ask, page.card.name)
     wanted = page.text("speaks_for").strip("`").lower() or (mine if mine in still else "")
     if wanted not in still:
         page.errors.append(f"speaks_for: '{wanted}' is not on the ballot; there are {', '.join(still)}")

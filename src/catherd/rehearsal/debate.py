@@ -199,7 +199,7 @@ def _said_so_too(scene: Scene, code: str) -> bool:
 def final(scene: Scene) -> str:
     """Round 4: why, the weak point, the best rival; who has no proposal left speaks for the one that it scores best."""
     voice = library.voice(scene.me)
-    standing = [b for b in scene.of("proposal") if not b.status]
+    standing = [b for b in scene.proposals() if not b.status]
     order = sorted(standing, key=lambda b: -vote.score(scene, b))
     was = scene.mine()
     own = was.status.removeprefix("merged into ") if was and was.status else scene.code

@@ -62,6 +62,7 @@ class Idea(msgspec.Struct, kw_only=True):
     weak: str
     tease: dict[str, str]
     parody: str
+    retort: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)  # author → who teased → the answer to it
     merges_with: str = ""  # the idea that is really the same app …
     merged: str = ""  # … and what the two become
 

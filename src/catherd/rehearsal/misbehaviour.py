@@ -5,7 +5,8 @@ silent=debate/round-2     never answers there
 garbage=debate/ballots    cannot be read, however often it is asked again
 half=debate/round-3       stops in the middle; asked again it is right
 late=debate/round-2       answers one second after its deadline
-die=debate/round-2        is killed before it answers; once per turn if `options["rehearsal_marker"]` names a file
+die=debate/round-2        is killed before it answers; once per turn if `options["rehearsal_marker"]` names a file,
+                              or a folder, ending in a slash, where `.died` is kept
 """
 
 import os
@@ -58,6 +59,9 @@ def _first(request: Request) -> bool:
     marker = request.options.get("rehearsal_marker")
     if not marker:
         return True
+    if marker.endswith("/"):
+        os.makedirs(marker, exist_ok=True)
+        marker += ".died"
     fd = os.open(marker, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         if request.turn in os.read(fd, 1 << 20).decode().split("\n"):

@@ -55,7 +55,14 @@ class Scene(msgspec.Struct, frozen=True):
 
     def proposal(self, code: str) -> Block | None:
         """The proposal under a code name."""
-        return next((b for b in self.blocks if b.kind == "proposal" and b.by == code), None)
+        return next((b for b in self.proposals() if b.by == code), None)
+
+    def proposals(self) -> list[Block]:
+        """Every proposal as it stands now, sorted."""
+        first = {b.by: b for b in self.of("proposal")}
+        for b in self.of("standing"):
+            first[b.by] = b
+        return [first[by] for by in sorted(first)]
 
     def mine(self) -> Block | None:
         """The agent's own proposal."""

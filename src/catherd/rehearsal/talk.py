@@ -12,13 +12,14 @@ def opening(scene: Scene) -> tuple[str, str]:
     yours = _yours(scene)
     if yours and _mine_to_answer(scene, yours):
         return pick(voice.to_you, "you", scene.me, yours.text).format(quote=_short(yours.text)), yours.id
-    rivals = [b for b in scene.of("proposal") if b.by in scene.targets]
+    rivals = [b for b in scene.proposals() if b.by in scene.targets]
     if not rivals:
         return "", ""
     rival = pick(sorted(rivals, key=title), "tease", scene.me, *sorted(title(b) for b in rivals))
     known = library.idea(library.slug(title(rival)))
-    if known and scene.me in known.tease:
-        return known.tease[scene.me], ""
+    said = known.tease.get(scene.me, "") if known else ""
+    if said and set(re.findall(r"@([\w-]+)", said)) <= set(scene.roll):  # nobody is called who is not there
+        return said, ""
     parody = known.parody if known else "a very small hammer looking for its nail"
     return pick(voice.tease, "tease", scene.me, title(rival)).format(title=title(rival), parody=parody), ""
 
@@ -55,8 +56,10 @@ def _respond(scene: Scene, frames: list[str]) -> tuple[str, str]:
 
     line = min(others, key=rank)
     about = own is not None and title(own) in line.text
-    frames = voice.defend if about else frames
-    said = pick(frames, "aside", scene.me, scene.form, line.by, line.text)
+    known = library.idea(library.slug(title(own))) if own and about else None
+    if known and line.text == known.tease.get(line.by) and line.by in known.retort.get(scene.me, {}):
+        return known.retort[scene.me][line.by], line.id
+    said = pick(voice.defend if about else frames, "aside", scene.me, scene.form, line.by, line.text)
     return said.format(who=line.by, quote=_short(line.text), title=title(own) if own else "nothing at all"), line.id
 
 
@@ -84,9 +87,9 @@ def _mine_to_answer(scene: Scene, line: Line) -> bool:
 
 
 def _short(text: str) -> str:
-    """The first words of a message, as one quotes it back: without a name that was called and without what it quoted."""
+    """The first words of a message, as one quotes it back: without the names that it called."""
     text = re.sub(r"^(?:@[\w-]+|[\w-]+(?=, ))[,:]?\s*", "", text)
-    text = re.sub(r"“[^”]*”|[@\"{}“”]", "", text)
+    text = re.sub(r",? ?@[\w-]+|[\"{}]", "", text).replace("“", "‘").replace("”", "’")
     sentence = re.split(r"(?<=[.!?])\s", " ".join(text.split()).lstrip(" ,.:;?!"))[0]
     words = sentence.split()
     return " ".join(words[:8]).rstrip(".,;:?!") + ("…" if len(words) > 8 else "")
