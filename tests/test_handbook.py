@@ -1,0 +1,161 @@
+"""The handbook is true: its examples parse with the very types, and it names every path that a game makes."""
+
+import os
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from catherd import yamldoor
+from catherd.messages import (
+    Answer,
+    Argument,
+    Ask,
+    Ballot,
+    Call,
+    Chat,
+    Game,
+    Lock,
+    Pitch,
+    Receipt,
+    Tiebreak,
+    Trouble,
+    Veto,
+)
+from games import ROOT
+
+PAGE = (ROOT / "docs/handbook/bus.md").read_text(encoding="utf-8")
+LABELS = ("**Writer**", "**You**", "**Absent**", "**Crash**")
+MEANS = {
+    "<agent>": "[a-z][a-z0-9-]*",
+    "<utc>": r"\d{8}T\d{6}\.\d{3}Z",
+    "<who>": "[a-z][a-z0-9-]*",
+    "<step>": r"debate/(?:round-\d|ballots)",
+    "<gate>": "[a-z][a-z0-9-]*",
+    "<turn>": r"(?:debate|chat)\.[A-Za-z0-9.-]+\.\d+",
+    "<n>": r"\d+",
+    "<id>": "[a-z]+",
+    "<date>": r"\d{4}-\d\d-\d\d",
+    "<name>": "[a-z0-9.-]+",
+    "<game>": "g-[0-9a-f-]+",
+    "<file>": r"\d+-\d+-.+",
+}
+
+
+class Posted(msgspec.Struct):
+    """`.posted` has no type of its own in the engine: it is looked for, and its content only tells."""
+
+    posted: str
+    seal: str
+    catherd: int = 1
+
+
+class Life(msgspec.Struct):
+    """So it is with the content of a daemon's lock."""
+
+    pid: int
+    start: str
+    catherd: int = 1
+
+
+KINDS: list[tuple[str, type[msgspec.Struct]]] = [
+    (r"game\.yaml", Game),
+    (r"agents/.+\.lock", Life),
+    (r"chat/.+\.yaml", Chat),
+    (r"debate/[^/]+/open\.yaml", Ask),
+    (r"debate/round-1/.+\.yaml", Pitch),
+    (r"debate/round-\d/.+\.yaml", Argument),
+    (r"debate/ballots/.+\.yaml", Ballot),
+    (r"debate/veto/.+\.yaml", Veto),
+    (r"debate/tiebreak\.yaml", Tiebreak),
+    (r"gates/.+\.yaml", Receipt),
+    (r"runs/.+\.answer\.yaml", Answer),
+    (r"runs/.+\.posted", Posted),
+    (r"runs/.+\.yaml", Call),
+    (r"problems/.+\.yaml", Trouble),
+    (r"claims/.+\.lock", Lock),
+]
+
+
+def _kind(path: str) -> type[msgspec.Struct]:
+    return next(kind for pattern, kind in KINDS if re.fullmatch(pattern, path))
+
+
+def _sections() -> dict[str, str]:
+    """Heading → text, of the sections that describe paths."""
+    parts = re.split(r"^### (.+)$", PAGE, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _patterns() -> list[str]:
+    made = []
+    for heading in _sections():
+        for path in re.findall(r"`([^`]+)`", heading):
+            pattern = re.escape(path)
+            for word, regex in MEANS.items():
+                pattern = pattern.replace(re.escape(word), regex)
+            made.append(pattern + ("(?:.*)" if path.endswith("/") else ""))
+    return made
+
+
+def _examples() -> list[tuple[str, str]]:
+    return re.findall(r"^```yaml\n# bus/(\S+)\n(.+?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+def _files(bus: Path) -> list[str]:
+    return sorted(os.path.relpath(os.path.join(at, name), bus) for at, _, names in os.walk(bus) for name in names)
+
+
+@pytest.mark.parametrize(("path", "text"), _examples())
+def test_an_example_of_the_page_parses_as_what_it_shows(path: str, text: str) -> None:
+    kind = _kind(path)
+    document = yamldoor.loads(text, path)
+
+    yamldoor.typed(document, kind)
+
+    assert yamldoor.unknown(document, kind) == []
+
+
+def test_every_block_of_yaml_on_the_page_is_such_an_example() -> None:
+    assert PAGE.count("```yaml") == len(_examples())
+    assert {_kind(path) for path, _ in _examples()} == {kind for _, kind in KINDS}
+
+
+@pytest.mark.parametrize("heading", _sections())
+def test_every_path_says_who_writes_it_what_you_may_do_what_absence_means_and_what_a_crash_leaves(heading: str) -> None:
+    assert [label for label in LABELS if label not in _sections()[heading]] == []
+
+
+def test_every_file_of_a_rehearsed_debate_is_on_the_page(finished_game: Path) -> None:
+    patterns = [re.compile(pattern) for pattern in _patterns()]
+    found = _files(finished_game / "bus")
+
+    assert len(found) > 100
+    assert [path for path in found if not any(pattern.fullmatch(path) for pattern in patterns)] == []
+
+
+def test_every_file_of_a_rehearsed_debate_is_of_the_kind_that_the_page_says(finished_game: Path) -> None:
+    for path in _files(finished_game / "bus"):
+        if path.endswith((".yaml", ".posted")) or (path.startswith("agents/") and path.endswith(".lock")):
+            document = yamldoor.read(str(finished_game / "bus" / path), path)
+            yamldoor.typed(document, _kind(path))
+            assert yamldoor.unknown(document, _kind(path)) == [], path
+
+
+def test_every_kind_of_event_that_the_engine_writes_is_on_the_page() -> None:
+    kinds = set()
+    for file in (ROOT / "src/catherd").glob("*.py"):
+        kinds |= set(re.findall(r"\.event\(\s*\"([a-z-]+)\"", file.read_text(encoding="utf-8")))
+    listed = re.search(r"Kinds: ([a-z,; \n-]+)\.", PAGE)
+
+    assert listed is not None
+    assert kinds - set(re.findall(r"[a-z-]+", listed[1])) == set()
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/handbook").rglob("*.md")), ids=lambda page: page.name)
+def test_every_link_of_the_handbook_leads_somewhere(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```|`[^`\n]+`", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", prose):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
