@@ -14,6 +14,7 @@ child = subprocess.Popen(
     [sys.executable, "-c", "import signal; signal.signal(15, signal.SIG_IGN); print(1, flush=True); signal.pause()"],
     stdout=subprocess.PIPE,
 )
+assert child.stdout is not None
 child.stdout.readline()
 with open("done.txt", "w") as file:
     file.write("done\n")

@@ -1,0 +1,150 @@
+"""Secrets: found before a prompt leaves and before a commit is made. A finding never holds the secret.
+
+Three nets: the very values of the keys in the environment (as they are, as base64, percent-encoded), the shapes of the keys
+of model vendors, and detect-secrets where it is installed (the extra `live`) without its guesses by entropy and by name: they
+call every hash and every test password a secret.
+"""
+
+import base64
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+_NAMES = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)\d*\Z", re.IGNORECASE)
+_SHORTEST = 8  # characters: a shorter value would be found in ordinary words
+_SHAPES = (
+    ("Anthropic key", re.compile(r"sk-ant-[A-Za-z0-9_-]{20,}")),
+    ("OpenRouter key", re.compile(r"sk-or-v1-[0-9a-f]{32,}")),
+    ("OpenAI key", re.compile(r"sk-(?!ant-|or-)(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{32,}")),
+    ("Google key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}")),
+    ("xAI key", re.compile(r"\bxai-[A-Za-z0-9]{40,}")),
+    ("Groq key", re.compile(r"\bgsk_[A-Za-z0-9]{40,}")),
+    ("Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
+    ("GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})")),
+    ("AWS key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    ("private key", re.compile(r"-----BEGIN (?:[A-Z ]+ )?PRIVATE KEY-----[A-Za-z0-9+/=\s]*(?:-----END (?:[A-Z ]+ )?PRIVATE KEY-----)?")),
+)  # fmt: skip
+_GUESSES = {
+    "Base64 High Entropy String",
+    "Hex High Entropy String",
+    "Secret Keyword",
+    "Public IP (ipv4)",
+    "Private Key",
+    "Cloudant Credentials",
+}
+_WORTH = re.compile(r"[A-Za-z0-9+/_=-]{16}|://")  # no pattern of detect-secrets fits into less
+_BIG = 4 * 1024 * 1024
+
+
+class Finding(msgspec.Struct, frozen=True, order=True):
+    """A secret: `where` it stands (a path, or as the caller says), its line from 1, and what kind it is."""
+
+    where: str
+    line: int
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.where}:{self.line}: {self.kind}"
+
+
+def find(text: str, where: str = "", environ: Mapping[str, str] | None = None) -> list[Finding]:
+    """The secrets in `text`. `environ` (os.environ) is where the keys stand that must not get out."""
+    spans = _spans(text, os.environ if environ is None else environ)
+    return sorted({Finding(where, text.count("\n", 0, start) + 1, kind) for start, _, kind in spans})
+
+
+def redact(text: str, where: str = "", environ: Mapping[str, str] | None = None) -> tuple[str, list[Finding]]:
+    """`text` with each secret replaced by `[removed: what it was]`, and what was found."""
+    out: list[str] = []
+    at = 0
+    findings: list[Finding] = []
+    for start, end, kind in _spans(text, os.environ if environ is None else environ):
+        findings.append(Finding(where, text.count("\n", 0, start) + 1, kind))
+        out += [text[at:start], f"[removed: {kind}]"]
+        at = end
+    return "".join([*out, text[at:]]), sorted(set(findings))
+
+
+def find_in_files(paths: Iterable[str], root: str, environ: Mapping[str, str] | None = None) -> list[Finding]:
+    """The secrets in files (paths relative to `root`); symlinks are looked at as the text that they are."""
+    found: list[Finding] = []
+    for path in paths:
+        full = os.path.join(root, path)
+        try:
+            if os.path.islink(full):
+                text = os.readlink(full)
+            elif os.path.isfile(full):
+                with open(full, "rb") as file:
+                    text = file.read().decode("utf-8", "replace")
+            else:
+                continue
+        except OSError:
+            found.append(Finding(path, 1, "unreadable file"))
+            continue
+        found += find(text, path, environ)
+    return sorted(found)
+
+
+def _spans(text: str, environ: Mapping[str, str]) -> list[tuple[int, int, str]]:
+    """(start, end, kind) of every secret, in order, none overlapping: the earliest and then the longest wins."""
+    found = [*_values(text, environ), *_shapes(text), *_detected(text)]
+    out: list[tuple[int, int, str]] = []
+    for start, end, kind in sorted(found, key=lambda s: (s[0], -s[1])):
+        if out and start < out[-1][1]:
+            if end > out[-1][1]:  # overlaps: one longer secret
+                out[-1] = (out[-1][0], end, out[-1][2])
+            continue
+        out.append((start, end, kind))
+    return out
+
+
+def _values(text: str, environ: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+    for name, stated in environ.items():
+        value = stated.strip()
+        if len(value) < _SHORTEST or not _NAMES.search(name) or os.path.exists(value):
+            continue
+        shapes = {value, quote(value, safe=""), base64.b64encode(value.encode()).decode().rstrip("=")}
+        for shape in shapes:
+            yield from ((at, at + len(shape), f"the value of {name}") for at in _everywhere(text, shape))
+
+
+def _everywhere(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + len(part))
+
+
+def _shapes(text: str) -> Iterator[tuple[int, int, str]]:
+    for kind, pattern in _SHAPES:
+        for m in pattern.finditer(text):
+            yield m.start(), m.end(), kind
+
+
+def _detected(text: str) -> Iterator[tuple[int, int, str]]:
+    """What detect-secrets finds, line by line; nothing where it is not installed."""
+    plugins = _plugins()
+    if not plugins or len(text) > _BIG:
+        return
+    at = 0
+    for line in text.split("\n"):
+        if len(line) < 20_000 and _WORTH.search(line):
+            for kind, plugin in plugins:
+                for secret in plugin.analyze_string(line):
+                    if isinstance(secret, str) and secret:
+                        yield from ((at + n, at + n + len(secret), kind) for n in _everywhere(line, secret))
+        at += len(line) + 1
+
+
+@lru_cache(maxsize=1)
+def _plugins() -> Sequence[tuple[str, Any]]:
+    try:
+        from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+    except ImportError:
+        return ()
+    return [(kind, made()) for kind, made in get_mapping_from_secret_type_to_class().items() if kind not in _GUESSES]

@@ -1,0 +1,110 @@
+"""Secrets are found before a prompt and before a commit, and nothing else is taken for one."""
+
+import base64
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from catherd import secrets
+from catherd.secrets import Finding
+
+KEY = "Zq7/unguessable+value=="
+ENV = {"MY_VENDOR_API_KEY": KEY, "HOME": "/home/you", "EDITOR_KEY": "short", "PATH": "/usr/bin:/bin"}
+A = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (KEY, "the value of MY_VENDOR_API_KEY"),
+        (base64.b64encode(KEY.encode()).decode(), "the value of MY_VENDOR_API_KEY"),
+        (quote(KEY, safe=""), "the value of MY_VENDOR_API_KEY"),
+        (f"sk-ant-api03-{A}", "Anthropic key"),
+        (f"sk-proj-{A}", "OpenAI key"),
+        (f"sk-or-v1-{'0f' * 32}", "OpenRouter key"),
+        (f"AIza{A}abc", "Google key"),
+        (f"gsk_{A}{A}", "Groq key"),
+        (f"xai-{A}{A}", "xAI key"),
+        (f"hf_{A}", "Hugging Face token"),
+        (f"ghp_{A}abcd", "GitHub token"),
+        ("AKIA" + "ABCDEFGHIJKLMNOP", "AWS key"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", "private key"),
+        ("xoxb-" + "123456789012-1234567890123-" + A[:24], "Slack Token"),
+        ("glpat-" + A[:20], "GitLab Token"),
+        ("https://you:" + "hunter2hunter2" + "@db.example.org/x", "Basic Auth Credentials"),
+    ],
+)
+def test_each_kind_of_secret_is_found_named_and_taken_out(text: str, kind: str) -> None:
+    whole = f"first line\nbefore {text} after\n"
+    assert secrets.find(whole, "chat/1.yaml", ENV) == [Finding("chat/1.yaml", 2, kind)]
+    cleaned, found = secrets.redact(whole, "chat/1.yaml", ENV)
+    assert found == [Finding("chat/1.yaml", 2, kind)]
+    assert str(found[0]) == f"chat/1.yaml:2: {kind}"
+    assert f"[removed: {kind}]" in cleaned
+    assert cleaned.startswith("first line\nbefore ")
+    assert cleaned.endswith(" after\n")
+    assert secrets.find(cleaned, "", ENV) == []
+
+
+def test_what_is_no_secret_passes_unchanged() -> None:
+    text = "\n".join(
+        [
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "commit 8843d7f92416211de9ebb963ff4ce28125932878",
+            'password = "hunter2"  # a test',
+            "short and /home/you and http://127.0.0.1:8080/path",
+            "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
+            "sk-learn and sk-ant are words; AIza is none",
+            "猫" * 100,
+        ]
+    )
+    assert secrets.redact(text, "x", ENV) == (text, [])
+
+
+def test_two_nets_on_one_secret_make_one_finding_and_leave_nothing_of_it() -> None:
+    key = f"sk-ant-{A}"
+    cleaned, found = secrets.redact(f"{key} {key}", "", {"ANTHROPIC_API_KEY": key})
+    assert cleaned == "[removed: the value of ANTHROPIC_API_KEY] [removed: the value of ANTHROPIC_API_KEY]"
+    assert found == [Finding("", 1, "the value of ANTHROPIC_API_KEY")]
+
+
+def test_the_same_token_twice_on_a_line_is_taken_out_twice() -> None:
+    token = "glpat-" + A[:20]
+    assert secrets.redact(f"{token}, {token}", "", {})[0] == "[removed: GitLab Token], [removed: GitLab Token]"
+
+
+def test_files_are_looked_at_with_their_links_and_whatever_bytes_they_hold(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"x = 1\nkey = '{KEY}'\n")
+    (tmp_path / "b.bin").write_bytes(b"\xff\x00\n\n" + KEY.encode() + b"\x00")
+    (tmp_path / "c").symlink_to(f"/nowhere/{KEY}")
+    (tmp_path / "fine.md").write_text("fine\n")
+    assert secrets.find_in_files(["a.py", "b.bin", "c", "fine.md", "gone"], str(tmp_path), ENV) == [
+        Finding("a.py", 2, "the value of MY_VENDOR_API_KEY"),
+        Finding("b.bin", 3, "the value of MY_VENDOR_API_KEY"),
+        Finding("c", 1, "the value of MY_VENDOR_API_KEY"),
+    ]
+
+
+def test_a_long_prompt_is_looked_through_in_a_moment() -> None:
+    text = ("lorem ipsum dolor sit amet, consectetur " * 3 + "\n") * 8000
+    assert secrets.find(text + KEY, "", ENV) == [Finding("", 8001, "the value of MY_VENDOR_API_KEY")]
+
+
+def test_without_detect_secrets_the_other_nets_hold() -> None:
+    """The base set of packages does not bring it; a rehearsal needs none."""
+    code = (
+        "import sys; sys.modules['detect_secrets'] = None\n"
+        "from catherd import secrets\n"
+        f"print([f.kind for f in secrets.find('sk-ant-{A} and {KEY}', '', {ENV!r})])"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": "src"},
+        cwd=Path(__file__).parent.parent,
+    )
+    assert (out.stdout, out.stderr) == ("['Anthropic key', 'the value of MY_VENDOR_API_KEY']\n", "")
