@@ -38,6 +38,7 @@ _GUESSES = {
     "Cloudant Credentials",
 }
 _WORTH = re.compile(r"[A-Za-z0-9+/_=-]{16}|://")  # no pattern of detect-secrets fits into less
+_WORD = re.compile(r"[A-Za-z0-9+/_=-]")
 _BIG = 4 * 1024 * 1024
 
 
@@ -137,8 +138,19 @@ def _detected(text: str) -> Iterator[tuple[int, int, str]]:
             for kind, plugin in plugins:
                 for secret in plugin.analyze_string(line):
                     if isinstance(secret, str) and secret:
-                        yield from ((at + n, at + n + len(secret), kind) for n in _everywhere(line, secret))
+                        yield from ((at + n, at + end, kind) for n, end in _words(line, secret))
         at += len(line) + 1
+
+
+def _words(line: str, part: str) -> Iterator[tuple[int, int]]:
+    """Where `part` stands, with the whole word around it: some plugins give only a group of what they matched."""
+    for n in _everywhere(line, part):
+        start, end = n, n + len(part)
+        while start and _WORD.match(line[start - 1]):
+            start -= 1
+        while end < len(line) and _WORD.match(line[end]):
+            end += 1
+        yield start, end
 
 
 @lru_cache(maxsize=1)
