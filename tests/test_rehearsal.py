@@ -248,6 +248,12 @@ def test_two_who_merge_name_each_other_and_write_the_same_text(default: Debate) 
     assert len({(m.title, m.body) for m in merging.values()}) == 1
 
 
+def test_round_four_reads_the_texts_as_one_list_too(default: Debate) -> None:
+    whole = debate_of(apart=False)
+
+    assert {k: r.text for k, r in whole.replies.items()} == {k: r.text for k, r in default.replies.items()}
+
+
 def test_the_chat_has_threads(default: Debate) -> None:
     assert len(default.chat) == 12
     assert len(default.chains()) >= 3

@@ -188,6 +188,25 @@ def test_a_decision_must_be_one_and_must_do_what_it_says() -> None:
     ]
 
 
+def test_on_the_last_try_what_is_there_is_kept() -> None:
+    partial = ANSWERS.replace("## cedar\nRebut: it does not.\n", "").replace("revise", "perhaps")
+    heard = hear("answers", partial, last_try=True)
+    assert isinstance(heard.message, Argument)
+    assert ([a.by for a in heard.message.answers], heard.message.decision) == (["birch", "guest-1"], "stand")
+    assert len(heard.notes) == 2
+
+    heard = hear("objections", OBJECTIONS.split("## cedar", maxsplit=1)[0], last_try=True)
+    assert isinstance(heard.message, Argument)
+    assert [o.to for o in heard.message.objections] == ["birch"]
+    assert refused("objections", "No objections, all lovely.", last_try=True) == [
+        "there is no objection to any of birch, cedar"
+    ]
+
+
+def test_a_kind_that_names_no_other_answer_is_a_slip() -> None:
+    assert isinstance(hear("pitch", PITCH.replace("kind: pitch", "kind: proposal")).message, Pitch)
+
+
 def test_a_merge_names_a_rival() -> None:
     merge = ANSWERS.replace("decision: revise", "decision: merge\nmerge_with: elm")
 

@@ -83,7 +83,7 @@ def hear(ask: Ask, card: Card, text: str, *, last_try: bool = False) -> Heard:
     page = _Page(ask, card, head, envelope.body.strip(), last_try, notes=list(envelope.notes))
     wanted = prompts.form(ask)
     said = page.text("kind").lower()
-    if said and said not in {wanted, "argument", "reply"}:
+    if said in prompts.FORMS.values() and said != wanted:  # any other word is a slip, not another answer
         raise Unusable([f"kind: '{said}' where '{wanted}' was asked for"])
     read: dict[str, Callable[[_Page], Pitch | Argument | Ballot | Chat]] = {
         "pitch": _pitch,
@@ -135,11 +135,11 @@ def _objections(page: _Page) -> Argument:
     made: list[Objection] = []
     for to in rivals:
         if to not in sections:
-            page.errors.append(f"{to}: no section '## {to}'; every rival needs an objection: {', '.join(rivals)}")
+            page.lack(f"{to}: no section '## {to}'; every rival needs an objection: {', '.join(rivals)}")
             continue
         part = passages.labelled(sections[to])
         if not part.get("objection"):
-            page.errors.append(f"{to}: no line 'Objection: …'")
+            page.lack(f"{to}: no line 'Objection: …'")
             continue
         for name in ("best", "question", "risk"):
             if not part.get(name):
@@ -156,6 +156,8 @@ def _objections(page: _Page) -> Argument:
                 why=passages.cut(part.get("why") or why, SECTION_WORDS),
             )
         )
+    if rivals and not made and not page.errors:
+        page.errors.append(f"there is no objection to any of {', '.join(rivals)}")
     return Argument(objections=made)
 
 
@@ -180,8 +182,8 @@ def _answers(page: _Page) -> Argument:
     made = _verdicts(page, mine, received, "\n".join(lines[:at]))
     decision = page.text("decision").lower().split(" ")[0].strip(".,;:*")
     if decision not in {"stand", "revise", "withdraw", "merge"}:
-        page.errors.append(f"decision: '{decision}' is none of stand, revise, withdraw, merge")
-        return Argument(answers=made)
+        page.lack(f"decision: '{decision}' is none of stand, revise, withdraw, merge")
+        return Argument(decision="stand", answers=made)
     title = body = ""
     if decision in {"revise", "merge"}:
         found = _PROPOSAL.match(lines[at]) if at < len(lines) else None
@@ -214,7 +216,7 @@ def _verdicts(page: _Page, mine: str, received: list[str], body: str) -> list[An
         part = passages.labelled(sections.get(by, []))
         given = [v for v in ("accept", "rebut") if part.get(v)]
         if not given:
-            page.errors.append(
+            page.lack(
                 f"answers: {by}'s objection to {mine} is not answered; under '## {by}' write 'Accept: …' or 'Rebut: …'"
             )
             continue
