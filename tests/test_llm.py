@@ -62,7 +62,7 @@ def test_every_vendor_answers_and_the_count_is_the_vendors_own(vendor: str, stre
         assert (seen.system, seen.messages, seen.max_tokens, seen.stream) == (
             "You are a cat.",
             (Said("user", "Speak."),),
-            300,
+            llm.room(MODELS[vendor], 300),
             stream == "true",
         )
         assert seen.key == "sk-key"
@@ -85,7 +85,7 @@ def test_openai_is_spoken_to_through_responses_too(stream: str) -> None:
         reply = Live("k").complete(
             request("openai", server, model="openai/responses/gpt-5.5", options={"stream": stream})
         )
-        assert (server.seen[0].path, server.seen[0].max_tokens, reply.text) == ("/v1/responses", 300, "Meow.")
+        assert (server.seen[0].path, server.seen[0].max_tokens, reply.text) == ("/v1/responses", 6444, "Meow.")
         assert server.tokens == (reply.prompt_tokens, reply.completion_tokens)
 
 
@@ -180,7 +180,7 @@ def test_the_reserve_is_never_less_than_what_a_call_can_cost() -> None:
             with Vendors(lambda seen: "y " * 2 * seen.max_tokens) as server:
                 asked = request(vendor, server, messages=(Said("user", text),))
                 reply = Live("k").complete(asked)
-            assert reply.completion_tokens == asked.max_tokens
+            assert reply.completion_tokens == llm.room(model, asked.max_tokens)
             assert reply.usd <= llm.worst_case_usd(model, llm.estimate(asked), asked.max_tokens)
 
 
@@ -220,6 +220,7 @@ def test_what_an_agent_may_not_set_is_refused_before_anything_is_sent() -> None:
         for options, said in (
             ({"tools": "[]"}, f"refused: options: 'tools' is not known; there are: {', '.join(llm.OPTIONS)}"),
             ({"effort": "insane"}, "refused: options: effort is low, medium or high"),
+            ({"max_tokens": "lots"}, "refused: options: max_tokens is a number"),
             ({"temperature": "hot"}, "refused: options: temperature is a number"),
         ):
             with pytest.raises(ModelError) as error:
@@ -228,6 +229,19 @@ def test_what_an_agent_may_not_set_is_refused_before_anything_is_sent() -> None:
         assert server.seen == []
         Live("k").complete(request("gemini", server, options={"temperature": "0.3", "rehearsal": "slow"}))
         assert "0.3" in str(server.seen[0].body)
+
+
+def test_there_is_room_to_think_for_models_that_think_and_the_reserve_knows_it() -> None:
+    assert {m: llm.room(m, 400) for m in MODELS.values()} == {
+        "openai/gpt-5.5": 6544,
+        "anthropic/claude-sonnet-4-5": 400,
+        "gemini/gemini-2.5-flash": 6544,
+    }
+    assert llm.room("anthropic/claude-sonnet-4-5", 400, {"effort": "high"}) == 16784
+    assert llm.room("openai/gpt-5.5", 400, {"max_tokens": "1000", "effort": "high"}) == 1000
+    assert llm.room("openai/gpt-4o-mini", 400) == 400
+    come, go = llm.price("openai/gpt-5.5")
+    assert llm.worst_case_usd("openai/gpt-5.5", 1000, 400) >= 1000 * come + 6544 * go
 
 
 def test_effort_reaches_every_vendor_and_thinking_is_within_the_reserve() -> None:
@@ -241,7 +255,7 @@ def test_effort_reaches_every_vendor_and_thinking_is_within_the_reserve() -> Non
             )
             plain = llm.worst_case_usd(asked.model, 0, asked.max_tokens)
             reserved = llm.worst_case_usd(asked.model, 0, asked.max_tokens, asked.options)
-            assert reserved > plain
+            assert (reserved > plain) == (vendor == "anthropic")  # the others think unasked, with room for it
             assert reserved >= llm.price(asked.model)[1] * server.seen[-1].max_tokens
 
 

@@ -136,12 +136,10 @@ class Vendors:
 
 
 def rehearsed(seen: Seen) -> str:
-    """The rehearsal model's answer to the very prompt; the agent is guessed from the model's name."""
+    """The rehearsal model's answer to the very prompt; who is asked stands in it."""
     from catherd.rehearsal import Rehearsal
 
-    vendor = {"openai": "chatgpt", "anthropic": "claude", "gemini": "gemini"}[seen.vendor]
-    request = Request(vendor, "", "rehearsal", seen.system, seen.messages, seen.max_tokens or 4096)
-    return Rehearsal().complete(request).text
+    return Rehearsal().complete(Request("", "", "rehearsal", seen.system, seen.messages)).text
 
 
 class _Server(ThreadingHTTPServer):

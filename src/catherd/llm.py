@@ -18,13 +18,14 @@ import msgspec
 
 from catherd import prices, retry
 from catherd.model import ModelError, Reply, Request
-from catherd.prices import Price
+from catherd.prices import EFFORT, Price, estimate, room
 from catherd.retry import PARK_S, TRIES, Failure, Verdict
 
 # What an agent's `options:` may say. Everything else is refused: LiteLLM would drop it or pass it on unseen.
 OPTIONS = {
     "api_base": "the server's address, for any that speaks the vendor's protocol",
     "effort": "low, medium or high: how long the model thinks",
+    "max_tokens": "of one answer, thinking included",
     "temperature": "a number; left to the vendor if not stated",
     "stream": "true reads the answer as it is written",
     "price": "dollars per million tokens in/out, like 2.50/10.00, or free",
@@ -119,16 +120,13 @@ def price(model: str, options: dict[str, str] | None = None) -> tuple[float, flo
 
 
 def worst_case_usd(model: str, prompt_tokens: int, max_tokens: int, options: dict[str, str] | None = None) -> float:
-    """Dollars that one call costs at most: reserve this. `prompt_tokens` from estimate(). Raises ModelError("unpriced").
+    """Dollars that one call costs at most: reserve this. `prompt_tokens` from estimate(), `max_tokens` and `options` as in the Request.
+
+    Raises ModelError("unpriced").
 
     A call that may have been billed is never made again under the same reserve, so retries add nothing.
     """
-    return prices.price(model, options).worst(prompt_tokens, max_tokens + _thinking(options or {}))
-
-
-def estimate(request: Request) -> int:
-    """Tokens of the prompt, at most."""
-    return prices.estimate(request)
+    return prices.price(model, options).worst(prompt_tokens, room(model, max_tokens, options))
 
 
 def warm() -> threading.Thread:
@@ -168,17 +166,12 @@ def _checked(request: Request) -> None:
     for name, value in request.options.items():
         if name not in OPTIONS and not name.startswith(_OURS):
             raise ModelError("refused", f"options: '{name[:40]}' is not known; there are: {', '.join(OPTIONS)}")
-        if name == "effort" and value not in _EFFORT:
+        if name == "effort" and value not in EFFORT:
             raise ModelError("refused", "options: effort is low, medium or high")
+        if name == "max_tokens" and not (value.isdigit() and int(value) > 0):
+            raise ModelError("refused", "options: max_tokens is a number")
         if name == "temperature" and not value.replace(".", "", 1).isdigit():
             raise ModelError("refused", "options: temperature is a number")
-
-
-_EFFORT = {"low": 1024, "medium": 2048, "high": 4096}  # tokens of thinking that LiteLLM asks of Anthropic, on top
-
-
-def _thinking(options: dict[str, str]) -> int:
-    return _EFFORT.get(options.get("effort", ""), 0)
 
 
 def _stream(request: Request) -> bool:
@@ -191,7 +184,7 @@ def _arguments(request: Request, key: str) -> dict[str, Any]:
     made: dict[str, Any] = {
         "model": request.model,
         "messages": _messages(request),
-        "max_tokens": request.max_tokens,
+        "max_tokens": room(request.model, request.max_tokens, request.options),
         "timeout": 3600.0,  # the wire keeps the time; one value, or LiteLLM caches a client for each
         "num_retries": 0,
         "max_retries": 0,
@@ -302,7 +295,7 @@ def _reply(request: Request, price: Price, heard: Heard, body: bytes) -> Reply:
     written = _count(usage, "cache_creation_input_tokens")
     usd = price.usd(come, cached, written, go)
     if come <= 0:  # not said: never for nothing
-        usd = price.worst(prices.estimate(request), request.max_tokens + _thinking(request.options))
+        usd = price.worst(estimate(request), room(request.model, request.max_tokens, request.options))
     text = "" if finish in {"refusal", "filter"} else heard.text
     return Reply(
         text=text if text.strip() else "",
@@ -330,4 +323,4 @@ def _unsent(error: Exception) -> Verdict:
     return Verdict("unavailable", f"the call could not be made ({name[:60]})")
 
 
-__all__ = ["OPTIONS", "Live", "estimate", "price", "warm", "worst_case_usd"]
+__all__ = ["OPTIONS", "Live", "estimate", "price", "room", "warm", "worst_case_usd"]

@@ -14,6 +14,11 @@ import msgspec
 
 from catherd.model import ModelError, Request
 
+EFFORT = {
+    "low": 2048,
+    "medium": 6144,
+    "high": 16384,
+}  # tokens of thinking there is room for; LiteLLM asks Claude for less
 _TABLE = "model_prices_and_context_window_backup.json"
 _STATED = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\Z")
 _ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens\Z")
@@ -40,10 +45,10 @@ class Price(msgspec.Struct, frozen=True):
 
     def worst(self, prompt: int, completion: int) -> float:
         """Dollars that such a call costs at most: nothing cached, all of it written to the cache, every token used."""
-        top_in = max(
-            [self.prompt, self.written, *(t[1] * max(1.0, self.written / (self.prompt or 1)) for t in self.tiers)]
-        )
-        top_out = max([self.completion, *(t[2] for t in self.tiers)])
+        tiers = [t for t in self.tiers if prompt > t[0]]
+        dearer = max([1.0, *(t[1] / self.prompt for t in tiers if self.prompt)])
+        top_in = max(self.prompt, self.written) * dearer
+        top_out = max([self.completion, *(t[2] for t in tiers)])
         return prompt * top_in + completion * top_out
 
 
@@ -70,7 +75,14 @@ def price(model: str, options: dict[str, str] | None = None) -> Price:
     return entry
 
 
-def _entry(model: str) -> Price | None:
+def thinks(model: str) -> bool:
+    """Whether the table says that the model thinks before it answers."""
+    row = _row(model)
+    return bool(row and row.get("supports_reasoning"))
+
+
+def _row(model: str) -> dict[str, Any] | None:
+    """The table's row with a price for `model`, under its whole name or, for the same vendor, the bare one."""
     vendor, _, bare = model.partition("/")
     bare = bare.removeprefix("responses/")  # only another address of the same model
     for key in (model, bare):
@@ -79,19 +91,25 @@ def _entry(model: str) -> Price | None:
             key == bare and row.get("litellm_provider") not in {vendor, f"{vendor}-chat-models"}
         ):
             continue
-        come, go = _number(row.get("input_cost_per_token")), _number(row.get("output_cost_per_token"))
-        go = max(go, _number(row.get("output_cost_per_reasoning_token")))
-        if come <= 0 or go <= 0:
-            continue
-        tiers = sorted(
-            (int(m[1]) * 1000, _number(value), _number(row.get(name.replace("input", "output", 1))) or go)
-            for name, value in row.items()
-            if (m := _ABOVE.match(name))
-        )
-        cached = _number(row.get("cache_read_input_token_cost")) or come
-        written = _number(row.get("cache_creation_input_token_cost")) or come
-        return Price(come, go, cached, written, tuple(tiers), int(_number(row.get("max_input_tokens"))))
+        if _number(row.get("input_cost_per_token")) > 0 and _number(row.get("output_cost_per_token")) > 0:
+            return row
     return None
+
+
+def _entry(model: str) -> Price | None:
+    row = _row(model)
+    if row is None:
+        return None
+    come = _number(row.get("input_cost_per_token"))
+    go = max(_number(row.get("output_cost_per_token")), _number(row.get("output_cost_per_reasoning_token")))
+    tiers = sorted(
+        (int(m[1]) * 1000, _number(value), _number(row.get(name.replace("input", "output", 1))) or go)
+        for name, value in row.items()
+        if (m := _ABOVE.match(name))
+    )
+    cached = _number(row.get("cache_read_input_token_cost")) or come
+    written = _number(row.get("cache_creation_input_token_cost")) or come
+    return Price(come, go, cached, written, tuple(tiers), int(_number(row.get("max_input_tokens"))))
 
 
 def _number(value: object) -> float:
@@ -109,6 +127,19 @@ def _table() -> dict[str, Any]:
             return msgspec.json.decode(file.read(), type=dict[str, Any])
     except (OSError, msgspec.DecodeError):
         return {}
+
+
+def room(model: str, max_tokens: int, options: dict[str, str] | None = None) -> int:
+    """The max_tokens that is sent: room for the answer, and for the thinking of models that think, which counts as output.
+
+    Without it a model that thinks spends all of a ballot's tokens on thinking and answers nothing.
+    """
+    options = options or {}
+    if options.get("max_tokens", "").isdigit():
+        return int(options["max_tokens"])
+    effort = options.get("effort", "")
+    unasked = thinks(model) and not model.startswith("anthropic/")  # Claude thinks when told to
+    return max_tokens + (EFFORT.get(effort, EFFORT["medium"]) if effort or unasked else 0)
 
 
 def estimate(request: Request) -> int:
