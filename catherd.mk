@@ -5,7 +5,14 @@ VENV    ?= .venv
 BIN     ?= $(VENV)/bin
 CATHERD_BIN := $(VENV)/.base
 CATHERD_DO  := $(BIN)/catherd
-LOCKS   := $(firstword $(wildcard .catherd/locks locks))
+# catherd's own checkout has locks/; a workspace has what `catherd init` recorded, or what CATHERD=<wheel or folder> names.
+ifneq ($(wildcard src/catherd/cli.py locks/base.txt),)
+LOCKS   := locks
+ORIGIN  :=
+else
+LOCKS   := .catherd/locks
+ORIGIN  := .catherd/origin
+endif
 GATES   := bus/gates
 # Words are handed over as typed, never through a shell.
 export CATHERD_MSG   = $(value MSG)
@@ -23,7 +30,7 @@ define goal
 @$(CATHERD_DO) finish $(1)
 endef
 
-include phases/debate.mk
+include phases/debate.mk phases/plan.mk
 
 ##@ the game
 .PHONY: up down status chat say ballot go new undo doctor
@@ -52,7 +59,8 @@ $(GATES)/%.yaml:
 .PHONY: help
 help:                       ## Print this list
 	@awk -F ':.*## ' '/^##@ /{group=substr($$0,5)} /^[a-z][a-z0-9 -]*:.*## /{split($$1,n," "); row=sprintf("  make %-14s %s", n[1], $$2); \
-	  if (group=="the game") g=g row "\n"; else w=w row "\n"} END{printf "the game\n%s\nthe workshop\n%s", g, w}' $(MAKEFILE_LIST)
+	  if (group=="the game") g=g row "\n"; else w=w row "\n"} END{printf "the game\n%s", g; if (w) printf "\nthe workshop\n%s", w}' \
+	  $(filter phases/%,$(MAKEFILE_LIST)) $(filter-out phases/%,$(MAKEFILE_LIST))
 
 # The environment: made when a lock file changes, mended when half built. Every package is held to its hash; the engine itself
 # is this checkout's src/ where there is one, else the very wheel or folder that laid this workspace (.catherd/origin).
@@ -68,17 +76,39 @@ endef
 PIP = $(BIN)/python -m pip --disable-pip-version-check install -q --no-input
 .PHONY: .venv
 .venv: $(CATHERD_BIN)       ## Build just the environment
-$(VENV)/.base: $(LOCKS)/base.txt
+$(VENV)/.base: $(LOCKS)/base.txt $(ORIGIN) $(filter %.whl,$(if $(ORIGIN),$(shell cat $(ORIGIN) 2>/dev/null)))
 	$(python_ok)
 	@test -x $(BIN)/python || echo "making $(VENV)/ (once, about a minute)"
 	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) --require-hashes -r $(LOCKS)/base.txt
-	@if test -f src/catherd/cli.py; then \
-	  $(BIN)/python -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("purelib"), "catherd-src.pth"), "w").write(os.path.abspath("src") + "\n")'; \
+	@home=.; test -f src/catherd/cli.py || home="`cat $(ORIGIN)`"; \
+	if test -f "$$home/src/catherd/cli.py"; then \
+	  $(BIN)/python -c 'import os, sys, sysconfig; open(os.path.join(sysconfig.get_path("purelib"), "catherd-src.pth"), "w").write(os.path.abspath(sys.argv[1]) + "\n")' "$$home/src"; \
 	  printf '%s\n' '#!/bin/sh' 'exec "$${0%/*}/python" -P -c "from catherd.cli import main; main(prog_name=\"catherd\")" "$$@"' > $(BIN)/catherd; \
 	  chmod +x $(BIN)/catherd; \
-	else $(PIP) --no-deps "`cat .catherd/origin`"; fi
+	else rm -f $(VENV)/lib/python*/site-packages/catherd-src.pth; $(PIP) --no-deps --force-reinstall "$$home"; fi
 	@touch $@
+ifneq ($(ORIGIN),)
+ifeq ($(CATHERD),)
+define lost
+@echo "catherd: this clone does not know which catherd it is played with; git does not keep .catherd/" >&2; \
+  echo "  fix: make CATHERD=/path/to/catherd.whl (or the folder of its source), once" >&2; exit 1
+endef
+$(ORIGIN):
+	$(lost)
+$(LOCKS)/%.txt:
+	$(lost)
+else
+$(LOCKS)/%.txt: | $(ORIGIN) ;
+$(ORIGIN): FORCE
+	@test -e "$(CATHERD)" || { echo "catherd: $(CATHERD) is not there" >&2; echo "  fix: CATHERD=/path/to/catherd.whl, or the folder of its source" >&2; exit 1; }
+	@new="`cd "$$(dirname "$(CATHERD)")" && pwd`/`basename "$(CATHERD)"`"; mkdir -p $(LOCKS); \
+	if test "$$new" != "`cat $@ 2>/dev/null`" || test "$$new" -nt $@; then \
+	  from=$$new; test -d "$$new" || { from=.catherd/wheel/catherd/workspace; $(PYTHON) -m zipfile -e "$$new" .catherd/wheel; }; \
+	  cp "$$from"/locks/*.txt $(LOCKS)/ && rm -rf .catherd/wheel && echo "$$new" > $@; fi
+FORCE:
+endif
+endif
 # Extras, each on top of the base: what a live model, the plan's checks, the milestone gate and the workshop need.
 $(VENV)/.live $(VENV)/.plan $(VENV)/.poc $(VENV)/.dev: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.base
 	@echo "adding what $* needs (once)"

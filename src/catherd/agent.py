@@ -14,7 +14,9 @@ import traceback
 from catherd import config, effects, files, speak
 from catherd.bus import Bus
 from catherd.config import Agent
+from catherd.desk import Desk
 from catherd.errors import CatherdError
+from catherd.jobs import Job, Work, next_job
 from catherd.look import Looker
 from catherd.model import ModelError
 from catherd.models import choose
@@ -22,7 +24,6 @@ from catherd.turns import Mention, Snapshot, Speak, Turn, next_turn
 from catherd.watch import Watch
 
 FLAT = ("", "chat")
-DEEP = ("debate", "claims")
 UNHELD = 5.0  # seconds without anybody at the crank before a daemon takes it up
 
 
@@ -89,6 +90,8 @@ class Daemon:
         self.phases = config.phases(bus.root)
         self.looker = Looker(bus, self.phases, self._agents())
         self.idle = min(phase.idle_minutes for phase in self.phases.values()) * 60
+        self.desk = Desk(bus, self._agents())
+        self.works = Work()
         self.had_goal = False
         self.given_up: dict[str, float] = {}  # turn → when it may be tried again
         self.unheld = time.monotonic()
@@ -103,10 +106,11 @@ class Daemon:
     def loop(self) -> None:
         """Until it leaves; raises Leave."""
         since = time.monotonic()
-        with Watch(self.bus.path, FLAT, DEEP) as watch:
+        deep = {gate.step.partition("/")[0] for gate in self.looker.gates()} | {"claims", "prs"}
+        with Watch(self.bus.path, FLAT, tuple(sorted(deep))) as watch:
             while True:
                 snapshot = self.look()
-                turn = self.turn(snapshot)
+                turn = self.turn(snapshot) or self.job(snapshot)
                 if turn is not None and snapshot.game is not None:
                     self.do(turn, snapshot)
                     since = time.monotonic()
@@ -136,16 +140,29 @@ class Daemon:
         turn = next_turn(self.agent.id, snapshot)
         return None if turn is None or self.given_up.get(key(turn), 0) > time.monotonic() else turn
 
-    def do(self, turn: Turn, snapshot: Snapshot) -> None:
+    def job(self, snapshot: Snapshot) -> Job | None:
+        """The next piece of work, where there is any; one that just failed left out until its time."""
+        if snapshot.game is None or snapshot.paused:
+            return None
+        work = self.desk.look(self.agent.id, tuple(snapshot.game.roll), tuple(self.phases))
+        job = next_job(self.agent.id, work)
+        self.works = work
+        return None if job is None or self.given_up.get(key(job), 0) > time.monotonic() else job
+
+    def do(self, turn: Turn | Job, snapshot: Snapshot) -> None:
         """Carry out a turn. What a model or a file did wrong is told; it does not end the daemon."""
         assert snapshot.game is not None  # noqa: S101 - loop asked
         try:
             seat = choose(self.bus, self.agent, snapshot.game)
             if isinstance(turn, Speak):
                 done = speak.speak(seat, turn.ask)
-            else:
+            elif isinstance(turn, Mention):
                 speak.reply(seat, turn.stem)
                 done = True
+            else:
+                from catherd import hands  # the checks and git are not needed while nobody builds
+
+                done = hands.work(seat, turn, self.works)
             if not done:
                 self.given_up[key(turn)] = time.monotonic() + 3600
         except ModelError as error:
@@ -154,7 +171,7 @@ class Daemon:
             self.bus.trouble(f"turn-{self.agent.id}", error.where, error.what, error.fix, key(turn))
             self.given_up[key(turn)] = time.monotonic() + 5
 
-    def unanswered(self, turn: Turn, error: ModelError) -> None:
+    def unanswered(self, turn: Turn | Job, error: ModelError) -> None:
         """The model gave no answer: try again later where that can help, else tell the person."""
         soon = {"timeout": 2.0, "unavailable": 5.0, "rate_limited": error.retry_after_s or 30.0}
         self.given_up[key(turn)] = time.monotonic() + soon.get(error.kind, 3600)
@@ -195,9 +212,11 @@ class Daemon:
         os.close(lock)  # the make holds it now: one crank at a time, whoever started it
 
 
-def key(turn: Turn) -> str:
+def key(turn: Turn | Job) -> str:
     """The turn's name in logs and in what was given up."""
-    return turn.stem if isinstance(turn, Mention) else f"{turn.ask.step}.{turn.ask.kind}"
+    if isinstance(turn, Speak):
+        return f"{turn.ask.step}.{turn.ask.kind}"
+    return turn.stem if isinstance(turn, Mention) else repr(turn)
 
 
 def main(root: str, path: str) -> int:

@@ -11,8 +11,10 @@ from catherd.bus import OPEN, Bus, now, slug
 from catherd.config import Gate, Phase
 from catherd.errors import CatherdError, NeedsYou
 from catherd.messages import Argument, Ask, Ballot, Game, Input, Pitch, Spoken, Veto
+from catherd.tasks import Bid
 
-KINDS: dict[str, type[Pitch] | type[Argument] | type[Ballot]] = {"pitch": Pitch, "ballot": Ballot}
+Message = Pitch | Argument | Ballot | Bid
+KINDS: dict[str, type[Message]] = {"pitch": Pitch, "ballot": Ballot, "bid": Bid}
 CHAT_SHOWN = 40
 
 
@@ -20,7 +22,7 @@ class Record(msgspec.Struct, kw_only=True):
     """What the closed gates of the debate counted: per kind of ask, in order, (gate, agent → message)."""
 
     names: dict[str, str]
-    said: list[tuple[str, str, dict[str, Pitch | Argument | Ballot]]]
+    said: list[tuple[str, str, dict[str, Message]]]
     paths: dict[tuple[str, str], tuple[str, str]]  # (gate, agent) → (path, sha256)
     edited: list[str]
 
@@ -51,7 +53,7 @@ def record(bus: Bus, phase: Phase) -> Record:
         if receipt is None:
             continue
         made.names = made.names or dict(receipt.data.get("names", {}))
-        said: dict[str, Pitch | Argument | Ballot] = {}
+        said: dict[str, Message] = {}
         for spoken in receipt.counted:
             agent = spoken.path.rpartition("/")[2].removesuffix(".yaml")
             said[agent] = yamldoor.typed(
@@ -82,14 +84,17 @@ def _still(bus: Bus, gate: str, spoken: Spoken) -> None:
         )
 
 
-def open_ask(bus: Bus, phase: Phase, gate: Gate, game: Game, roll: list[str]) -> Ask:
-    """The ask of `gate`, opened now if it is not yet. Raises NeedsYou when there is nothing to vote on."""
+def open_ask(bus: Bus, phase: Phase, gate: Gate, game: Game, roll: list[str], shown: list[Input] | None = None) -> Ask:
+    """The ask of `gate`, opened now if it is not yet; `shown` are its inputs where they are not what the debate said.
+
+    Raises NeedsYou when there is nothing to vote on.
+    """
     path = f"{gate.step}/{OPEN}"
     found = bus.get(path, Ask)
     if found is not None:
         return found
     known = record(bus, phase)
-    inputs = _inputs(bus, gate.kind, known)
+    inputs = shown if shown is not None else _inputs(bus, gate.kind, known)
     if gate.kind == "ballot" and not inputs:
         raise NeedsYou(
             "no proposal is left to vote on",

@@ -9,14 +9,28 @@ import time
 
 import msgspec
 
-from catherd import asks, config, debate, effects, election, files, gates, landing, record_files, snapshot, talk
+from catherd import (
+    asks,
+    config,
+    debate,
+    document,
+    effects,
+    election,
+    files,
+    gates,
+    landing,
+    record_files,
+    snapshot,
+    stages,
+    talk,
+)
 from catherd.bus import OPEN, Bus, now
 from catherd.config import Agent, Gate, Phase
 from catherd.errors import CatherdError, NeedsYou
 from catherd.hearing import Hearing
 from catherd.herd import Herd
 from catherd.look import Looker
-from catherd.messages import Ask, Game, Pitch, Receipt
+from catherd.messages import Ask, Game, Input, Pitch, Receipt
 from catherd.tell import Teller
 from catherd.turns import Snapshot, owed
 from catherd.watch import Watch
@@ -59,7 +73,7 @@ def turn(root: str, name: str, teller: Teller) -> None:
         crank = Crank(
             bus, phase, gate, game, agents, Herd(bus, {a: c for a, c in agents.items() if a in game.roll}), teller
         )
-        {"ask": _ask, "count": _count, "land": _land}[gate.does](crank)
+        DOES[gate.does](crank)
         failed = snapshot.snapshot(root, f"{name} closed").error
         if failed:
             bus.event("snapshot-failed", name, why=failed)
@@ -94,7 +108,8 @@ def _ask(crank: Crank) -> None:
     opened = bus.there(f"{gate.step}/{OPEN}")
     if gate.kind == "ballot" and not opened and crank.teller.vote_too():
         roll.append("human")
-    ask = asks.open_ask(bus, crank.phase, gate, crank.game, roll)
+    shown = _shown(crank)
+    ask = asks.open_ask(bus, crank.phase, gate, crank.game, roll, shown)
     if "human" in ask.roll:
         election.form(bus, ask)
     hearing = Hearing(bus, gate, ask)
@@ -229,3 +244,33 @@ def _land(crank: Crank) -> None:
         Receipt(gate=crank.gate.name, closed=now(), commit=landed.sha, data={"files": sorted(made.files)}),
     )
     crank.teller.landed(landed.sha, landed.where)
+
+
+def _shown(crank: Crank) -> list[Input] | None:
+    """The inputs of an ask that is not about what the debate said. (Imported here: a debate needs none of it.)"""
+    if crank.gate.kind != "bid":
+        return None
+    from catherd import stages
+
+    return stages.inputs(crank.bus, crank.phase, crank.game.branch)
+
+
+def _allot(crank: Crank) -> None:
+    from catherd import stages
+
+    stages.allot(crank.bus, crank.phase, crank.gate.name, crank.game.branch, crank.teller)
+
+
+def _tasks(crank: Crank) -> None:
+    from catherd import stages
+
+    stages.merge_all(crank.bus, crank.phase, crank.gate.name, crank.game, crank.herd, crank.teller)
+
+
+def _document(crank: Crank) -> None:
+    from catherd import document
+
+    document.complete(crank.bus, crank.phase, crank.gate.name, crank.game, crank.herd, crank.teller)
+
+
+DOES = {"ask": _ask, "count": _count, "land": _land, "allot": _allot, "tasks": _tasks, "document": _document}

@@ -6,13 +6,11 @@ import os
 import msgspec
 
 from catherd import yamldoor
-from catherd.asks import KINDS
+from catherd.asks import KINDS, Message
 from catherd.bus import OPEN, Bus, slug
 from catherd.config import Gate
 from catherd.errors import CatherdError
-from catherd.messages import Argument, Ask, Ballot, Pitch, Spoken
-
-Message = Pitch | Argument | Ballot
+from catherd.messages import Argument, Ask, Ballot, Spoken
 
 
 class Heard(msgspec.Struct):

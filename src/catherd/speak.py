@@ -10,8 +10,8 @@ import os
 
 import msgspec
 
+from catherd import bids, files, prompts, statement
 from catherd import bus as bus_
-from catherd import files, prompts, statement
 from catherd.answers import Unusable
 from catherd.bus import Bus
 from catherd.config import Agent
@@ -19,9 +19,27 @@ from catherd.journal import Reserve, converse
 from catherd.messages import Answer, Argument, Ask, Ballot, Base, Chat, Game, Input, Pitch
 from catherd.model import Model, Request, Said
 from catherd.prompts import Card
+from catherd.tasks import Bid
 from catherd.turns import who
 
-MAX_TOKENS = {"pitch": 1500, "objections": 3000, "answers": 4000, "final": 1000, "ballot": 1500, "chat": 400}
+MAX_TOKENS = {
+    "pitch": 1500,
+    "objections": 3000,
+    "answers": 4000,
+    "final": 1000,
+    "ballot": 1500,
+    "chat": 400,
+    "write": 32000,
+    "review": 3000,
+}
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What was understood: the message to post, the line for the chat ("" for none), and what that line answers."""
+
+    message: Pitch | Argument | Ballot | Bid | Chat
+    aside: str = ""
+    reply_to: str = ""
 
 
 class Seat(msgspec.Struct):
@@ -121,20 +139,24 @@ def reply(seat: Seat, stem: str) -> None:
     )
 
 
-def _converse(seat: Seat, ask: Ask, turn: str) -> tuple[statement.Heard | None, list[str]]:
+def _converse(seat: Seat, ask: Ask, turn: str) -> tuple[Heard | None, list[str]]:
     """What was understood of the model's answer, None when no answer could be used; and the order that a ballot displayed."""
     card = seat.card()
     rendered = prompts.render(seat.bus.root, ask, card)
-    kept: list[statement.Heard] = []
+    kept: list[Heard] = []
 
     def reread(text: str, last: bool) -> str:
         try:
-            kept.append(statement.hear(ask, card, text, last_try=last))
+            if ask.kind == "bid":
+                kept.append(Heard(bids.hear(ask, text, last_try=last)))
+            else:
+                said = statement.hear(ask, card, text, last_try=last)
+                kept.append(Heard(said.message, said.aside, said.reply_to))
         except Unusable as error:
             return "\n".join(error.errors)
         return ""
 
-    text = converse(seat.bus, seat.model, _request(seat, turn, ask.kind, rendered), seat.reserve, reread)
+    text = converse(seat.bus, seat.model, request(seat, turn, ask.kind, rendered), seat.reserve, reread)
     return (None if text is None else kept[-1]), rendered.shown
 
 
@@ -162,7 +184,8 @@ def _tidied(data: object) -> object:
     return {key: _tidied(value) for key, value in data.items()} if isinstance(data, dict) else data
 
 
-def _request(seat: Seat, turn: str, kind: str, rendered: prompts.Rendered) -> Request:
+def request(seat: Seat, turn: str, kind: str, rendered: prompts.Rendered) -> Request:
+    """What the model is given for a turn of that kind."""
     options = dict(seat.agent.options)
     if seat.game.models == "rehearsal":
         options |= rehearsal_options(seat.bus, seat.agent)
@@ -187,10 +210,12 @@ def rehearsal_options(bus: Bus, agent: Agent) -> dict[str, str]:
     return options | ({"latency": latency} if latency else {})
 
 
-def _instead(ask: Ask) -> Pitch | Argument | Ballot | None:
+def _instead(ask: Ask) -> Pitch | Argument | Ballot | Bid | None:
     """What is posted when no answer could be used: never a guessed vote, and no pitch that nobody made."""
     if ask.kind == "ballot":
         return Ballot(abstain=True, why="no usable ballot in three tries")
+    if ask.kind == "bid":
+        return Bid(note="no usable bid in three tries")
     if ask.kind == "pitch":
         return None
     return Argument(body="(no usable answer in three tries)")

@@ -15,8 +15,10 @@ import time
 import msgspec
 
 from catherd import gates
+from catherd.bus import Bus
 from catherd.hearing import Heard
 from catherd.messages import Argument, Ask, Ballot, Chat, Pitch
+from catherd.tasks import Bid, Needs, Pr, Review
 from catherd.turns import who
 
 COLOURS = (34, 35, 36, 33, 32, 31)  # of the terminal's own palette; the name is always there too
@@ -120,6 +122,9 @@ class Teller:
         if not self.tty:
             return
         what = "paused: rm bus/PAUSE goes on" if paused else self._thinking(gate, verdict, waited)
+        self._line(what)
+
+    def _line(self, what: str) -> None:
         text = what[: self.width - 1]
         if text != self._status:
             sys.stdout.write(f"\r\x1b[K{text}")
@@ -147,6 +152,44 @@ class Teller:
         silent = f"; not heard: {', '.join(self.names.get(n, n) for n in absent)}" if absent else ""
         what = "ballots" if ask.kind == "ballot" else "heard"
         self.line(f"{gate} closed: {counted} of {of} {what}{silent}")
+
+    def merged(self, bus: Bus, name: str) -> None:
+        """A pull request is on main."""
+        pr = bus.must(f"prs/{name}/pr.yaml", Pr)
+        self._say(pr.author, f"{name} merged: {pr.task}, {pr.title}", "✓")
+
+    def work(self, bus: Bus, gate: str, done: int, of: int, waited: float) -> None:
+        """What moves while tasks are worked on: claims, pull requests and reviews as they come, and one line on the rest."""
+        said = bus.chat()
+        if gate not in self._steps:
+            self._steps.add(gate)
+            self._told |= {f"chat/{stem}" for stem in said}
+            self.line(f"── {gate} {'─' * max(4, self.width - len(gate) - 4)}")
+        for stem, message in said.items():
+            self._once(f"chat/{stem}", who(stem), message.text, "»")
+        for name in bus.names("prs"):
+            pr = bus.get(f"prs/{name}/pr.yaml", Pr)
+            if pr is not None:
+                self._once(f"prs/{name}", pr.author, f"opens {name}: {pr.task}, {pr.title}", "│")
+            for file in bus.names(f"prs/{name}"):
+                if file.startswith("needs-") and (needs := bus.get(f"prs/{name}/{file}", Needs)) is not None:
+                    first = " ".join([*needs.files, *needs.findings][:1])
+                    self._once(f"prs/{name}/{file}", "catherd", f"{name} goes back: {needs.why}. {first}".strip(), "│")
+            for file in bus.names(f"prs/{name}/reviews"):
+                key = f"prs/{name}/reviews/{file}"
+                if key not in self._told and (review := bus.get(key, Review)) is not None:
+                    reason = review.notes[0].text if review.notes and review.verdict != "approve" else ""
+                    word = "approves" if review.verdict == "approve" else "asks for changes in"
+                    self._once(
+                        key, file.removesuffix(".yaml").partition(".")[2], f"{word} {name}. {reason}".strip(), "│"
+                    )
+        if self.tty:
+            self._line(f"{gate}: {done} of {of} tasks merged, {int(waited)} s")
+
+    def _once(self, key: str, speaker: str, text: str, mark: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            self._say(speaker, text, mark)
 
     def decided(self, outcome: Decision) -> None:
         """The decision, in one line."""
@@ -194,11 +237,18 @@ class Teller:
         return ""
 
 
-def headline(message: Pitch | Argument | Ballot) -> str:
+def headline(message: Pitch | Argument | Ballot | Bid) -> str:
     """An answer in a line or two."""
     if isinstance(message, Pitch):
         first = next((line for line in message.body.splitlines() if line.strip() and not line.startswith("#")), "")
         return f"{message.title}. {first}"
+    if isinstance(message, Bid):
+        best = sorted(message.fits, key=lambda task: (-message.fits[task], task))[:3]
+        return (
+            "would take " + ", ".join(f"{task} (fit {message.fits[task]})" for task in best)
+            if best
+            else "bids for nothing"
+        )
     if isinstance(message, Ballot):
         if message.abstain:
             return f"abstains. {message.why}".strip()

@@ -47,6 +47,10 @@ def _book(form: str) -> Callable[[Scene], str]:
         from catherd.rehearsal import talk
 
         return talk.reply
+    if form in {"bid", "write", "revise", "review"}:
+        from catherd.rehearsal import work
+
+        return {"bid": work.bid, "write": work.write, "revise": work.write, "review": work.review}[form]
     raise ModelError(
         "refused", f"the rehearsal has no answer to '{form}': the prompt needs a line 'Your task: <step> (<form>)'"
     )

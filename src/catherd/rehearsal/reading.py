@@ -48,6 +48,8 @@ class Scene(msgspec.Struct, frozen=True):
     blocks: list[Block]
     chat: list[Line]
     brief: str
+    bare: str = ""  # the prompt outside its fences
+    reasked: str = ""  # the complaint about the last answer, where it is asked again
 
     def of(self, kind: str) -> list[Block]:
         """The fences of one kind, sorted: nothing may depend on the order in which they were shown."""
@@ -93,6 +95,8 @@ def read(request: Request) -> Scene:
         blocks=blocks,
         chat=chat,
         brief=next((b.text.strip() for b in blocks if b.kind == "brief"), ""),
+        bare=bare,
+        reasked=request.messages[-1].content if len(request.messages) > 1 else "",
     )
 
 

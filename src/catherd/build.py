@@ -1,0 +1,144 @@
+"""Carrying out a task: prompt → whole files → the agent's worktree → checks → commit → pull request. And doing it again.
+
+The daemon writes, checks and commits; a model only answers. What it answers is tried in the worktree at once, and what
+the checks say goes back to it as the next question, at most twice; then the task's attempt has failed. Every step can be
+killed: the journal has the answers, the branch the commit, and a PR is found again by its branch.
+"""
+
+import os
+
+from catherd import accept, checkouts, checks, desk, landing, prompts, safewrite, worktree
+from catherd.answers import Unusable, parse
+from catherd.bus import now
+from catherd.changeset import Rules
+from catherd.errors import CatherdError
+from catherd.fences import File
+from catherd.journal import converse
+from catherd.material import ask_for
+from catherd.messages import Ask, Base
+from catherd.objects import is_ancestor, merge_tree
+from catherd.speak import Seat, request
+from catherd.tasks import Pr, Task, View
+
+ATTEMPTS = 3
+
+
+class Try(Base, kw_only=True):
+    """`tasks/<id>.try/<n>.<agent>.yaml`: an attempt, posted before work starts."""
+
+    agent: str
+    base: str
+    at: str = ""
+
+
+def write(seat: Seat, task_id: str, task: Task) -> bool:
+    """Carry out a task that the agent holds, and open its pull request; False when the attempt failed."""
+    bus, me = seat.bus, seat.agent.id
+    n = _attempt(seat, task_id)
+    if n > ATTEMPTS:
+        desk.settle(bus, task_id, me, "blocked")
+        bus.trouble(
+            f"blocked-{task_id.lower()}",
+            f"bus/tasks/{task_id}.yaml",
+            f"{ATTEMPTS} attempts at {task_id} failed",
+            f"edit the task, then mv bus/claims/blocked/{task_id}.lock bus/claims/open/",
+        )
+        return False
+    base = bus.must(f"tasks/{task_id}.try/{n}.{me}.yaml", Try).base
+    begun = worktree.begin(seat.bus.root, me, task_id, base)
+    ask = ask_for(seat, task_id, task, "write", landing.tip(bus.root, seat.game.branch))
+    head = _work(seat, task_id, task, ask, f"tasks/{task_id}.write.{n}", begun.path)
+    if not head:
+        bus.post(f"tasks/{task_id}.try/{n}.{me}.failed.yaml", Try(agent=me, base=base, at=now()))
+        return False
+    pr = Pr(task=task_id, author=me, branch=begun.branch, title=task.title, body=_body(bus.root, head), opened=now())
+    name = desk.open_pr(bus, pr)
+    desk.push(bus, name, head, "opened", base)
+    return True
+
+
+def _attempt(seat: Seat, task_id: str) -> int:
+    """The number of the attempt to go on with, its file posted: mine if it has not failed, else the next."""
+    bus, me = seat.bus, seat.agent.id
+    folder = f"tasks/{task_id}.try"
+    names = bus.names(folder)
+    last = len([name for name in names if not name.endswith(".failed.yaml")])
+    if last and f"{last}.{me}.yaml" in names and f"{last}.{me}.failed.yaml" not in names:
+        return last
+    if last < ATTEMPTS:
+        base = landing.tip(bus.root, seat.game.branch)
+        bus.post(f"{folder}/{last + 1}.{me}.yaml", Try(agent=me, base=base, at=now()))
+    return last + 1
+
+
+def revise(seat: Seat, view: View, task: Task) -> bool:
+    """Work on a PR again, after reviews, a conflict or red checks; merges main into the branch. False when it failed."""
+    bus, me, root = seat.bus, seat.agent.id, seat.bus.root
+    main = landing.tip(root, seat.game.branch)
+    begun = worktree.begin(root, me, view.pr.task, main, expected=view.head)
+    conflicts: tuple[str, ...] = ()
+    merging = "" if is_ancestor(root, main, view.head) else main
+    if merging:
+        merged = merge_tree(root, view.head, main)
+        conflicts = merged.conflicts
+        worktree.update(root, me, merged.tree)
+    ask = ask_for(seat, view.pr.task, task, "revise", main, view=view, tree=begun.path, conflicts=conflicts)
+    turn = f"tasks/{view.pr.task}.revise-{view.heads}.1"
+    head = _work(seat, view.pr.task, task, ask, turn, begun.path, merging=merging)
+    if not head or head == view.head:
+        bus.trouble(
+            f"stuck-{view.name.lower()}",
+            f"bus/prs/{view.name}/",
+            f"{seat.agent.name} could not mend it",
+            f"make pr N={int(view.name[3:])} shows it; approve it, or mend the branch {view.pr.branch} yourself",
+            view.head,
+        )
+        return False
+    desk.push(bus, view.name, head, "revised", main)
+    return True
+
+
+def _work(seat: Seat, task_id: str, task: Task, ask: Ask, turn: str, tree: str, *, merging: str = "") -> str:
+    """Ask until the files pass in the worktree, commit them; the head, "" when no answer was good enough."""
+    root, me = seat.bus.root, seat.agent.id
+    rendered = prompts.render(root, ask, seat.card())
+    kept: list[list[File]] = []
+    rules = Rules(tuple(task.paths))
+
+    def reread(text: str, last: bool) -> str:  # noqa: ARG001 - the journal's call
+        try:
+            envelope = parse(text)
+        except Unusable as error:
+            return "\n".join(error.errors)
+        if not envelope.files:
+            return "there is no file in the answer: each stands whole in a fence `~~~~~~file path=…`"
+        try:
+            for file in envelope.files:
+                safewrite.put(tree, file, rules)
+        except CatherdError as error:
+            return str(error)
+        faults = faulty(seat, task, tree, [file.path for file in envelope.files])
+        if faults:
+            return "Findings:\n" + "\n".join(faults[:40])
+        kept.append(envelope.files)
+        return ""
+
+    text = converse(seat.bus, seat.model, request(seat, turn, "write", rendered), seat.reserve, reread)
+    if text is None or not kept:
+        return ""
+    paths = sorted({file.path for file in kept[-1]} | set(worktree.changed(root, me) if merging else []))
+    message = f"{task_id}: {task.title}\n"
+    return worktree.commit(root, me, paths, message, merging=merging)
+
+
+def faulty(seat: Seat, task: Task, tree: str, paths: list[str]) -> list[str]:
+    """What the mechanical checks say against these files in `tree`, as lines for the author."""
+    if task.kind == "design":
+        cache = os.path.join(seat.bus.root, ".catherd", "checks")
+        return [str(one) for one in checks.check_paths(tree, paths, cache) if one.severity != "warning"]
+    return accept.faults(task, tree)
+
+
+def _body(root: str, head: str) -> str:
+    files = checkouts.changes(root, f"{head}^", head)
+    return "Touches " + ", ".join(sorted(files)[:12]) + "."

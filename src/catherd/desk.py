@@ -1,0 +1,212 @@
+"""The desk: tasks, claims and pull requests as they lie on the bus. Reads what is open, claims by one rename.
+
+Names decide: `claims/open/T-007.lock` is claimable, `claims/claude/T-007.lock` is Claude's, `claims/done/T-007.lock` is done.
+`done/` is never listed, only asked for by name; a message is parsed after it was won, and once.
+"""
+
+import os
+import time
+
+import msgspec
+
+from catherd import files
+from catherd.bus import Bus, M, slug
+from catherd.config import Agent
+from catherd.errors import CatherdError
+from catherd.jobs import Slot, Work, slot
+from catherd.messages import FORMAT, Lock
+from catherd.tasks import Assignment, Head, Needs, Pr, Review, Task, View
+from catherd.yamldoor import dumps
+
+
+class Desk:
+    """One reader's desk; holds what cannot change (PRs that are over) and since when a lock has been claimable."""
+
+    def __init__(self, bus: Bus, agents: dict[str, Agent]) -> None:
+        self.bus, self.agents = bus, agents
+        self._over: set[str] = set()
+        self._since: dict[str, float] = {}
+
+    def look(self, me: str, roll: tuple[str, ...], phases: tuple[str, ...]) -> Work:
+        """The work as agent `me` sees it now."""
+        bus = self.bus
+        prs = self.prs()  # before the claims: see where the queue settles them
+        names = [n.removesuffix(".lock") for n in bus.names("claims/open") if n.endswith(".lock")]
+        mine = [n.removesuffix(".lock") for n in bus.names(f"claims/{me}") if n.endswith(".lock")]
+        if not names and not mine:
+            return Work(roll=roll)
+        now = time.monotonic()
+        tasks = {n: t for n in names if slot(n) is None and (t := self.task(n)) is not None and self._free(t)}
+        slots = [s for n in names if (s := slot(n)) is not None]
+        claimable = {*tasks, *(s.lock for s in slots)}
+        self._since = {n: self._since.get(n, now) for n in claimable}
+        return Work(
+            open=tasks,
+            mine={n: t for n in mine if slot(n) is None and (t := self.task(n)) is not None},
+            slots=tuple(slots),
+            my_slots=tuple(s for n in mine if (s := slot(n)) is not None),
+            prs=prs,
+            assignment=self.assignment(phases),
+            age={n: now - since for n, since in self._since.items()},
+            alive=frozenset(name for name in roll if bus.alive(name)),
+            roll=roll,
+            vendors={name: agent.vendor for name, agent in self.agents.items()},
+        )
+
+    def task(self, name: str) -> Task | None:
+        """The task, None when it is not there or broken (reported)."""
+        path = f"tasks/{name}.yaml"
+        try:
+            found = self.bus.get(path, Task)
+        except CatherdError as error:
+            self.bus.broken(path, error)
+            return None
+        if found is not None:
+            self.bus.solved(slug(path))
+        return found
+
+    def _free(self, task: Task) -> bool:
+        return all(self.bus.there(f"claims/done/{need}.lock") for need in task.needs)
+
+    def assignment(self, phases: tuple[str, ...]) -> dict[str, str]:
+        """Task → agent, of all phases that have one; an agent that is none is reported and left out."""
+        made: dict[str, str] = {}
+        for phase in phases:
+            path = f"{phase}/assignment.yaml"
+            try:
+                found = self.bus.get(path, Assignment)
+            except CatherdError as error:
+                self.bus.broken(path, error)
+                continue
+            for task, agent in (found.tasks if found else {}).items():
+                if agent in self.agents:
+                    made[task] = agent
+                else:
+                    self.bus.trouble(
+                        f"assignment-{slug(task)}",
+                        f"bus/{path}",
+                        f"{task} is allotted to '{agent}', who is no agent; anyone may take it",
+                        f"one of: {', '.join(self.agents)}",
+                        agent,
+                    )
+        return made
+
+    def prs(self) -> dict[str, View]:
+        """The open PRs by name."""
+        made = {}
+        for name in self.bus.names("prs"):
+            if name in self._over:
+                continue
+            if self.bus.there(f"prs/{name}/merged.yaml") or self.bus.there(f"prs/{name}/closed.yaml"):
+                self._over.add(name)
+                continue
+            view = self.view(name)
+            if view is not None:
+                made[name] = view
+        return made
+
+    def view(self, name: str) -> View | None:
+        """A PR as its files show it; None while its author has not finished opening it, or one of them is broken."""
+        bus = self.bus
+        pr = self._read(f"prs/{name}/pr.yaml", Pr)
+        heads = sorted(
+            int(n[5:-5])
+            for n in bus.names(f"prs/{name}")
+            if n.startswith("head-") and n[5:-5].isdigit() and n.endswith(".yaml")
+        )
+        head = self._read(f"prs/{name}/head-{heads[-1]}.yaml", Head) if heads else None
+        if pr is None or head is None:
+            return None
+        reviews: dict[str, Review] = {}
+        objectors: dict[str, None] = {}
+        for file in bus.names(f"prs/{name}/reviews"):
+            seen, _, who = file.removesuffix(".yaml").partition(".")
+            review = self._read(f"prs/{name}/reviews/{file}", Review)
+            if review is None:
+                continue
+            if review.verdict != "approve":
+                objectors[who] = None
+            if seen == head.head[:12]:
+                reviews[who] = review
+        needs = self._read(f"prs/{name}/needs-{head.head[:12]}.yaml", Needs)
+        return View(
+            name=name, pr=pr, head=head.head, heads=len(heads), reviews=reviews, objectors=tuple(objectors), needs=needs
+        )
+
+    def _read(self, path: str, kind: type[M]) -> M | None:
+        try:
+            return self.bus.get(path, kind)
+        except CatherdError as error:
+            self.bus.broken(path, error)
+            return None
+
+
+def claim(bus: Bus, lock: str, me: str) -> bool:
+    """Try to claim: one rename; False when somebody was first."""
+    os.makedirs(bus.here(f"claims/{me}"), exist_ok=True)
+    won = files.rename(bus.path, f"claims/open/{lock}.lock", f"claims/{me}/{lock}.lock")
+    if won:
+        bus.event("claimed", lock, agent=me)
+    return won
+
+
+def settle(bus: Bus, lock: str, holder: str, state: str) -> bool:
+    """Move a claim of `holder` on: to done, open (freed) or blocked."""
+    moved = files.rename(bus.path, f"claims/{holder}/{lock}.lock", f"claims/{state}/{lock}.lock")
+    if moved:
+        bus.event(state, lock, agent=holder)
+    return moved
+
+
+def holder(bus: Bus, lock: str) -> str:
+    """In which directory of `claims/` the lock stands; "" when nowhere."""
+    for state in ("done", "open", *[n for n in bus.names("claims") if n not in {"done", "open"}]):
+        if bus.there(f"claims/{state}/{lock}.lock"):
+            return state
+    return ""
+
+
+def offer(bus: Bus, lock: str, why: str = "") -> bool:
+    """Make a claim open to all, unless it stands somewhere already."""
+    if holder(bus, lock):
+        return False
+    made = files.publish(bus.path, f"claims/open/{lock}.lock", dumps(Lock(catherd=FORMAT, task=lock, why=why)))
+    bus.event("offered", lock)
+    return made
+
+
+def free(bus: Bus, slots: list[Slot]) -> None:
+    """Reviews of heads that are no longer proposed: nobody needs to do them."""
+    for one in slots:
+        files.rename(bus.path, f"claims/open/{one.lock}.lock", f"claims/done/{one.lock}.lock")
+
+
+def push(bus: Bus, pr: str, head: str, why: str, base: str = "") -> None:
+    """Say that `head` is what the PR proposes from now on; once per head."""
+    heads = sorted(
+        int(n[5:-5])
+        for n in bus.names(f"prs/{pr}")
+        if n.startswith("head-") and n[5:-5].isdigit() and n.endswith(".yaml")
+    )
+    if heads:
+        last = bus.get(f"prs/{pr}/head-{heads[-1]}.yaml", Head)
+        if last is not None and last.head == head:
+            return
+    bus.post(f"prs/{pr}/head-{(heads or [0])[-1] + 1}.yaml", Head(head=head, why=why, base=base))
+
+
+def open_pr(bus: Bus, pr: Pr) -> str:
+    """Open a PR under the next free number; its name. One that is open for the same branch already is gone on with."""
+    for name in bus.names("prs"):
+        if bus.there(f"prs/{name}/merged.yaml") or bus.there(f"prs/{name}/closed.yaml"):
+            continue
+        try:
+            found = bus.get(f"prs/{name}/pr.yaml", Pr)
+        except CatherdError:
+            continue
+        if found is not None and found.branch == pr.branch:
+            return name
+    n = 1 + max([int(name[3:]) for name in bus.names("prs") if name[3:].isdigit()], default=0)
+    while not bus.post(f"prs/PR-{n:04d}/pr.yaml", msgspec.structs.replace(pr)):
+        n += 1
+    return f"PR-{n:04d}"

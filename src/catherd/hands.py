@@ -1,0 +1,27 @@
+"""Doing a job: claim it where need be, then write, revise or review. What the daemon calls; each job is a module of its own."""
+
+from catherd import build, desk, review
+from catherd.jobs import Examine, Job, Revise, Take, Work, Write
+from catherd.speak import Seat
+
+
+def work(seat: Seat, job: Job, seen: Work) -> bool:
+    """Carry out `job`; False when it failed and should rest for a while. Losing a race for a claim is no failure."""
+    bus, me = seat.bus, seat.agent.id
+    if isinstance(job, Take):
+        desk.claim(bus, job.task, me)
+        return True
+    if isinstance(job, Examine):
+        mine = job.slot in seen.my_slots or desk.claim(bus, job.slot.lock, me)
+        view = seen.prs.get(job.slot.pr)
+        if not mine:
+            return True
+        if view is None:  # merged or closed meanwhile
+            return desk.settle(bus, job.slot.lock, me, "done")
+        task = desk.Desk(bus, {}).task(view.pr.task)
+        return task is not None and review.review(seat, job.slot, view, task)
+    if isinstance(job, Revise):
+        return build.revise(seat, seen.prs[job.pr], seen.mine[job.task])
+    if isinstance(job, Write):
+        return build.write(seat, job.task, seen.mine[job.task])
+    return False

@@ -1,0 +1,118 @@
+"""What an agent does next where there is work: a pure function of the tasks, claims and pull requests on the bus."""
+
+import msgspec
+
+from catherd.tasks import Task, View, stand
+
+FIRST_RIGHT = 20.0  # seconds for which a task waits for the one it was allotted to, if that one lives
+OPEN_PRS = 3  # of one agent at a time
+
+
+class Slot(msgspec.Struct, frozen=True, order=True):
+    """A review to be done: `R-0007.<head12>.<agent>`, open or claimed; the agent named has the first right."""
+
+    pr: str
+    head12: str
+    agent: str
+
+    @property
+    def lock(self) -> str:
+        """The name of its lockfile, without the ending."""
+        return f"R-{self.pr.removeprefix('PR-')}.{self.head12}.{self.agent}"
+
+
+def slot(lock: str) -> Slot | None:
+    """The slot that a lockfile's name stands for.
+
+    >>> slot("R-0007.0123456789ab.gemini").pr
+    'PR-0007'
+    """
+    parts = lock.split(".")
+    return Slot(f"PR-{parts[0][2:]}", parts[1], parts[2]) if lock.startswith("R-") and len(parts) == 3 else None
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """The work on the bus as one agent sees it.
+
+    `open`: claimable tasks whose needs are done; `mine`: claimed by me; `slots` and `my_slots` likewise for reviews; `prs`: the
+    open ones; `age`: seconds since I first saw a lock claimable; `alive`: who holds its lock.
+    """
+
+    open: dict[str, Task] = msgspec.field(default_factory=dict)
+    mine: dict[str, Task] = msgspec.field(default_factory=dict)
+    slots: tuple[Slot, ...] = ()
+    my_slots: tuple[Slot, ...] = ()
+    prs: dict[str, View] = msgspec.field(default_factory=dict)
+    assignment: dict[str, str] = msgspec.field(default_factory=dict)
+    age: dict[str, float] = msgspec.field(default_factory=dict)
+    alive: frozenset[str] = frozenset()
+    roll: tuple[str, ...] = ()
+    vendors: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Revise(msgspec.Struct, frozen=True):
+    """Work on your PR again: changes were asked for, it conflicts, or its checks are red."""
+
+    pr: str
+    task: str
+
+
+class Examine(msgspec.Struct, frozen=True):
+    """Review the head of somebody's PR, claiming the slot first."""
+
+    slot: Slot
+
+
+class Write(msgspec.Struct, frozen=True):
+    """Carry out a task that is yours."""
+
+    task: str
+
+
+class Take(msgspec.Struct, frozen=True):
+    """Try to claim a task."""
+
+    task: str
+
+
+Job = Revise | Examine | Write | Take
+
+
+def next_job(me: str, work: Work) -> Job | None:
+    """The next piece of work of agent `me`: what others wait for comes first."""
+    mine = {view.pr.task: view for view in work.prs.values() if view.pr.author == me}
+    for task in sorted(work.mine):
+        view = mine.get(task)
+        if view is not None and stand(view, work.roll, work.vendors).act == "revise":
+            return Revise(view.name, task)
+    for one in sorted(work.my_slots):
+        return Examine(one)
+    for one in sorted(work.slots):
+        if _may_review(me, one, work):
+            return Examine(one)
+    for task in sorted(work.mine):
+        if task not in mine:
+            return Write(task)
+    if len(mine) < OPEN_PRS:
+        for task in sorted(work.open, key=lambda t: (work.assignment.get(t) != me, t)):
+            if _may_take(me, task, work):
+                return Take(task)
+    return None
+
+
+def _may_review(me: str, one: Slot, work: Work) -> bool:
+    view = work.prs.get(one.pr)
+    if (
+        view is None
+        or view.head[:12] != one.head12
+        or view.pr.author == me
+        or me in view.reviews
+        or me not in work.roll
+    ):
+        return False
+    return one.agent == me or one.agent not in work.alive or work.age.get(one.lock, 0.0) > FIRST_RIGHT
+
+
+def _may_take(me: str, task: str, work: Work) -> bool:
+    owner = work.assignment.get(task, me)
+    return owner == me or owner not in work.alive or work.age.get(task, 0.0) > FIRST_RIGHT

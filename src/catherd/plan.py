@@ -1,0 +1,66 @@
+"""Who does what: the allotment of tasks by sealed bids. Pure, deterministic: the same bids give the same allotment."""
+
+from collections.abc import Mapping, Sequence
+
+NEUTRAL = 1  # the fit of whoever said nothing about a task
+EXACT = 400_000  # states up to which the best allotment is searched for exactly
+
+
+def allot(tasks: Sequence[str], agents: Sequence[str], fits: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """Task → agent with the best total fit among all even loads: nobody has more than one task more than another, so no one
+    is without work where there is enough. Ties go to the agent that stands first by name.
+
+    >>> allot(["a", "b"], ["x", "y"], {"x": {"a": 5, "b": 5}, "y": {"a": 1, "b": 4}})
+    {'a': 'x', 'b': 'y'}
+    """
+    tasks, agents = sorted(tasks), sorted(agents)
+    if not agents:
+        return {}
+    low, extra = divmod(len(tasks), len(agents))
+    if (low + 2) ** len(agents) * len(tasks) > EXACT:
+        return _greedy(tasks, agents, fits, low + bool(extra))
+    best: dict[tuple[int, ...], tuple[int, tuple[int, ...]]] = {(0,) * len(agents): (0, ())}
+    for task in tasks:
+        after: dict[tuple[int, ...], tuple[int, tuple[int, ...]]] = {}
+        for load, (score, path) in best.items():
+            for i, name in enumerate(agents):
+                more = load[i] + 1
+                if more > low + 1 or (more > low and sum(n > low for n in load) >= extra):
+                    continue
+                now = (*load[:i], more, *load[i + 1 :])
+                worth = (score + fits.get(name, {}).get(task, NEUTRAL), (*path, i))
+                if now not in after or (-worth[0], worth[1]) < (-after[now][0], after[now][1]):
+                    after[now] = worth
+        best = after
+    _, path = min(best.values(), key=lambda found: (-found[0], found[1]))
+    return {task: agents[i] for task, i in zip(tasks, path, strict=True)}
+
+
+def _greedy(
+    tasks: Sequence[str], agents: Sequence[str], fits: Mapping[str, Mapping[str, int]], cap: int
+) -> dict[str, str]:
+    """The best remaining pair, again and again, within an even load; good enough where an exact search would take minutes."""
+    pairs = sorted(
+        ((-fits.get(a, {}).get(t, NEUTRAL), t, a) for t in tasks for a in agents),
+    )
+    chosen: dict[str, str] = {}
+    load = dict.fromkeys(agents, 0)
+    for _, task, agent in pairs:
+        if task not in chosen and load[agent] < cap:
+            chosen[task] = agent
+            load[agent] += 1
+    return dict(sorted(chosen.items()))
+
+
+def reasons(
+    chosen: Mapping[str, str], fits: Mapping[str, Mapping[str, int]], said: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """Task → why this agent, in a line."""
+    made = {}
+    for task, agent in chosen.items():
+        fit = fits.get(agent, {}).get(task)
+        others = sorted(((f.get(task, NEUTRAL), a) for a, f in fits.items() if a != agent), reverse=True)
+        best = f"; next {others[0][1]} with {others[0][0]}" if others else ""
+        why = said.get(agent, {}).get(task, "")
+        made[task] = f"fit {NEUTRAL if fit is None else fit}{best}" + (f": {why}" if why else "")
+    return made

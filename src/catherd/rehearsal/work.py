@@ -1,0 +1,138 @@
+"""The rehearsal at work: it bids, writes, revises and reviews from the pack of the idea that won.
+
+A pack holds the right files and what the agent gets wrong at first. Which of the two comes is read in the prompt: nothing
+found yet, then the first attempt; findings, then what a check can see is mended; a review, then what a reviewer saw too.
+"""
+
+import os
+import re
+from functools import lru_cache
+from typing import Any
+
+from catherd import yamldoor
+from catherd.model import ModelError
+from catherd.rehearsal import library
+from catherd.rehearsal.reading import Block, Scene, draw
+
+PACKS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "packs")
+FENCE = "~" * 8
+
+
+@lru_cache(maxsize=4)
+def pack(title: str) -> tuple[str, dict[str, Any]]:
+    """(folder, manifest) of the pack of the decided idea. ModelError where there is none."""
+    for name in sorted(os.listdir(PACKS)):
+        path = os.path.join(PACKS, name, "pack.yaml")
+        if os.path.isfile(path):
+            data = yamldoor.read(path).data
+            if data["idea"].casefold() == title.casefold():
+                return os.path.join(PACKS, name), data
+    raise ModelError("refused", f"the rehearsal can debate '{title}' but not build it: it has packs for two ideas only")
+
+
+def _decided(scene: Scene) -> str:
+    return next((b.status for b in scene.of("decision")), "")
+
+
+def _parts(scene: Scene) -> tuple[str, dict[str, Any], str]:
+    """(folder of the pack, the entry of this task, the folder with its files)."""
+    folder, data = pack(_decided(scene))
+    kind, _, task = scene.step.partition("/")
+    if kind == "design":
+        key = task.removeprefix("D-")
+        entry: dict[str, Any] = next((e for e in data["design"] if e["key"] == key), {"flaws": []})
+        return folder, entry, os.path.join(folder, "design", key)
+    entry = next((e for e in data["tasks"] if e["id"] == task), {"flaws": []})
+    return folder, entry, os.path.join(folder, "build", task)
+
+
+def _files(where: str, skip: str = "resolved") -> dict[str, str]:
+    found = {}
+    for folder, folders, names in os.walk(where):
+        if folder == where and skip in folders:
+            folders.remove(skip)
+        folders[:] = sorted(f for f in folders if f != "__pycache__")
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            with open(path, encoding="utf-8") as file:
+                found[os.path.relpath(path, where)] = file.read()
+    return found
+
+
+def bid(scene: Scene) -> str:
+    """A sealed bid: fits drawn from the voice's lens and the task, so that each agent has its own field."""
+    tasks = re.findall(r"^- ([A-Z]-[\w-]+): (.+)$", scene.bare, re.MULTILINE)
+    lens = library.voice(scene.me).lens
+    lines = []
+    for name, title in tasks:
+        fit = 1 + draw("fit", scene.me, lens, name) % 5
+        why = ("not my field", "if nobody else will", "can do", "would like to", "this is what I argued for")[fit - 1]
+        lines.append(f"- {name}: fit {fit}, effort {1 + draw('effort', name) % 4}: {why}; {title.split(' (')[0].lower()}")
+    return "---\nkind: bid\n---\n" + "\n".join(lines) + "\n"
+
+
+def write(scene: Scene) -> str:
+    """The files of a task: with its flaws at first, without those that were found."""
+    _, entry, where = _parts(scene)
+    if scene.step.startswith("design/D-mend"):
+        raise ModelError("refused", "the rehearsal's document needs no mending; something else changed it")
+    files = _files(where)
+    if not files:
+        raise ModelError("refused", f"the rehearsal has no files for {scene.step}")
+    resolved = os.path.join(where, "resolved")
+    if _clashes(scene, entry) and os.path.isdir(resolved):
+        files |= _files(resolved)
+    for flaw in entry.get("flaws", []):
+        if not _mended(scene, flaw["seen_by"]) and flaw["file"] in files:
+            files[flaw["file"]] = files[flaw["file"]].replace(flaw["good"], flaw["bad"], 1)
+    words = f"{len(files)} file{'s' * (len(files) != 1)} for {scene.step.partition('/')[2]}."
+    return _answer(words, files)
+
+
+def _clashes(scene: Scene, entry: dict[str, Any]) -> bool:
+    """Whether the other side of the pack's merge conflict is on main already."""
+    return bool(entry.get("clash")) and any(b.kind == "conflict" for b in scene.blocks)
+
+
+def _mended(scene: Scene, seen_by: str) -> bool:
+    """Whether somebody has pointed at a flaw of that kind: a re-ask or red checks for what a program sees, a review, a red gate."""
+    if seen_by == "review":
+        return bool(scene.of("review"))
+    if seen_by == "gate":
+        return any(b.kind == "finding" and "journey" in b.text for b in scene.blocks) or scene.reasked == "gate"
+    return bool(scene.of("finding")) or bool(scene.of("review")) or bool(scene.reasked)
+
+
+def review(scene: Scene) -> str:
+    """A review: the flaw that a reviewer can see, quoted, where the change has it; else an approval that says what was checked."""
+    _, entry, _ = _parts(scene)
+    diff = "\n".join(b.text for b in scene.of("diff"))
+    added = "\n".join(line[1:] for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++"))
+    voice = library.voice(scene.me)
+    for flaw in entry.get("flaws", []):
+        if flaw["seen_by"] == "review" and flaw["bad"].strip("\n") in added:
+            line = _line(scene.of("file"), flaw["file"], flaw["bad"])
+            note = " ".join(str(flaw["objection"]).split())
+            return f"---\nverdict: changes\n---\n- {flaw['file']}:{line}: {note}\n"
+    touched = re.findall(r"^\+\+\+ b/(\S+)", diff, re.MULTILINE)
+    hardest = min(touched, key=lambda path: draw(scene.me, path)) if touched else "the change"
+    return (
+        "---\nverdict: approve\n---\n"
+        f"I checked hardest whether {hardest} keeps to what the stories promise, with an eye for the {voice.lens}. It does.\n"
+    )
+
+
+def _line(files: list[Block], path: str, bad: str) -> int:
+    text = next((b.text for b in files if b.status == path), "")
+    at = text.find(bad.strip("\n"))
+    return text.count("\n", 0, at) + 1 if at >= 0 else 1
+
+
+def _answer(words: str, files: dict[str, str]) -> str:
+    parts = [f"---\nkind: work\n---\n{words}\n"]
+    for path, text in files.items():
+        fence = FENCE
+        while fence in text:
+            fence += "~"
+        parts.append(f"{fence}file path={path}\n{text}{'' if text.endswith(chr(10)) else chr(10)}{fence}\n")
+    return "\n".join(parts)

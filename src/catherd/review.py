@@ -1,0 +1,68 @@
+"""Reviewing: one agent looks at exactly one head of another's pull request and says approve or changes, with notes."""
+
+import re
+
+from catherd import desk, landing, prompts
+from catherd.answers import Unusable, parse
+from catherd.bus import tidy
+from catherd.jobs import Slot
+from catherd.journal import converse
+from catherd.material import ask_for
+from catherd.speak import Seat, request
+from catherd.tasks import Note, Review, Task, View
+
+_NOTE = re.compile(r"^[-*]\s+(?:`?([\w./-]+?)`?(?::(\d+))?:\s+)?(.+)$")
+
+
+def review(seat: Seat, slot: Slot, view: View, task: Task) -> bool:
+    """Carry out a claimed review and post it; the slot is done either way. False when no answer could be used."""
+    bus, me = seat.bus, seat.agent.id
+    path = f"prs/{view.name}/reviews/{slot.head12}.{me}.yaml"
+    if view.head[:12] != slot.head12 or view.pr.author == me or bus.there(path):
+        desk.settle(bus, slot.lock, me, "done")
+        return True
+    main = landing.tip(bus.root, seat.game.branch)
+    ask = ask_for(seat, view.pr.task, task, "review", main, view=view)
+    rendered = prompts.render(bus.root, ask, seat.card())
+    kept: list[Review] = []
+
+    def reread(text: str, last: bool) -> str:  # noqa: ARG001 - the journal's call
+        try:
+            kept.append(read(text, view.head))
+        except Unusable as error:
+            return "\n".join(error.errors)
+        return ""
+
+    turn = f"prs/{view.name}.review-{slot.head12}.1"
+    text = converse(bus, seat.model, request(seat, turn, "review", rendered), seat.reserve, reread)
+    if text is not None:
+        kept[-1].wrote = {"model": seat.model_name, "turn": turn}
+        bus.post(path, kept[-1], agent=me, verdict=kept[-1].verdict)
+    else:
+        bus.trouble(
+            f"no-review-{slot.lock.lower()}",
+            f"bus/prs/{view.name}/",
+            f"{seat.agent.name} gave no usable review in three tries",
+            f"write bus/{path} yourself (verdict: approve, head: {view.head}), or make down and make again",
+        )
+    desk.settle(bus, slot.lock, me, "done")
+    return text is not None
+
+
+def read(text: str, head: str) -> Review:
+    """The review in a model's answer. Raises Unusable when the verdict is not said, or changes are asked for without a note."""
+    envelope = parse(text)
+    verdict = str(envelope.head.get("verdict", "")).strip().lower()
+    if verdict not in {"approve", "changes"}:
+        raise Unusable([f"verdict: approve or changes, not '{verdict}'"])
+    notes, rest = [], []
+    for line in envelope.body.splitlines():
+        found = _NOTE.match(line.strip())
+        if found:
+            notes.append(Note(file=found[1] or "", line=int(found[2] or 0), text=tidy(found[3])))
+        elif line.strip():
+            rest.append(line.strip())
+    body = tidy(" ".join(rest))[:2000]
+    if verdict == "changes" and not notes and not body:
+        raise Unusable(["changes are asked for without saying which: one line `- path:line: what and why` each"])
+    return Review(verdict=verdict, head=head, notes=notes[:40], body=body)

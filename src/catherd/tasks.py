@@ -1,0 +1,220 @@
+"""Tasks, bids, pull requests, reviews: what stands in their files, and the rules over them. Pure.
+
+A task's state is the directory that its lockfile stands in. A PR's state follows from its files: its heads, the reviews of
+the last one, what it still needs, whether it is merged. Nothing else says so.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from catherd.messages import Base
+
+
+class Task(Base, kw_only=True):
+    """`tasks/<id>.yaml`: what is to be done; yours to edit until it is claimed.
+
+    `kind` is design, build or mend. `paths` are the prefixes that its PR may touch; `accept` an argv that must fail before and
+    pass after (build). `needs` are tasks that must be merged first.
+    """
+
+    kind: str
+    title: str
+    milestone: str = ""
+    needs: list[str] = msgspec.field(default_factory=list)
+    paths: list[str] = msgspec.field(default_factory=list)
+    accept: list[str] = msgspec.field(default_factory=list)
+    accept_s: float = 60.0
+    stories: list[str] = msgspec.field(default_factory=list)
+    steps: list[str] = msgspec.field(default_factory=list)
+    skills: list[str] = msgspec.field(default_factory=list)
+    body: str = ""
+    by: str = ""  # who added it, where it is no part of the phase file
+
+
+class Bid(Base, kw_only=True):
+    """`…/bids/<agent>.yaml`: a sealed bid: fit 0–5 and a reason per task, and tasks that the agent adds."""
+
+    kind: str = "bid"
+    fits: dict[str, int] = msgspec.field(default_factory=dict)
+    effort: dict[str, int] = msgspec.field(default_factory=dict)
+    reasons: dict[str, str] = msgspec.field(default_factory=dict)
+    adds: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    note: str = ""
+
+
+class Assignment(Base, kw_only=True):
+    """`…/assignment.yaml`: task → agent; yours to edit until a task is claimed."""
+
+    tasks: dict[str, str]
+    why: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Pr(Base, kw_only=True):
+    """`prs/PR-0007/pr.yaml`: a pull request. Its head is the last of its `head-<n>.yaml`."""
+
+    task: str
+    author: str
+    branch: str
+    title: str
+    body: str = ""
+    opened: str = ""
+
+
+class Head(Base, kw_only=True):
+    """`prs/PR-0007/head-<n>.yaml`: the commit that is proposed from now on. Earlier reviews no longer count."""
+
+    head: str
+    why: str = ""
+    base: str = ""
+
+
+class Note(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One remark of a review."""
+
+    file: str = ""
+    line: int = 0
+    text: str
+
+
+class Review(Base, kw_only=True):
+    """`prs/PR-0007/reviews/<head12>.<who>.yaml`: approve or changes, for exactly this head."""
+
+    verdict: str
+    head: str
+    notes: list[Note] = msgspec.field(default_factory=list)
+    body: str = ""
+
+
+class Needs(Base, kw_only=True):
+    """`prs/PR-0007/needs-<head12>.yaml`: what the author must do before the queue looks again: conflict, red or policy."""
+
+    why: str
+    main: str = ""
+    files: list[str] = msgspec.field(default_factory=list)
+    findings: list[str] = msgspec.field(default_factory=list)
+
+
+class Merged(Base, kw_only=True):
+    """`prs/PR-0007/merged.yaml`: derived; the ref refs/catherd/merged/PR-0007 is the truth."""
+
+    commit: str
+    tree: str = ""
+    at: str = ""
+
+
+class Check(Base, kw_only=True):
+    """`ci/<tree12>-<check>.yaml`: one verdict per (tree, check with its limits and sandbox tier): green or red."""
+
+    verdict: str
+    tree: str
+    check: str
+    findings: list[str] = msgspec.field(default_factory=list)
+    seconds: float = 0.0
+    tier: str = ""
+    log: str = ""
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """An open PR as the bus shows it: the last head, the reviews of it by reviewer, who ever asked for changes."""
+
+    name: str
+    pr: Pr
+    head: str
+    heads: int
+    reviews: dict[str, Review]
+    objectors: tuple[str, ...] = ()
+    needs: Needs | None = None
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """How a PR stands: `act` is merge, wait, revise or human; `approvals` by whom; `forged` reviews that were not counted."""
+
+    act: str
+    approvals: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    why: str = ""
+    forged: tuple[str, ...] = ()
+
+
+ROUNDS = 4  # heads without agreement before a person is called
+
+
+def wanted(author: str, roll: Collection[str]) -> int:
+    """Approvals that a PR needs: two, or all others where there are fewer."""
+    return min(2, len([name for name in roll if name != author]))
+
+
+def stand(view: View, roll: Collection[str], vendors: Mapping[str, str]) -> Stand:
+    """Whether an open PR may merge. A review counts for exactly the head that it saw, and never the author's own.
+
+    At least two approvals by others, another vendor among them where there is one; `changes` blocks until that reviewer looks
+    at a later head; your approval overrides; alone, yours is the one that is needed.
+    """
+    author = view.pr.author
+    forged = tuple(
+        sorted(
+            who
+            for who, review in view.reviews.items()
+            if who == author or review.head != view.head or (who not in roll and who != "human")
+        )
+    )
+    counted = {who: review for who, review in view.reviews.items() if who not in forged}
+    approvals = tuple(sorted(who for who, review in counted.items() if review.verdict == "approve"))
+    if "human" in approvals:
+        return Stand("merge", tuple(a for a in approvals if a != "human"), ("human",), forged=forged)
+    blocking = sorted(who for who, review in counted.items() if review.verdict != "approve")
+    if view.needs is not None:
+        return Stand("revise", approvals, why=view.needs.why, forged=forged)
+    need = wanted(author, roll)
+    if blocking and (len(counted) >= need or "human" in blocking):
+        if view.heads >= ROUNDS:
+            return Stand("human", approvals, why=f"no agreement after {view.heads} rounds", forged=forged)
+        return Stand("revise", approvals, why=f"{' and '.join(blocking)} asked for changes", forged=forged)
+    if need == 0:
+        return Stand("human", why="nobody else can review it: your approval is needed", forged=forged)
+    others = {vendors.get(name, "") for name in roll if name != author} - {vendors.get(author, "")}
+    foreign = [who for who in approvals if vendors.get(who, "") != vendors.get(author, "")]
+    if len(approvals) >= need and not blocking and (foreign or not others):
+        return Stand("merge", approvals, forged=forged)
+    return Stand("wait", approvals, why=f"{len(approvals)} of {need} approvals", forged=forged)
+
+
+def reviewers(view: View, roll: Collection[str], vendors: Mapping[str, str], load: Mapping[str, int]) -> list[str]:
+    """Who is asked to review the last head: those who asked for changes, then another vendor, then whoever has reviewed least."""
+    author = view.pr.author
+    others = [name for name in sorted(roll) if name != author]
+    order = sorted(
+        others,
+        key=lambda n: (n not in view.objectors, load.get(n, 0), _turn(view.name, n)),
+    )
+    chosen = order[: wanted(author, roll)]
+    foreign = [n for n in order if vendors.get(n, "") != vendors.get(author, "")]
+    if foreign and chosen and not set(foreign) & set(chosen):
+        chosen[-1] = foreign[0]
+    return chosen
+
+
+def _turn(pr: str, name: str) -> int:
+    """A rotation by PR number, so that reviews spread evenly."""
+    digits = "".join(c for c in pr if c.isdigit()) or "0"
+    return (sum(name.encode()) + 7 * int(digits)) % 97
+
+
+def cycle(tasks: Mapping[str, Task]) -> list[str]:
+    """A cycle among the needs, as a path that ends where it begins; empty when there is none."""
+    done: set[str] = set()
+
+    def visit(one: str, path: list[str]) -> list[str]:
+        if one in path:
+            return [*path[path.index(one) :], one]
+        if one in done or one not in tasks:
+            return []
+        for need in tasks[one].needs:
+            if found := visit(need, [*path, one]):
+                return found
+        done.add(one)
+        return []
+
+    return next((found for one in sorted(tasks) if (found := visit(one, []))), [])
