@@ -11,14 +11,17 @@ import argparse
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 from catherd import git, merge, objects, recovery, trailers, worktree
 
 SHARED = "app/shared.txt"
+Start = Callable[[str], "subprocess.Popen[bytes]"]
 
 
 def author(root: str, name: str, count: int) -> None:
@@ -75,7 +78,7 @@ def attempt(root: str, name: str, topic: str, pr: str, head: str) -> bool:
 
 def run(root: str, agents: int, prs: int, *, kill: bool) -> int:
     """All agents at once; gives how many were killed on the way."""
-    dice = random.Random(7)
+    dice = random.Random(os.environ.get("SEED", "7"))
 
     def start(name: str) -> "subprocess.Popen[bytes]":
         argv = [sys.executable, __file__, "--author", name, "--prs", str(prs), "--dir", root]
@@ -83,21 +86,46 @@ def run(root: str, agents: int, prs: int, *, kill: bool) -> int:
 
     crowd = {name: start(name) for name in (f"agent{n}" for n in range(agents))}
     killed = 0
-    while crowd:
-        name = dice.choice(sorted(crowd))
-        try:
-            code = crowd[name].wait(dice.uniform(0.05, 0.6))
-        except subprocess.TimeoutExpired:
-            if kill and killed < 2 * agents:
-                crowd[name].kill()
-                crowd[name].wait()
-                killed += 1
-                crowd[name] = start(name)
-            continue
-        if code != 0:
-            sys.exit(f"{name} ended with {code}")
-        del crowd[name]
+    try:
+        while crowd:
+            killed += beat(crowd, start, dice, kill=kill and killed < 2 * agents)
+    finally:
+        for left in crowd.values():
+            left.kill()
+            left.wait()
     return killed
+
+
+def beat(crowd: "dict[str, subprocess.Popen[bytes]]", start: Start, dice: random.Random, *, kill: bool) -> int:
+    """Wait a moment for one agent; 1 when it was killed and started again."""
+    name = dice.choice(sorted(crowd))
+    try:
+        code = crowd[name].wait(dice.uniform(0.05, 0.6))
+    except subprocess.TimeoutExpired:
+        if kill:
+            end(crowd[name], git_too=dice.random() < 0.5)
+            crowd[name] = start(name)
+        return int(kill)
+    if code != 0:
+        sys.exit(f"{name} ended with {code}")
+    del crowd[name]
+    return 0
+
+
+def end(agent: "subprocess.Popen[bytes]", *, git_too: bool) -> None:
+    """SIGKILL an agent; with `git_too` also the git that it runs at this moment, as a power cut would."""
+    agent.send_signal(signal.SIGSTOP)
+    if git_too:
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                    parent = file.read().rpartition(")")[2].split()[1]
+                if parent == str(agent.pid):
+                    os.kill(int(pid), signal.SIGKILL)
+            except OSError:
+                continue
+    agent.kill()
+    agent.wait()
 
 
 def verdict(root: str, agents: int, prs: int, base: str) -> str:

@@ -127,8 +127,7 @@ def test_an_unreadable_file_does_not_stop_the_others() -> None:
 
 
 def test_an_error_comes_back_as_text(root: str) -> None:
-    Path(root, ".git/refs/catherd").mkdir()
-    Path(root, ".git/refs/catherd/bus.lock").touch()
+    sh(root, "update-ref", "refs/catherd/bus/in/the/way", "HEAD")
     told = snapshot.snapshot(root, "m")
     assert told.sha == ""
     assert told.error.startswith(

@@ -11,7 +11,7 @@ import pytest
 
 from catherd import changeset, git, objects, recovery, treescan, worktree
 from catherd.errors import CatherdError, NeedsYou
-from gitrooms import everything, put, repo, sh
+from gitrooms import PERSON, everything, put, repo, sh
 
 
 @pytest.fixture
@@ -330,11 +330,11 @@ def test_what_killed_gits_leave_is_cleared_away(root: str, portable: str, monkey
         os.utime(git_dir / name, (1_000_000, 1_000_000))
     notes = recovery.recover(root)
     assert sorted(notes) == [
-        "config.lock: removed, no git runs",
+        "config.lock: removed, nobody held it",
         "half-made worktree gemini: removed",
-        "packed-refs.lock: removed, no git runs",
-        "refs/catherd/x.lock: removed, no git runs",
-        "refs/heads/claude/T-001.lock: removed, no git runs",
+        "packed-refs.lock: removed, nobody held it",
+        "refs/catherd/x.lock: removed, nobody held it",
+        "refs/heads/claude/T-001.lock: removed, nobody held it",
         "worktrees/claude: HEAD.lock removed",
         "worktrees/claude: index.lock removed",
         "worktrees/claude: rebase-merge removed",
@@ -345,13 +345,31 @@ def test_what_killed_gits_leave_is_cleared_away(root: str, portable: str, monkey
     assert sh(root, "fsck", "--strict", "--no-dangling") == ""
 
 
-def test_a_fresh_lock_of_your_own_git_is_left(root: str) -> None:
-    put(Path(root, ".git"), {"config.lock": "", "index.lock": ""})
-    assert recovery.recover(root) == [
-        "index.lock: a git command may hold it; left",
-        "config.lock: a git command may hold it; left",
-    ]
-    assert Path(root, ".git/index.lock").exists()
+def test_a_lock_of_your_own_git_is_left_however_old(root: str) -> None:
+    """While your `git commit` waits for its editor, its index.lock is closed."""
+    put(Path(root), {"README.md": "edited\n"})
+    env = {**os.environ, **PERSON, "GIT_EDITOR": "echo ready; read x < .git/wait; echo mine >"}
+    os.mkfifo(Path(root, ".git/wait"))
+    commit = subprocess.Popen(["git", "commit", "-a"], cwd=root, env=env, stdout=-1, stderr=subprocess.STDOUT)
+    assert commit.stdout is not None
+    while b"ready" not in commit.stdout.readline():
+        pass
+    lock = Path(root, ".git/index.lock")
+    os.utime(lock, (1_000_000, 1_000_000))
+    assert recovery.recover(root) == ["index.lock: a git command may hold it; left"]
+    Path(root, ".git/wait").write_text("go\n")
+    commit.communicate()
+    assert sh(root, "log", "-1", "--format=%s") == "mine"
+    lock.touch()
+    assert recovery.recover(root) == ["index.lock: a git command may hold it; left"]
+    os.utime(lock, (1_000_000, 1_000_000))
+    assert recovery.recover(root) == ["index.lock: removed, nobody held it"]
+
+
+def test_without_proc_a_fresh_lock_is_left(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATHERD_PORTABLE", "1")
+    put(Path(root, ".git"), {"config.lock": ""})
+    assert recovery.recover(root) == ["config.lock: a git command may hold it; left"]
 
 
 def test_a_lock_held_open_by_a_living_process_is_left_however_old(root: str) -> None:
@@ -363,7 +381,16 @@ def test_a_lock_held_open_by_a_living_process_is_left_however_old(root: str) -> 
     holder.stdout.readline()
     assert recovery.recover(root) == ["packed-refs.lock: a git command may hold it; left"]
     holder.communicate(b"\n")
-    assert recovery.recover(root) == ["packed-refs.lock: removed, no git runs"]
+    assert recovery.recover(root) == ["packed-refs.lock: removed, nobody held it"]
+
+
+def test_a_lock_that_a_killed_git_left_stops_nobody_who_is_at_work(root: str) -> None:
+    head = begin(root).head
+    for lock in ("packed-refs.lock", "refs/heads/claude/T-001.lock", "worktrees/claude/index.lock"):
+        put(Path(root, ".git"), {lock: ""})
+        os.utime(Path(root, ".git", lock), (1_000_000, 1_000_000))
+    objects.transaction(root, [f"delete refs/heads/claude/T-001 {head}"], "test")
+    assert begin(root, "T-002").head == head
 
 
 def test_your_own_worktrees_are_never_touched_by_recovery(root: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from catherd.effects import effect
 from catherd.errors import CatherdError, Fault
+from catherd.leftover import drop
 
 OLDEST = (2, 38)  # merge-tree --write-tree
 TRIES = 5  # for a lock that somebody else holds: 20 ms · 2ⁿ
@@ -50,6 +51,7 @@ LOCKED = re.compile(
     r"(index|config)\.lock': File exists|commondir: Success|unable to create temporary file",
     re.IGNORECASE,
 )
+HELD = re.compile(r"Unable to create '([^'\n]+\.lock)': File exists")
 LOST = re.compile(r"but expected|reference already exists|unable to resolve reference|reference is missing")
 CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
@@ -168,9 +170,9 @@ def call(
 ) -> Out:
     """Run `git args…` there. `change` names the ref or work tree that it changes: then it counts as an effect.
 
-    A held lock is waited for (five tries, about a second); each command given here either happens whole or not at all
-    when its lock is refused, so trying again is safe. Any exit code outside `okay` raises GitError, a lost
-    compare-and-swap Moved.
+    A held lock is waited for (five tries), one that a killed git left is removed; each command given here happens whole,
+    or not at all when its lock is refused, so trying again is safe. Any exit code outside `okay` raises GitError, a lost
+    compare-and-swap Moved, a full disk CatherdError.
     """
     where = at(place) if isinstance(place, str) else place
     options = [*SAFE] if where.person else [*SAFE, "core.symlinks=false"]
@@ -183,11 +185,22 @@ def call(
             out = _run(argv, where.tree, env, stdin, timeout_s)
         if out.rc in okay:
             return out
-        if not LOCKED.search(out.err) or attempt == TRIES - 1:
+        early = attempt < 2 and LOCKED.search(out.err)
+        if attempt == TRIES - 1 or not (early or _orphan(where, out.err) or LOCKED.search(out.err)):
             break
         time.sleep(0.02 * 2**attempt)
+    if "No space left on device" in out.err:
+        raise CatherdError("the disk is full", where=where.tree, fix=f"df -h {where.tree}")
     kind = Moved if LOST.search(out.err) else GitError
     raise kind(f"git {' '.join(args)}"[:300], out.rc, out.err)
+
+
+def _orphan(place: Place, err: str) -> bool:
+    """Whether it was refused for a lock that a killed git left, which is gone now. Your own index is yours."""
+    found = HELD.search(err)
+    if found is None or (place.person and LOCKED.search(err)):
+        return False
+    return drop(found[1], checkout=place.tree)
 
 
 def git(place: Place | str, *args: str, stdin: bytes = b"", change: str = "") -> str:

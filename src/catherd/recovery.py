@@ -1,7 +1,7 @@
 """After a kill: bring the repository back to a state in which everything works again.
 
-What a killed git leaves: lock files, half-made worktrees, a half-done fast-forward. Locks on our own refs and worktrees go
-once no git runs; locks that your git may hold as well must be a minute old. Worktrees whose agent is at work are left alone.
+What a killed git leaves: lock files, half-made worktrees, a half-done fast-forward. A lock goes when nobody holds it
+(`leftover`); worktrees and branches whose agent is at work are left alone.
 """
 
 import os
@@ -15,6 +15,7 @@ from catherd.git import locked, locked_now, state
 from catherd.leftover import STALE_S, drop
 
 SHARED = ("HEAD.lock", "index.lock", "packed-refs.lock", "config.lock", "gc.pid", "shallow.lock")
+YOURS = ("HEAD.lock", "index.lock", "config.lock", "shallow.lock")  # these we hardly take, or have a journal for
 SCRATCH = ("blobs-", "index-", "empty-", "bus.seen.")
 
 
@@ -51,7 +52,10 @@ def _half_made(root: str) -> Iterator[str]:
         whole = all(os.path.isfile(os.path.join(path, part)) for part in ("gitdir", "HEAD", "commondir"))
         if whole and not _initializing(path):
             continue
-        old = time.time() - os.stat(path).st_mtime >= STALE_S
+        try:
+            old = time.time() - os.stat(path).st_mtime >= STALE_S
+        except FileNotFoundError:
+            continue
         if not name and (whole or not old):
             continue  # yours, or being made by you at this moment
         with effect("remove", os.path.relpath(path, root)):
@@ -82,7 +86,7 @@ def _worktrees(root: str) -> Iterator[str]:
             for lock in ("index.lock", "HEAD.lock"):
                 full = os.path.join(path, lock)
                 if os.path.lexists(full):
-                    gone = drop(full, checkout=root, since=0.0)
+                    gone = drop(full, checkout=os.path.join(root, "worktrees", name), since=0.0)
                     yield f"worktrees/{name}: {lock} {'removed' if gone else 'is still held'}"
             for kind in ("rebase-merge", "rebase-apply"):
                 if os.path.isdir(os.path.join(path, kind)):
@@ -92,29 +96,38 @@ def _worktrees(root: str) -> Iterator[str]:
 
 
 def _shared(root: str) -> Iterator[str]:
-    """Locks of the whole repository, and of refs: ours at once, any other when it is a minute old."""
+    """Locks of the whole repository and of refs."""
     common = os.path.join(root, ".git")
-    agents = {name for _, name in _admins(root) if name}
     found = [os.path.join(common, name) for name in SHARED]
     for folder, _, names in os.walk(os.path.join(common, "refs")):
         found += [os.path.join(folder, name) for name in sorted(names) if name.endswith(".lock")]
     for path in found:
-        if not os.path.lexists(path):
-            continue
-        parts = os.path.relpath(path, common).split(os.sep)
-        ours = parts[:2] == ["refs", "catherd"] or (
-            parts[:2] == ["refs", "heads"] and len(parts) > 3 and parts[2] in agents
-        )
-        gone = drop(path, checkout=root, since=0.0 if ours else None)
-        yield f"{'/'.join(parts)}: {'removed, no git runs' if gone else 'a git command may hold it; left'}"
+        if os.path.lexists(path):
+            name = os.path.relpath(path, common)
+            yield f"{name}: {'removed, nobody held it' if _drop(root, path) else 'a git command may hold it; left'}"
+
+
+def _drop(root: str, path: str) -> bool:
+    """Only with the lock under which we ourselves would hold it: an agent's branches are moved under its worktree's."""
+    if os.path.basename(path) in YOURS:
+        return drop(path, checkout=root, age_s=STALE_S)
+    parts = os.path.relpath(path, os.path.join(root, ".git", "refs", "heads")).split(os.sep)
+    if parts[0] == os.pardir or len(parts) == 1:
+        return drop(path, checkout=root)
+    with locked_now(root, f"worktree-{parts[0]}") as free:
+        return free and drop(path, checkout=root)
 
 
 def _scratch(root: str) -> None:
     """Throw-away directories of processes that died more than an hour ago."""
     for name in os.listdir(state(root)):
         path = os.path.join(state(root), name)
-        if name.startswith(SCRATCH) and time.time() - os.lstat(path).st_mtime > 3600:
+        try:
+            if not name.startswith(SCRATCH) or time.time() - os.lstat(path).st_mtime < 3600:
+                continue
             if os.path.isdir(path):
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 os.unlink(path)
+        except FileNotFoundError:
+            continue  # its writer was not dead
