@@ -30,7 +30,7 @@ define goal
 @$(CATHERD_DO) finish $(1)
 endef
 
-include phases/debate.mk phases/plan.mk
+include phases/debate.mk
 
 ##@ the game
 .PHONY: up down status chat say ballot go new undo doctor

@@ -37,4 +37,50 @@ def schemas() -> None:
         click.echo(path)
 
 
-COMMANDS = (count, schemas)
+@click.command()
+@click.argument("folder", type=click.Path(), default=".")
+def init(folder: str) -> None:
+    """Lay the files of a game into FOLDER, a new or an existing repository; nothing is overwritten."""
+    from catherd import workspace
+
+    laid = workspace.init(folder)
+    click.echo(f"{folder}: {len(laid.made)} files laid, {len(laid.kept)} were there already")
+    if laid.commit:
+        click.echo(f"first commit: {laid.commit}")
+    for line in laid.todo:
+        click.echo(f"yours to do: {line}")
+    click.echo(f"next: cd '{folder}' && make debate" if folder != "." else "next: make debate")
+
+
+@click.group()
+def bus() -> None:
+    """The bus as git keeps it: every gate saves it to refs/catherd/bus."""
+
+
+@bus.command()
+@click.argument("path", default="")
+@click.option("--from", "ref", default="", help="another snapshot: refs/catherd/games/<id>, or a commit")
+@click.option("--overwrite", is_flag=True, help="also write over files that are there")
+def restore(path: str, ref: str, *, overwrite: bool) -> None:
+    """Write back what is missing from bus/ (all, or PATH and what is below it); a file that is there stays as it is."""
+    from catherd import game, snapshot
+
+    root = game.workspace(os.getcwd())
+    told = path.removeprefix("bus/")
+    written = snapshot.restore(root, os.path.join(root, "bus"), path=told, ref=ref or snapshot.REF, overwrite=overwrite)
+    for name in written:
+        click.echo(f"bus/{name}")
+    if not written:
+        click.echo("nothing is missing")
+
+
+@bus.command()
+def log() -> None:
+    """The snapshots of this bus, newest first."""
+    from catherd import game, snapshot
+
+    for sha, subject in snapshot.history(game.workspace(os.getcwd())):
+        click.echo(f"{sha[:12]} {subject}")
+
+
+COMMANDS = (count, schemas, init, bus)
