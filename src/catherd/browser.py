@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shutil
 import struct
 import sys
@@ -67,9 +68,7 @@ class Page:
         except Error as error:
             if self.page.is_closed() or "crashed" in str(error) or "has been closed" in str(error):
                 raise CatherdError(f"the browser is gone: {error.message.splitlines()[0]}", where="browser") from None
-            return _first(error.message)
-        except AssertionError as error:
-            return _first(str(error))
+            return _first(error.message, self.patience_ms / 1000)
 
     def _act(self, action: Action, base: str) -> str:
         page = self.page
@@ -217,10 +216,15 @@ def blank(png: bytes) -> bool:
     return len(set(zlib.decompress(data))) <= 8 if data else True
 
 
-def _first(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    waited = next((line[2:] for line in lines if line.startswith("- waiting for")), "")
-    return f"{lines[0]} ({waited})" if waited else (lines[0] if lines else "no reason given")
+def _first(text: str, patience_s: float = 0.0) -> str:
+    # Playwright's first line says what, its call log why; a person wants neither its locators nor its method names.
+    lines = [line.strip(" -\u2502") for line in text.splitlines() if line.strip()]
+    if lines and "Timeout" in lines[0] and patience_s:
+        hint = next(
+            (line for line in reversed(lines) if re.search("intercepts|not enabled|not editable|strict", line)), ""
+        )
+        return f"not there within {patience_s:g} s{f' ({hint})' if hint else ''}"
+    return lines[0] if lines else "no reason given"
 
 
 def _quoted(text: str) -> str:

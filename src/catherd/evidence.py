@@ -29,6 +29,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     after: list[str] = []
     log: str = ""
     seconds: float = 0.0
+    values: dict[str, str] = {}  # what {nonce.a} and {number.a} were in this run
 
 
 class Shown(msgspec.Struct, kw_only=True, omit_defaults=True):

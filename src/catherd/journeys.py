@@ -29,8 +29,9 @@ class _Miss(Exception):
 def play(journey: Journey, stage: Stage, run: list[str], against: str, keep: Shot, seconds: float) -> Run:
     """One run of `journey`. `run`: start.run of the app. `seconds`: after which the journey fails."""
     began = time.monotonic()
-    stage.names.update(fresh(seen.names_in(msgspec.to_builtins(journey.steps))))
-    got = Run(against=against, verdict="pass", steps=[])
+    values = fresh(seen.names_in(msgspec.to_builtins(journey.steps)))
+    stage.names.update(values)
+    got = Run(against=against, verdict="pass", steps=[], values={name: str(value) for name, value in values.items()})
     try:
         got.why = stage.begin()
         if got.why:
@@ -187,17 +188,23 @@ def _browser(step: Step, stage: Stage, note: StepSeen, keep: Shot) -> None:
     if page is None:
         note.verdict, note.why = "unknown", "there is no browser on this machine"
         return
+    done: list[str] = []
     why = ""
     for action in actions:
         filled = msgspec.convert(seen.fill(msgspec.to_builtins(action), stage.names), type(action), strict=False)
-        line = json.dumps(msgspec.to_builtins(filled), ensure_ascii=False)
+        done.append(_told(msgspec.to_builtins(filled)))
         why = page.act(filled, stage.names["url"])
         if why:
-            why = f"{line}: {why}"
             break
-    note.sent = "browser: " + (
-        line if why else "; ".join(json.dumps(msgspec.to_builtins(a), ensure_ascii=False) for a in actions)
-    )
+    note.sent = f"browser: {done[-1] if why else '; '.join(done)}"
     note.seen = page.text()
     note.shot = keep(page.shot(), note.number)
     _hold(why)
+
+
+def _told(action: dict[str, Any]) -> str:
+    # {"fill": {"label": "Note", "with": "milk"}} -> fill label Note with milk
+    name, about = next(iter(action.items()))
+    if isinstance(about, dict):
+        return " ".join([name, *(f"{key} {value}" for key, value in about.items())])
+    return name if about is True else f"{name} {about}"
