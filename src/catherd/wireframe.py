@@ -8,7 +8,7 @@ from catherd.letters import width, wrap
 from catherd.screendsl import Element
 from catherd.shapes import ACCENT, GAP, INK, LINE, PAD, PALE, PAPER, SIZE, SOFT, TONES, Overflow, Pen, Picture, Shape
 
-LEAST = {390: 560.0, 960: 520.0, 800: 360.0}  # the least height, by canvas width
+LEAST = {390: 480.0, 960: 480.0, 800: 160.0}  # the least height, by canvas width
 
 
 def layout(elements: list[Element], total: float) -> Picture:
@@ -34,7 +34,7 @@ def _draw(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
     """One element in a box `room` wide at (x, y); where it ends."""
     end = _DRAW[element.kind](pen, element, x, y, room)
     goes = element.options.get("goes")
-    if isinstance(goes, str) and element.kind not in {"bar", "list", "table"}:
+    if isinstance(goes, str) and element.kind not in {"bar", "link", "list", "table"}:
         pen.goes(element, x + room, y, goes)
     return end
 
@@ -115,6 +115,8 @@ def _link(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
     need = width(element.value, SIZE)
     pen.words(element.keys, element.value, x, y + 17, room, fill=ACCENT)
     pen.shapes.append(Shape("line", x, y + 20, min(need, room), 0, stroke=ACCENT))
+    if isinstance(element.options.get("goes"), str):
+        pen.goes(element, x + min(need + 74, room), y + 12, element.options["goes"])
     return y + 24
 
 

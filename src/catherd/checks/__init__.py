@@ -89,10 +89,11 @@ def check(
     """
     paths = listing(root)
     design = complete is not None or any(_SIGNS.fullmatch(path) for path in paths)
-    store = kept.Store(cache)
-    with Drawer(store) as drawer:
+    store, drawn = kept.Store(cache), kept.Store(cache, "diagrams")  # the second is design.py's too
+    with Drawer(drawn, pictures=True) as drawer:
         found = {path: look(root, path, drawer, store, design=design) for path in paths}
     store.save()
+    drawn.save()
     findings = [finding for facts in found.values() for finding in facts.findings]
     files = across.Files(found, design and complete is not False, lambda path: os.path.exists(os.path.join(root, path)))
     findings += across.rules(files)

@@ -46,13 +46,19 @@ class Store:
 
     def __init__(self, folder: str | None, name: str = "checks") -> None:
         self._folder, self._name, self._changed = folder, name, False
-        self._known: dict[str, Facts] = {}
-        if folder is not None:
-            try:
-                with open(self._path(), "rb") as file:
-                    self._known = msgspec.json.decode(file.read(), type=dict[str, Facts])
-            except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-                pass
+        self._known: dict[str, Facts] | None = None
+
+    def _all(self) -> dict[str, Facts]:
+        """Everything kept, read when it is first asked for."""
+        if self._known is None:
+            self._known = {}
+            if self._folder is not None:
+                try:
+                    with open(self._path(), "rb") as file:
+                        self._known = msgspec.json.decode(file.read(), type=dict[str, Facts])
+                except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+                    pass
+        return self._known
 
     def _path(self) -> str:
         return os.path.join(self._folder or "", f"{self._name}-{version()[:16]}.json")
@@ -64,19 +70,19 @@ class Store:
 
     def get(self, key: str) -> Facts | None:
         """The result under `key`."""
-        return self._known.get(key)
+        return self._all().get(key)
 
     def put(self, key: str, facts: Facts) -> None:
         """Keep a result, unless something could not be looked at."""
         if self._folder is not None and not any(f.severity == "unknown" for f in facts.findings):
-            self._known[key] = facts
+            self._all()[key] = facts
             self._changed = True
 
     def save(self) -> None:
         """Write what changed; the oldest entries go first when there are too many."""
         if not self._changed or self._folder is None:
             return
-        rows = dict(list(self._known.items())[-LIMIT:])
+        rows = dict(list(self._all().items())[-LIMIT:])
         os.makedirs(self._folder, exist_ok=True)
         fd, scratch = tempfile.mkstemp(dir=self._folder, prefix=".checks.")
         with os.fdopen(fd, "wb") as file:
