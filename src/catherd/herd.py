@@ -97,7 +97,7 @@ def start(bus: Bus, name: str) -> None:
     )
     with open(log, "ab") as out:
         subprocess.Popen(
-            [sys.executable, "-m", "catherd", "agent", file],
+            [sys.executable, "-P", "-m", "catherd", "agent", file],  # -P: nothing in the repository shadows a module
             cwd=bus.root,
             stdin=subprocess.DEVNULL,
             stdout=out,
