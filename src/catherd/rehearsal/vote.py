@@ -32,7 +32,7 @@ def score(scene: Scene, proposal: Block) -> float:
     mine = [b for b in scene.of("objection") if b.to == code]
     bare = sum(1.0 if "not answered" in b.text else 0.6 for b in mine) if scene.form == "ballot" else 0.0
     worth = 0.5 * sum(f"## {h}" in text for h in library.HEADINGS.values())
-    worth += 4.0 * bool(re.search(r"(?i)sqlite|plain text|text file", text))
+    worth += 6.0 * bool(re.search(r"(?i)sqlite|plain text|text file", text))
     worth += 0.5 * min(3, poc.count("`") // 2) * (1.5 if scene.me == "chatgpt" else 1)
     worth -= min(3.0, 0.7 * len({w.lower() for w in re.findall(_NEEDS, text)}))
     worth -= bare * (1.5 if scene.me == "claude" else 1)
