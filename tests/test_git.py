@@ -247,3 +247,9 @@ while done < 5:
     assert len(objects.list_tree(root, "refs/catherd/x")) == 20
     assert sh(root, "rev-list", "--count", "refs/catherd/x") == "20"
     assert sh(root, "fsck", "--strict", "--no-dangling") == ""
+
+
+def test_the_root_of_an_agents_worktree_does_not_depend_on_what_its_git_file_says(root: str, tmp_path: Path) -> None:
+    trap = repo(tmp_path / "trap")
+    put(Path(root), {"worktrees/claude/.git": f"gitdir: {trap}/.git\n"})
+    assert git.root(f"{root}/worktrees/claude") == root

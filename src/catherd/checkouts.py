@@ -172,7 +172,7 @@ def put_back(checkout: str, torn: Mapping[str, Change], saved: str) -> None:
                     os.unlink(full)
     back = b"".join(os.fsencode(p) + b"\0" for p, c in torn.items() if c.old_mode != ABSENT)
     if back:
-        call(place(checkout), "checkout-index", "-f", "-z", "--stdin", stdin=back, change=checkout)
+        call(place(checkout), "checkout-index", "-f", "-z", "--stdin", stdin=back, change="torn files")
 
 
 def stage(checkout: str, done: Mapping[str, Change]) -> None:
@@ -180,4 +180,4 @@ def stage(checkout: str, done: Mapping[str, Change]) -> None:
     modes = {p: "0" if c.new_mode == ABSENT else c.new_mode for p, c in done.items()}
     lines = b"".join(f"{modes[p]} {c.new}\t".encode() + os.fsencode(p) + b"\0" for p, c in done.items())
     if lines:
-        call(place(checkout), "update-index", "-z", "--index-info", stdin=lines, change=checkout)
+        call(place(checkout), "update-index", "-z", "--index-info", stdin=lines, change="new files")

@@ -284,6 +284,9 @@ def root(cwd: str) -> str:
             fix = "git init && git add -A && git commit --allow-empty -m start"
             raise CatherdError("not inside a git repository", where=cwd, fix=fix)
         top = os.path.dirname(top)
+    outer = os.path.dirname(os.path.dirname(top))
+    if os.path.dirname(top) == os.path.join(outer, "worktrees") and os.path.isdir(os.path.join(outer, ".git")):
+        top = outer  # an agent's worktree, whose `.git` file is not to be believed
     here = Place(top, git_dir(top))
     common = os.path.realpath(git(here, "rev-parse", "--path-format=absolute", "--git-common-dir"))
     if os.path.basename(common) != ".git":

@@ -144,7 +144,15 @@ def _forward(root: str, journal: Forward) -> None:
     try:
         call(
             place,
-            *("merge", "--ff-only", "--no-overwrite-ignore", "--no-autostash", "--no-verify-signatures", "--quiet"),
+            *(
+                "merge",
+                "--ff-only",
+                "--no-overwrite-ignore",
+                "--no-autostash",
+                "--no-verify-signatures",
+                "--no-squash",
+                "--quiet",
+            ),
             journal.new,
             change=journal.ref,
         )
@@ -167,7 +175,7 @@ def _forward(root: str, journal: Forward) -> None:
 
 def _finish(root: str, journal: Forward) -> None:
     """Main is there: make the refs that go with it, drop the journal."""
-    if rev(root, journal.ref) != journal.new:
+    if not is_ancestor(root, journal.new, journal.ref):
         raise Fault(f"{journal.ref} was to be at {journal.new[:12]} and is not", where=journal.path, fix="git reflog")
     _create(root, journal)
     _drop(root)

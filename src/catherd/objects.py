@@ -157,4 +157,4 @@ def export(root: str, tree: str, into: str) -> None:
     if os.listdir(into):
         raise GitError("git checkout-index", 0, f"{into} is not empty")
     with private(root, tree) as index:
-        call(index._replace(tree=into), "checkout-index", "--all", "--quiet", change=into)
+        call(index._replace(tree=into), "checkout-index", "--all", "--quiet")

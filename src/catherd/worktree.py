@@ -180,8 +180,12 @@ def clean(where: Place) -> None:
     for path, seen in walk(where.tree, 200):  # what a program made unreadable can be emptied again
         if stat.S_ISDIR(seen.st_mode) and seen.st_mode & 0o700 != 0o700 and seen.st_uid == os.getuid():
             os.chmod(path, 0o700)
-    call(where, "reset", "--hard", "--quiet", change=where.tree)
+    call(where, "reset", "--hard", "--quiet", change=_label(where))
     _sweep(where)
+
+
+def _label(where: Place) -> str:
+    return f"worktrees/{os.path.basename(where.tree)}"
 
 
 def _sweep(where: Place) -> None:
@@ -193,7 +197,7 @@ def _sweep(where: Place) -> None:
         name = os.path.relpath(path, where.tree)
         if name in kept or (gone and name.startswith(gone)):
             continue
-        with effect("remove", f"worktrees/{name}"):
+        with effect("remove", f"{_label(where)}/{name}"):
             if stat.S_ISDIR(seen.st_mode):
                 gone = f"{name}/"
                 shutil.rmtree(path)
@@ -229,7 +233,7 @@ def commit(
             return head
         new = commit_tree(root, tree, [head, *([merging] if merging else [])], message, author or agent(name))
         transaction(root, [f"update {branch} {new} {head}"], "commit")
-        call(where, "reset", "--quiet", change=where.tree)
+        call(where, "reset", "--quiet", change=_label(where))
     return new
 
 
@@ -296,5 +300,5 @@ def update(root: str, name: str, tree: str) -> None:
     with locked(root, f"worktree-{name}"):
         where = place(root, name)
         clean(where)
-        call(where, "read-tree", "--reset", "-u", tree, change=where.tree)
-        call(where, "reset", "--quiet", change=where.tree)
+        call(where, "read-tree", "--reset", "-u", tree, change=_label(where))
+        call(where, "reset", "--quiet", change=_label(where))
