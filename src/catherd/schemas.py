@@ -14,16 +14,21 @@ import msgspec
 from catherd.config import Agent, Phase
 from catherd.effects import effect
 from catherd.messages import Argument, Ballot, Chat, Game, Pitch, Tiebreak, Veto
+from catherd.tasks import Assignment, Bid, Review, Task
 
 FOLDER = "templates/schemas"
 KINDS: dict[str, type[msgspec.Struct]] = {
     "agent": Agent,
     "argument": Argument,
+    "assignment": Assignment,
     "ballot": Ballot,
+    "bid": Bid,
     "chat": Chat,
     "game": Game,
     "phase": Phase,
     "pitch": Pitch,
+    "review": Review,
+    "task": Task,
     "tiebreak": Tiebreak,
     "veto": Veto,
 }
@@ -39,6 +44,8 @@ _NARROWER: dict[tuple[str, str], dict[str, Any]] = {  # what the struct's type a
     ("Game", "models"): {"enum": ["rehearsal", "live"]},
     ("Gate", "timebox"): _DURATION,
     ("Phase", "grace"): _DURATION,
+    ("Review", "verdict"): {"enum": ["approve", "changes"]},
+    ("Task", "kind"): {"enum": ["design", "build", "mend"]},
 }
 
 
