@@ -79,8 +79,8 @@ CASES = [
     Case("empty body", Fault(body=b""), "unavailable", billed=True, comes=LATER),
     Case("wrong content type", Fault(body=b"<html>Welcome</html>", kind="text/html"), "unavailable", billed=True, comes=LATER),
     Case("connection dropped", Fault(drop=True), "unavailable", billed=True, comes=LATER),
-    Case("silence", Fault(hold=True), "timeout", billed=True, deadline_s=0.5, comes=LATER),
-    Case("dripping body", Fault(drip=1, pause=0.02), "timeout", billed=True, deadline_s=0.5, comes=LATER),
+    Case("silence", Fault(hold=True), "timeout", billed=True, deadline_s=0.8, comes=LATER),
+    Case("dripping body", Fault(drip=1, pause=0.02), "timeout", billed=True, deadline_s=0.8, comes=LATER),
     Case("redirect", Fault(302, headers={"location": "http://127.0.0.1:9/elsewhere"}), "not_found", comes=PERSON),
     Case("100 MB body", Fault(huge=100 * 1024 * 1024), "unavailable", billed=True, comes=LATER),
 ]  # fmt: skip
@@ -88,7 +88,7 @@ CASES = [
 STREAMED = [
     Case("stream cut", Fault(cut=400), "unavailable", billed=True, comes=LATER),
     Case("stream that stops early", Fault(early=430), "unavailable", billed=True, comes=LATER),
-    Case("stream dripping", Fault(drip=2, pause=0.02), "timeout", billed=True, deadline_s=0.5, comes=LATER),
+    Case("stream dripping", Fault(drip=2, pause=0.02), "timeout", billed=True, deadline_s=0.8, comes=LATER),
     Case("stream of 100 MB", Fault(huge=100 * 1024 * 1024, kind="text/event-stream"), "unavailable", billed=True, comes=LATER),
     Case("429 before the stream", Fault(429, "rate_limit_error"), "answer", 2, 1),
     Case("stream filtered", Fault(say=Say("x", "filter")), "empty:filter", comes=AGAIN),

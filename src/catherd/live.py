@@ -1,0 +1,147 @@
+"""Who speaks for an agent in a live game: on which model, with which key, and how many dollars it may still spend.
+
+An agent plays on its own model if its key is there, else on the first of `also:` that has one, else not at all. The last
+look for secrets before a prompt leaves is here, whatever the prompt was made of.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from catherd import llm, secrets
+from catherd.bus import Bus
+from catherd.config import Agent
+from catherd.ledger import Entry, entry, may_spend
+from catherd.messages import Answer, Call, Game
+from catherd.model import Model, ModelError, Reply, Request, Said
+
+CAPS = {"debate": 2.0, "plan": 5.0, "poc": 10.0, "chat": 1.0, "game": 20.0}  # dollars, where game.yaml says nothing
+_KEYS = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "ollama": (), "ollama_chat": ()}
+_OWN = ("api_base", "price", "stable_chars")  # options that belong to one model, not to its stand-in
+
+
+def key_of(model: str, environ: Mapping[str, str], named: str = "") -> str | None:
+    """The key for `model`: of the variable `named` in the agent's YAML, or of the vendor's usual one. None: there is none."""
+    vendor = model.partition("/")[0]
+    names = (named,) if named else _KEYS.get(vendor, (f"{vendor.upper().replace('-', '_')}_API_KEY",))
+    return next((environ[n] for n in names if environ.get(n)), "" if names == () else None)
+
+
+def keys_named(agent: Agent) -> list[str]:
+    """The environment variables that would let this agent play."""
+    names = [agent.key] if agent.key else []
+    for model in [agent.model, *agent.also]:
+        vendor = model.partition("/")[0]
+        names += (
+            []
+            if agent.key and model == agent.model
+            else _KEYS.get(vendor, (f"{vendor.upper().replace('-', '_')}_API_KEY",))
+        )
+    return list(dict.fromkeys(n for n in names if n))
+
+
+def name(agent: Agent, environ: Mapping[str, str]) -> str:
+    """The model that the agent plays on; empty when there is no key for any."""
+    own = key_of(agent.model, environ, agent.key)
+    if own is not None or agent.options.get("api_base"):  # a server of one's own may want no key
+        return agent.model
+    return next((m for m in agent.also if key_of(m, environ) is not None), "")
+
+
+def model(_root: str, agent: Agent, environ: Mapping[str, str] | None = None) -> Model:
+    """What answers for the agent. Raises ModelError("auth") when it has no key, ("unpriced") when its model has no price."""
+    env = os.environ if environ is None else environ
+    chosen = name(agent, env)
+    if not chosen:
+        raise ModelError("auth", f"there is no key: set {' or '.join(keys_named(agent))}")
+    own = chosen == agent.model
+    llm.price(chosen, agent.options if own else {})
+    return Speaker(key_of(chosen, env, agent.key if own else "") or "", env, own=own)
+
+
+class Speaker:
+    """A live model that is shown no secret. `own`: it is the agent's own model, so that all of its options hold."""
+
+    def __init__(self, key: str, environ: Mapping[str, str], *, own: bool) -> None:
+        self.live, self.environ, self.own = llm.Live(key), environ, own
+
+    def complete(self, request: Request) -> Reply:
+        """The reply; secrets in the prompt are replaced by what they were. Raises ModelError."""
+        said = tuple(Said(m.role, secrets.redact(m.content, environ=self.environ)[0]) for m in request.messages)
+        system = secrets.redact(request.system, environ=self.environ)[0]
+        options = request.options if self.own else {k: v for k, v in request.options.items() if k not in _OWN}
+        return self.live.complete(msgspec.structs.replace(request, system=system, messages=said, options=options))
+
+
+def reserve(bus: Bus, agent: Agent, game: Game) -> Callable[[Request], float]:
+    """The worst case of a call in dollars, if every cap allows it; else it raises ModelError("budget")."""
+    settled: dict[str, Entry] = {}
+
+    def worst(request: Request) -> float:
+        own = request.model == agent.model
+        options = request.options if own else {k: v for k, v in request.options.items() if k not in _OWN}
+        usd = llm.worst_case_usd(request.model, llm.estimate(request), request.max_tokens, options)
+        caps = {**CAPS, **game.caps, **({"agent": agent.limits["usd"]} if "usd" in agent.limits else {})}
+        refusal = may_spend(entries(bus, settled), caps, agent.id, request.turn.partition("/")[0], usd)
+        if refusal is not None:
+            raise ModelError("budget", f"{refusal}: raise `{refusal.cap}:` under `caps:` in bus/game.yaml to go on")
+        return usd
+
+    return worst
+
+
+def entries(bus: Bus, settled: dict[str, Entry] | None = None) -> list[Entry]:
+    """Every call of the game as the journal has it. `settled` keeps what can change no more between looks."""
+    known = {} if settled is None else settled
+    found = []
+    for agent in bus.names("runs"):
+        names = set(bus.names(f"runs/{agent}"))
+        for file in sorted(n for n in names if n.endswith(".yaml") and not n.endswith(".answer.yaml")):
+            path = f"runs/{agent}/{file}"
+            one = known.get(path) or _entry(bus, agent, path)
+            if one is None:
+                continue
+            if one.answered:
+                known[path] = one
+            found.append(one)
+    return found
+
+
+def _entry(bus: Bus, agent: str, path: str) -> Entry | None:
+    call, answer = bus.get(path, Call), bus.get(path.removesuffix(".yaml") + ".answer.yaml", Answer)
+    if call is None:
+        return None
+    usage = {
+        f: getattr(answer, f)
+        for f in ("usd", "prompt_tokens", "cached_tokens", "completion_tokens", "requests", "model")
+        if answer is not None
+    }
+    said = hashlib.sha256(answer.text.encode()).hexdigest() if answer is not None and answer.text else ""
+    return entry(
+        agent=agent,
+        turn=call.turn,
+        phase=call.phase,
+        reserved=call.reserved_usd,
+        error=answer.error if answer else "",
+        answered=answer is not None,
+        prompt=call.sha256,
+        answer=said,
+        **usage,
+    )
+
+
+def probe(agent: Agent, environ: Mapping[str, str]) -> str:
+    """One tiny paid call, for `make doctor LIVE=1`: a line that says that it works, or what is wrong."""
+    try:
+        chosen = name(agent, environ)
+        speaker = model("", agent, environ)
+        options = agent.options if chosen == agent.model else {}
+        ask = Request(agent.id, "doctor", chosen, "", (Said("user", "Say ok."),), 16, 30.0, 0, options)
+        reply = speaker.complete(ask)
+    except ModelError as error:
+        return f"{agent.id}: {error.what}"
+    come, go = llm.price(chosen, options)
+    said = "answers" if reply.text else f"answers nothing ({reply.finish})"
+    return f"{agent.id}: {chosen} {said} in {reply.seconds:.1f} s, ${come * 1e6:.2f}/{go * 1e6:.2f} per million tokens, this call ${reply.usd:.6f}"

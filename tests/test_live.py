@@ -1,0 +1,162 @@
+"""A live game: the same make, the same daemons, real LiteLLM, loopback vendors that answer by the rehearsal's content."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import games
+from catherd import ledger, live, yamldoor
+from catherd.bus import Bus
+from catherd.config import Agent
+from catherd.messages import Answer, Call, Game
+from catherd.model import ModelError, Request, Said
+from vendors import Fault, Seen, Vendors
+
+KEYS = {"ANTHROPIC_API_KEY": "sk-ant-x", "OPENAI_API_KEY": "sk-x"}
+
+
+def agent(**more: Any) -> Agent:
+    also = ["gemini/gemini-3.8-flash", "anthropic/claude-opus-5-5"]
+    return Agent(id="a", name="A", **{"model": "openai/gpt-6-sol", "key": "OPENAI_API_KEY", "also": also, **more})
+
+
+@pytest.mark.parametrize(
+    ("environ", "more", "model"),
+    [
+        (KEYS, {}, "openai/gpt-6-sol"),
+        ({"GOOGLE_API_KEY": "x", **KEYS, "OPENAI_API_KEY": ""}, {}, "gemini/gemini-3.8-flash"),
+        ({"ANTHROPIC_API_KEY": "x"}, {}, "anthropic/claude-opus-5-5"),
+        ({}, {}, ""),
+        ({}, {"options": {"api_base": "http://127.0.0.1:1"}}, "openai/gpt-6-sol"),
+        (
+            {"MISTRAL_API_KEY": "x"},
+            {"model": "mistral/mistral-large-latest", "key": ""},
+            "mistral/mistral-large-latest",
+        ),
+        ({}, {"model": "ollama_chat/x", "key": "", "options": {"price": "free"}}, "ollama_chat/x"),
+        ({"OPENAI_API_KEY": "x"}, {"key": "MY_OTHER_KEY", "also": []}, ""),
+    ],
+)
+def test_an_agent_plays_on_the_first_model_that_has_a_key(
+    environ: dict[str, str], more: dict[str, object], model: str
+) -> None:
+    assert live.name(agent(**more), environ) == model
+
+
+def test_without_a_key_the_variables_that_would_do_are_named() -> None:
+    with pytest.raises(ModelError) as error:
+        live.model("", agent(), {})
+    assert (
+        str(error.value)
+        == "auth: there is no key: set OPENAI_API_KEY or GEMINI_API_KEY or GOOGLE_API_KEY or ANTHROPIC_API_KEY"
+    )
+
+
+def test_a_model_without_a_price_is_told_before_the_first_call() -> None:
+    with pytest.raises(ModelError) as error:
+        live.model("", agent(model="openai/gpt-77"), KEYS)
+    assert error.value.kind == "unpriced"
+
+
+def test_no_secret_leaves_in_a_prompt_whoever_wrote_it() -> None:
+    with Vendors(lambda _: "ok") as server:
+        environ = {"OPENAI_API_KEY": "sk-the-very-key-itself"}
+        one = agent(options={"api_base": server.base("openai")})
+        words = (Said("user", "my key is sk-the-very-key-itself"), Said("assistant", "and AKIA" + "ABCDEFGHIJKLMNOP"))
+        live.model("", one, environ).complete(
+            Request("a", "t", one.model, "sk-the-very-key-itself", words, options=one.options)
+        )
+        assert server.seen[0].key == "sk-the-very-key-itself"
+        assert "sk-the-very-key-itself" not in str(server.seen[0].body)
+        assert server.seen[0].system == "[removed: the value of OPENAI_API_KEY]"
+        assert [m.content for m in server.seen[0].messages] == [
+            "my key is [removed: the value of OPENAI_API_KEY]",
+            "and [removed: AWS key]",
+        ]
+
+
+def test_the_options_of_a_model_are_not_those_of_its_stand_in() -> None:
+    with Vendors(lambda _: "ok") as server:
+        environ = {"ANTHROPIC_API_KEY": "k"}
+        one = agent(options={"api_base": "http://127.0.0.1:9/nobody", "price": "1/1", "effort": "low"}, key="NO_SUCH")
+        speaker = live.Speaker("k", environ, own=False)
+        os.environ["ANTHROPIC_API_BASE"] = server.base("anthropic")
+        try:
+            speaker.complete(
+                Request("a", "t", "anthropic/claude-opus-5-5", "", (Said("user", "x"),), options=one.options)
+            )
+        finally:
+            del os.environ["ANTHROPIC_API_BASE"]
+        assert "thinking" in server.seen[0].body
+
+
+def test_the_caps_of_game_yaml_and_of_the_agent_bind(tmp_path: Path) -> None:
+    (tmp_path / "bus").mkdir()
+    bus = Bus(str(tmp_path))
+    ask = Request("a", "debate/round-1.pitch.1", "openai/gpt-6-sol", "s", (Said("user", "x"),), 1500)
+    usd = live.reserve(bus, agent(), Game(id="g", roll=["a"]))(ask)
+    assert usd > 0.07
+    bus.post(
+        "runs/a/debate.round-1.pitch.1.1.yaml",
+        Call(turn=ask.turn, model="m", sha256="p", reserved_usd=1.95, phase="debate"),
+    )
+    with pytest.raises(ModelError) as error:
+        live.reserve(bus, agent(), Game(id="g", roll=["a"]))(ask)
+    said = f"budget: the cap 'debate' of $2.00 leaves $0.0500; the call may cost ${usd:.4f}: raise `debate:` under `caps:` in bus/game.yaml to go on"
+    assert str(error.value) == said
+    assert live.reserve(bus, agent(), Game(id="g", roll=["a"], caps={"debate": 3.0}))(ask) == usd
+    with pytest.raises(ModelError) as error:
+        live.reserve(bus, agent(limits={"usd": 1.96}), Game(id="g", roll=["a"], caps={"debate": 3.0}))(ask)
+    assert error.value.what.startswith("the cap 'agent' of $1.96")
+    bus.post("runs/a/debate.round-1.pitch.1.1.answer.yaml", Answer(text="hi", usd=0.01))
+    assert live.reserve(bus, agent(), Game(id="g", roll=["a"]))(ask) == usd
+    assert [(e.kind, e.spent) for e in live.entries(bus)] == [("pitch", 0.01)]
+
+
+def test_a_probe_says_what_works_and_what_does_not() -> None:
+    with Vendors(lambda _: "ok", lambda seen: Fault(401, "authentication_error") if seen.n == 2 else None) as server:
+        one = agent(options={"api_base": server.base("openai")})
+        good, bad = live.probe(one, KEYS), live.probe(one, KEYS)
+    assert good.startswith("a: openai/gpt-6-sol answers in ")
+    assert good.endswith("s, $2.00/10.00 per million tokens, this call $0.000016")
+    assert bad == "a: the key is missing, wrong or not allowed to do this (HTTP 401, authentication_error)"
+    assert live.probe(agent(), {}).startswith("a: there is no key: set ")
+
+
+def test_a_debate_of_four_agents_on_three_vendors_is_played_live(game: Path) -> None:
+    """Two of them stream. One call in eight fails in a way that is tried again; the books agree with the vendors' to the token."""
+    faults = [Fault(503), Fault(429, "rate_limit_error", {"retry-after": "0.01"}), Fault(drop=True)]
+
+    def fault(seen: Seen) -> Fault | None:
+        return faults[seen.n // 8 % 3] if seen.n % 8 == 0 else None
+
+    for name in ("claude", "chatgpt"):
+        file = game / "agents" / f"{name}.yaml"
+        file.write_text(file.read_text() + 'options: {stream: "true"}\n')
+    with Vendors(None, fault) as server:
+        done = games.make(game, "debate", seconds=200, LIVE="1", **server.environ())
+        games.make(game, "down")
+        assert done.returncode == 0, done.stdout + done.stderr
+        bought, vendors = server.tokens, {seen.vendor for seen, _, _ in server.billed}
+        streamed = {(seen.vendor, seen.stream) for seen in server.seen}
+    bus = Bus(str(game))
+    entries = live.entries(bus)
+    assert vendors == {"anthropic", "openai", "gemini"}
+    assert streamed == {("anthropic", True), ("anthropic", False), ("openai", True), ("gemini", False)}
+    assert {e.agent for e in entries} == {"claude", "chatgpt", "gemini", "wildcard"}
+    table = ledger.costs(entries)
+    assert (table[0].prompt_tokens, table[0].completion_tokens) == bought
+    assert 0 < table[0].usd <= 2.0
+    assert len(ledger.uncertain(entries)) == sum(e.answered and e.uncertain for e in entries) > 0
+    receipt = yamldoor.read(str(game / "bus" / "gates" / "ballots.yaml")).data
+    assert receipt.get("absent", []) == []
+    models = {e.agent: e.model for e in entries if e.model}
+    assert models["wildcard"].endswith("claude-sonnet-5-5")
+    for path in (game / "bus").rglob("*"):
+        if path.is_file():
+            text = path.read_bytes()
+            assert all(key.encode() not in text for name, key in server.environ().items() if name.endswith("_KEY")), (
+                path
+            )
