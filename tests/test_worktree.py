@@ -224,7 +224,10 @@ def test_paths_that_are_no_plain_files_are_not_committed(root: str) -> None:
     os.symlink("/etc/passwd", tree / "link")
     os.symlink("/etc", tree / "etc")
     os.mkfifo(tree / "fifo")
+    (tree / "huge").touch()
+    os.truncate(tree / "huge", 200_000_000)
     cases = {
+        "huge": "huge: 200000000 bytes; at most 20000000\n  fix: rm huge",
         "a\nb": "a\\nb: the name has a control or invisible character\n  fix: rename it",
         "link": "link: not a plain file: Too many levels of symbolic links\n  fix: rm link",
         "etc/passwd": "etc/passwd: a directory on the way is a link\n  fix: remove the link",

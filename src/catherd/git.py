@@ -109,21 +109,21 @@ def scrub(text: str) -> str:
 
 
 @cache
-def _program(path: str) -> str:
+def program(path: str) -> str:
     """The git on `path`, once known to be new enough."""
-    program = shutil.which("git", path=path)
-    if program is None:
+    found_at = shutil.which("git", path=path)
+    if found_at is None:
         raise CatherdError("git is not installed", where="git", fix="sudo apt-get install git")
-    said = subprocess.run([program, "version"], capture_output=True, check=False, env={"PATH": path}).stdout
+    said = subprocess.run([found_at, "version"], capture_output=True, check=False, env={"PATH": path}).stdout
     found = re.search(rb"(\d+)\.(\d+)", said)
     if found is None or (int(found[1]), int(found[2])) < OLDEST:
         version = said.decode("utf-8", "replace").strip() or "of unknown version"
         raise CatherdError(
             f"Git too old: {version}, catherd needs {OLDEST[0]}.{OLDEST[1]} or newer",
-            where=program,
+            where=found_at,
             fix="sudo apt-get install git  (or see https://git-scm.com/downloads)",
         )
-    return program
+    return found_at
 
 
 def environment(place: Place, author: Who = CATHERD, committer: Who = CATHERD) -> dict[str, str]:
@@ -177,12 +177,17 @@ def call(
     where = at(place) if isinstance(place, str) else place
     options = [*SAFE] if where.person else [*SAFE, "core.symlinks=false"]
     diff = ["--ignore-submodules=all"] if args[0] in ("diff-index", "diff-files") else []  # these do not read SAFE's
-    program = _program(os.environ.get("PATH", os.defpath))
-    argv = [program, *(w for o in options for w in ("-c", o)), args[0], *diff, *args[1:]]
+    argv = [
+        program(os.environ.get("PATH", os.defpath)),
+        *(w for o in options for w in ("-c", o)),
+        args[0],
+        *diff,
+        *args[1:],
+    ]
     env = environment(where, author, committer)
     for attempt in range(TRIES):
         with effect("git", f"{args[0]} {change}") if change else nullcontext():
-            out = _run(argv, where.tree, env, stdin, timeout_s)
+            out = run(argv, where.tree, env, stdin, timeout_s)
         if out.rc in okay:
             return out
         early = attempt < 2 and LOCKED.search(out.err)
@@ -208,7 +213,7 @@ def git(place: Place | str, *args: str, stdin: bytes = b"", change: str = "") ->
     return os.fsdecode(call(place, *args, stdin=stdin, change=change).out).rstrip("\n")
 
 
-def _run(argv: list[str], cwd: str, env: dict[str, str], stdin: bytes, timeout_s: float) -> Out:
+def run(argv: list[str], cwd: str, env: dict[str, str], stdin: bytes, timeout_s: float) -> Out:
     """One process in its own group: ^C does not reach it, and whatever ends us early still ends it."""
     pipe = subprocess.PIPE
     held = tuple(_held.get({}).values())

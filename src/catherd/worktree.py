@@ -22,7 +22,7 @@ from catherd.effects import effect
 from catherd.errors import CatherdError, Fault, NeedsYou
 from catherd.git import Place, Who, agent, call, git, locked, rev, state
 from catherd.objects import blobs, build_tree, commit_tree, is_ancestor, list_tree, merge_tree, private, transaction
-from catherd.treescan import walk
+from catherd.treescan import Limits, walk
 
 BRANCH = re.compile(r"[a-z][a-z0-9-]{0,30}/(?!HEAD\Z)[A-Za-z0-9][A-Za-z0-9-]{0,60}\Z")
 MARKER = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
@@ -289,6 +289,10 @@ def _content(tree: str, path: str, *, markers: bool) -> tuple[str, bytes] | None
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(seen.st_mode):
             raise CatherdError("not a plain file", where=shown(path), fix=f"rm {shlex.quote(path)}")
+        if seen.st_size > Limits().largest:
+            raise CatherdError(
+                f"{seen.st_size} bytes; at most {Limits().largest}", where=shown(path), fix=f"rm {shlex.quote(path)}"
+            )
         content = file.read()
     if markers and MARKER.search(content):
         raise CatherdError("conflict markers are left in the file", where=shown(path), fix="resolve the conflict")
