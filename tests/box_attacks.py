@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from catherd import sandbox
 
 PRELUDE = """
@@ -320,6 +322,18 @@ def run_all(root: str) -> dict[str, dict[str, Any]]:
                 "tree": sorted(os.listdir(tree)),
             }  # fmt: skip
     return results
+
+
+def as_user() -> list[str] | None:
+    """The command prefix of an interpreter, run as an ordinary user, that finds our packages (root's own may stand below /root); else None."""
+    root = Path(__file__).resolve().parents[1]
+    packages = os.pathsep.join([str(root / "src"), str(Path(msgspec.__file__).parents[1])])
+    drop = ["setpriv", "--reuid=64123", "--regid=64123", "--clear-groups", "--inh-caps=-all"]
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info[1]}", "/usr/bin/python3"):
+        line = [*drop, "env", f"PYTHONPATH={packages}", "PYTHONDONTWRITEBYTECODE=1", python]
+        if subprocess.run([*line, "-c", "import msgspec, catherd"], capture_output=True).returncode == 0:
+            return line
+    return None
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 import box_attacks
@@ -36,17 +35,6 @@ def tree() -> Iterator[str]:
         yield f"{folder}/tree"
 
 
-def _as_user() -> list[str] | None:
-    # An interpreter that an ordinary user can run with our packages: root's own may stand below /root.
-    packages = os.pathsep.join([str(ROOT / "src"), str(Path(msgspec.__file__).parents[1])])
-    drop = ["setpriv", "--reuid=64123", "--regid=64123", "--clear-groups", "--inh-caps=-all"]
-    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info[1]}", "/usr/bin/python3"):
-        line = [*drop, "env", f"PYTHONPATH={packages}", "PYTHONDONTWRITEBYTECODE=1", python]
-        if subprocess.run([*line, "-c", "import msgspec, catherd"], capture_output=True).returncode == 0:
-            return line
-    return None
-
-
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, dict[str, dict[str, Any]]]:
     """What came of every attack, by who ran it: `us` (root in CI) and `user`."""
@@ -55,7 +43,7 @@ def outcomes() -> dict[str, dict[str, dict[str, Any]]]:
     found = {
         "us": json.loads(subprocess.run([sys.executable, *script], env=env, check=True, capture_output=True).stdout)
     }
-    if os.geteuid() == 0 and (user := _as_user()) is not None:
+    if os.geteuid() == 0 and (user := box_attacks.as_user()) is not None:
         done = subprocess.run([*user, *script], env={**env, "HOME": "/"}, capture_output=True)
         assert done.returncode == 0, done.stderr.decode()
         found["user"] = json.loads(done.stdout)

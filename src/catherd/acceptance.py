@@ -7,14 +7,13 @@ pass twice against the real one. A person tries it with `tryout`.
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
 
-from catherd import appfile, apprules, sandbox, seen
+from catherd import appfile, apprules, boxtree, sandbox, seen
 from catherd.appfile import App, Journey, Manifest
 from catherd.browser import Browser, find
 from catherd.errors import CatherdError
@@ -46,8 +45,8 @@ def accept(asked: Asked) -> Evidence:
     """The evidence about one tree, with its verdict. Never raises for what the app does; infrastructure that fails is unknown."""
     began = time.monotonic()
     evidence = Evidence(commit=asked.commit, tree=asked.tree_id, waiver=asked.waiver, tier=sandbox.probe().name)
-    scratch = tempfile.mkdtemp(prefix="catherd-gate-")
-    os.chmod(scratch, 0o711)  # noqa: S103 - walked by the uid that boxes run as, listed by nobody
+    boxtree.sweep()
+    scratch = boxtree.scratch("gate")
     try:
         judge(evidence, *_judged(asked, evidence, scratch))
     except CatherdError as error:

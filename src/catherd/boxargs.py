@@ -7,12 +7,11 @@ at /work. Nothing else exists: no home, no other worktree, no bus, no /var, /run
 import fcntl
 import os
 import platform
-import tempfile
 from collections.abc import Callable
 
 import msgspec
 
-from catherd import seccomp
+from catherd import boxtree, seccomp
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs", "localtime", "mime.types")
@@ -180,8 +179,7 @@ def _within_reach(mounts: list[Bind], uid: int | None) -> tuple[list[Bind], str,
     # directory of /tmp in a mount namespace that only this launch lives in, and drop to the uid after that.
     if uid is None or all(_walkable(bind.host, uid) for bind in mounts):
         return mounts, "", []
-    scratch = tempfile.mkdtemp(prefix="catherd-reach-")
-    os.chmod(scratch, 0o711)  # noqa: S103 - walked by the uid that the box runs as, listed by nobody
+    scratch = boxtree.scratch("reach")
     moved, pairs = [], []
     for number, bind in enumerate(mounts):
         spot = os.path.join(scratch, str(number))

@@ -4,6 +4,7 @@ Call these only while no process of the box lives: then nobody moves a path betw
 """
 
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -52,11 +53,36 @@ def scan(path: str) -> list[str]:
     return mended
 
 
+def scratch(kind: str) -> str:
+    """A new directory that any user can walk and only we can list; its name says whose it is, for `sweep`."""
+    path = tempfile.mkdtemp(prefix=f"catherd-{kind}-{os.getpid()}-")
+    os.chmod(path, 0o711)  # noqa: S103 - boxes run as another uid
+    return path
+
+
+def sweep() -> None:
+    """Remove the scratch directories of processes that were killed."""
+    folder = tempfile.gettempdir()
+    for name in os.listdir(folder):
+        found = re.fullmatch(r"catherd-(?:box|reach|browser|gate|run)-(\d+)-\w+", name)
+        path = os.path.join(folder, name)
+        if found and os.lstat(path).st_uid == os.geteuid() and not _lives(int(found[1])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def stage(tree: str, uid: int | None) -> str:
     """A copy of `tree` without its `.git` in a new scratch directory; all of it owned by `uid`, unless that is None."""
-    scratch = tempfile.mkdtemp(prefix="catherd-box-")
-    os.chmod(scratch, 0o711)  # noqa: S103 - walked by the uid that the box runs as, listed by nobody
-    work = os.path.join(scratch, "work")
+    work = os.path.join(scratch("box"), "work")
     shutil.copytree(tree, work, symlinks=True, ignore=_no_git(tree))
     if uid is not None:
         hand_over(work, uid)

@@ -43,6 +43,7 @@ class Watch:
         self._began = time.monotonic()
         self._took: float | None = None
         self._streams: list[object] = []
+        self._ended: int | None = None
 
     def begin(self, process: "subprocess.Popen[bytes]", grown: list[str]) -> None:
         """Take over the program's pipes; disk use is counted from what `grown` holds now."""
@@ -50,6 +51,8 @@ class Watch:
         self._streams = [process.stdout, process.stderr]
         self._pipes = {process.stdout.fileno(): 0, process.stderr.fileno(): 1}
         self._disk_kb = self._disk(grown)
+        if hasattr(os, "pidfd_open"):
+            self._ended = os.pidfd_open(process.pid)  # wakes us at its end; without it a tick does
 
     def seconds(self) -> float:
         """Wall time since the start, until the end."""
@@ -74,6 +77,9 @@ class Watch:
 
     def drain(self) -> None:
         """Read what is left in the pipes; all writers are dead."""
+        if self._ended is not None:
+            os.close(self._ended)
+            self._ended = None
         deadline = time.monotonic() + 5.0
         while self._pipes and time.monotonic() < deadline:
             self._read(0.2)
@@ -82,10 +88,10 @@ class Watch:
             stream.close()  # type: ignore[attr-defined]
 
     def _read(self, wait_s: float) -> None:
-        if not self._pipes:
-            select.select([], [], [], wait_s)
-            return
-        for fd in select.select(list(self._pipes), [], [], wait_s)[0]:
+        waited = [*self._pipes, *([] if self._ended is None else [self._ended])]
+        for fd in select.select(waited, [], [], wait_s)[0]:
+            if fd == self._ended:
+                continue
             chunk = os.read(fd, 65536)
             if not chunk:
                 del self._pipes[fd]

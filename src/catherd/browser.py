@@ -9,12 +9,11 @@ import re
 import shutil
 import struct
 import sys
-import tempfile
 import time
 import zlib
 from typing import Any
 
-from catherd import boxproc
+from catherd import boxproc, boxtree
 from catherd.appfile import Action, Target
 from catherd.errors import CatherdError
 
@@ -153,8 +152,7 @@ class Browser:
     def __init__(self, program: str, *, boxed: bool) -> None:
         from playwright.sync_api import sync_playwright
 
-        self.scratch = tempfile.mkdtemp(prefix="catherd-browser-")
-        os.chmod(self.scratch, 0o711)  # noqa: S103 - walked by the uid that the box runs as, listed by nobody
+        self.scratch = boxtree.scratch("browser")
         self.netns: int | None = None
         self.init: int | None = None
         self._driver = sync_playwright().start()
@@ -173,8 +171,7 @@ class Browser:
     def _wrapper(self, program: str) -> str:
         os.mkdir(os.path.join(self.scratch, "tree"), 0o755)
         info, path = os.path.join(self.scratch, "info"), os.path.join(self.scratch, "chromium")
-        package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        line = f"PYTHONPATH={_quoted(package)} exec {_quoted(sys.executable)} -P -m catherd.browserbox {info} {_quoted(program)}"
+        line = f"PYTHONPATH={_quoted(os.pathsep.join(filter(os.path.isabs, sys.path)))} exec {_quoted(sys.executable)} -P -m catherd.browserbox {info} {_quoted(program)}"
         for name, text in ((info, ""), (path, f'#!/bin/sh\n{line} "$@"\n')):
             with open(name, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -1,6 +1,6 @@
-"""The trusted children that stand in a box's network: `python -P -S -m catherd.netchild ROLE NETNS …`. Standard library only.
+"""The trusted children that stand in a box's network: `python -P -S -m catherd.netchild ROLE PARENT NETNS …`. Standard library only.
 
-NETNS is an inherited descriptor of a network namespace, or -1 to stay where we are. A child joins nothing but the network: the box cannot see, stop
+PARENT is the pid of who starts us: we die with it. NETNS is an inherited descriptor of a network namespace, or -1 to stay where we are. A child joins nothing but the network: the box cannot see, stop
 or imitate it. Roles:
   probe NETNS               one JSON request a line on stdin, one JSON answer a line on stdout; no redirects, sizes capped
   listen NETNS PORT SOCK    binds 127.0.0.1:PORT there and sends the listening socket over the UNIX socket SOCK
@@ -25,6 +25,7 @@ from typing import Any
 _NS_GET_USERNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0xB701, 0x10000000, 0x40000000
 _BODY = 1 << 20  # bytes of an answer that are looked at
 _NOBODY = 65534
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 def join(netns: int) -> None:
@@ -46,6 +47,14 @@ def join(netns: int) -> None:
     os.setgroups([])
     os.setresgid(_NOBODY, _NOBODY, _NOBODY)
     os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+
+
+def _die_with(parent: int) -> None:
+    # After the uid is dropped: that clears it. Who started us may be dead by now.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
 
 
 def probe() -> None:
@@ -148,8 +157,9 @@ def _echo(client: socket.socket) -> None:
 
 def main(words: list[str]) -> None:
     """`words`: the role and its numbers, as in the module's text."""
-    role, numbers = words[0], [int(word) for word in words[1:]]
+    role, parent, *numbers = words[0], *(int(word) for word in words[1:])
     join(numbers[0])
+    _die_with(parent)
     roles: dict[str, Callable[..., None]] = {"probe": probe, "listen": listen, "relay": relay, "null": null}
     roles[role](*numbers[1:])
 

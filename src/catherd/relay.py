@@ -27,6 +27,7 @@ def _child(
         "-m",
         "catherd.netchild",
         role,
+        str(os.getpid()),
         str(-1 if netns is None else netns),
         *map(str, numbers),
     ]

@@ -3,11 +3,10 @@
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from catherd import acceptance, appfile, relay, sandbox, seen
+from catherd import acceptance, appfile, boxtree, relay, sandbox, seen
 from catherd.appfile import App
 from catherd.errors import CatherdError
 from catherd.stage import AppStage
@@ -72,9 +71,9 @@ def _listen(port: int) -> socket.socket:
 
 @contextmanager
 def _prepared(app: App, tree: str, data: str, wheels: str, minimum: str) -> Iterator[AppStage]:
-    folder = tempfile.mkdtemp(prefix="catherd-run-")
+    boxtree.sweep()
+    folder = boxtree.scratch("run")
     try:
-        os.chmod(folder, 0o711)  # noqa: S103 - walked by the uid that the box runs as, listed by nobody
         installed = os.path.join(folder, "installed")
         log, wrong = acceptance.install(app, tree, installed, wheels, minimum)
         if wrong:
