@@ -96,6 +96,12 @@ def slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
+@lru_cache(maxsize=1)
+def shelf() -> list[str]:
+    """The names of all ideas."""
+    return sorted(f.removesuffix(".yaml") for f in os.listdir(os.path.join(_HERE, "ideas")) if f.endswith(".yaml"))
+
+
 @lru_cache(maxsize=64)
 def idea(name: str) -> Idea | None:
     """The idea called `name`, or None: a person or a real model may propose anything."""

@@ -11,17 +11,21 @@ def opening(scene: Scene) -> tuple[str, str]:
     voice = library.voice(scene.me)
     yours = _yours(scene)
     if yours and _mine_to_answer(scene, yours):
-        return pick(voice.to_you, "you", scene.me, yours.text).format(quote=_short(yours.text)), yours.id
+        return _voiced(
+            scene, pick(voice.to_you, "you", scene.me, yours.text).format(quote=_short(yours.text))
+        ), yours.id
     rivals = [b for b in scene.proposals() if b.by in scene.targets]
     if not rivals:
         return "", ""
-    rival = pick(sorted(rivals, key=title), "tease", scene.me, *sorted(title(b) for b in rivals))
+    rival = pick(sorted(rivals, key=title), "tease", scene.seed, scene.me, *sorted(title(b) for b in rivals))
     known = library.idea(library.slug(title(rival)))
     said = known.tease.get(scene.me, "") if known else ""
     if said and set(re.findall(r"@([\w-]+)", said)) <= set(scene.roll):  # nobody is called who is not there
         return said, ""
     parody = known.parody if known else "a very small hammer looking for its nail"
-    return pick(voice.tease, "tease", scene.me, title(rival)).format(title=title(rival), parody=parody), ""
+    return _voiced(
+        scene, pick(voice.tease, "tease", scene.me, title(rival)).format(title=title(rival), parody=parody)
+    ), ""
 
 
 def second(scene: Scene) -> tuple[str, str]:
@@ -38,39 +42,76 @@ def _respond(scene: Scene, frames: list[str]) -> tuple[str, str]:
     voice = library.voice(scene.me)
     yours = _yours(scene)
     if yours and _mine_to_answer(scene, yours):
-        return pick(voice.to_you, "you", scene.me, yours.text).format(quote=_short(yours.text)), yours.id
-    others = [line for line in scene.chat if line.by not in {scene.me, "you", "catherd"}]
+        return _voiced(
+            scene, pick(voice.to_you, "you", scene.me, yours.text).format(quote=_short(yours.text))
+        ), yours.id
+    # Answers to mentions come whenever they come: nothing may hang on which of them were in time for this ask.
+    lines = [line for line in scene.chat if not _was_reply(line)]
+    others = [line for line in lines if line.by not in {scene.me, "you", "catherd"}]
     if not others:
         return "", ""
     own = scene.mine()
-    written = {line.id for line in scene.chat if line.by == scene.me}
-    answered = {line.to for line in scene.chat if line.by == scene.me}
+    written = {line.id for line in lines if line.by == scene.me}
+    answered = {line.to for line in lines if line.by == scene.me}
 
     def rank(line: Line) -> tuple[int, int]:
-        to_me = line.to in written or f"@{scene.me}" in line.text
-        about = own is not None and title(own) in line.text
+        elsewhere = line.id in answered or f"@{scene.me}" in line.text  # a mention is answered by `reply`
+        about = own is not None and title(own).lower() in line.text.lower()
         return (
-            -2 * (line.id not in answered) - 2 * to_me - about - bool(line.to),
-            draw("who", scene.me, line.by, line.text),
+            4 * elsewhere - 2 * (line.to in written) - about - bool(line.to),
+            draw("who", scene.seed, scene.me, line.by, line.text),
         )
 
     line = min(others, key=rank)
-    about = own is not None and title(own) in line.text
-    known = library.idea(library.slug(title(own))) if own and about else None
-    if known and line.text == known.tease.get(line.by) and line.by in known.retort.get(scene.me, {}):
-        return known.retort[scene.me][line.by], line.id
-    said = pick(voice.defend if about else frames, "aside", scene.me, scene.form, line.by, line.text)
-    return said.format(who=line.by, quote=_short(line.text), title=title(own) if own else "nothing at all"), line.id
+    retort = _retort(scene.me, line)
+    about = own is not None and title(own).lower() in line.text.lower()
+    said = retort or pick(
+        voice.defend if about else frames, "aside", scene.seed, scene.me, scene.form, line.by, line.text
+    )
+    slots = {"who": line.by, "quote": _short(line.text), "title": title(own) if own else "nothing at all"}
+    return _voiced(scene, said if retort else said.format(**slots)), line.id
 
 
 def reply(scene: Scene) -> str:
-    """A mention is answered."""
+    """A mention is answered: a tease about one's own idea as it deserves, the person with care, others with a line."""
     voice = library.voice(scene.me)
     named = [line for line in scene.chat if f"@{scene.me}" in line.text and line.by != scene.me]
     line = named[-1] if named else scene.chat[-1] if scene.chat else Line("", "you", "", "")
     frames = voice.to_you if line.by == "you" else voice.answer
     said = pick(frames, "mention", scene.me, line.by, line.text).format(who=line.by, quote=_short(line.text))
-    return "\n".join(["---", "kind: chat", *([f"reply_to: {line.id}"] if line.id else []), "---", said, ""])
+    head = ["---", "kind: chat", *([f"reply_to: {line.id}"] if line.id else []), "---"]
+    return "\n".join([*head, _voiced(scene, _retort(scene.me, line) or said), ""])
+
+
+def _voiced(scene: Scene, text: str) -> str:
+    """Whoever never uses a capital letter quotes without them too."""
+    return text.lower() if library.voice(scene.me).lens == "wild" else text
+
+
+def _retort(me: str, line: Line) -> str:
+    """What `me` has always wanted to answer to exactly this tease."""
+    for name in library.shelf():
+        known = library.idea(name)
+        if known and line.text == known.tease.get(line.by):
+            return known.retort.get(me, {}).get(line.by, "")
+    return ""
+
+
+def _was_reply(line: Line) -> bool:
+    """Whether a rehearsed agent said this because it was called by name."""
+    voice = library.voice(line.by)
+    if any(line.text == said for name in library.shelf() for said in _retorts(name, line.by)):
+        return True
+    return any(
+        re.fullmatch(re.sub(r"\\\{\w+\\\}", ".*", re.escape(frame)), line.text) for frame in voice.answer + voice.to_you
+    )
+
+
+def _retorts(name: str, by: str) -> list[str]:
+    """What `by` answers to the teases that call it by name."""
+    known = library.idea(name)
+    said = known.retort.get(by, {}) if known else {}
+    return [text for who, text in said.items() if known and f"@{by}" in known.tease[who]]
 
 
 def _yours(scene: Scene) -> Line | None:
@@ -79,17 +120,17 @@ def _yours(scene: Scene) -> Line | None:
 
 
 def _mine_to_answer(scene: Scene, line: Line) -> bool:
-    """Whether this agent answers the person: it was named, or nobody was and the draw over the roll hits it; once."""
-    if any(other.by == scene.me and other.to == line.id for other in scene.chat):
+    """Whether this agent answers the person in passing: nobody was named, the draw over the roll hits it, and once."""
+    if "@" in line.text or any(other.by == scene.me and other.to == line.id for other in scene.chat):
         return False
-    named = re.findall(r"@([\w-]+)", line.text)
-    return scene.me in named if named else bool(scene.roll) and pick(scene.roll, "host", line.text) == scene.me
+    return bool(scene.roll) and pick(scene.roll, "host", line.text) == scene.me
 
 
 def _short(text: str) -> str:
     """The first words of a message, as one quotes it back: without the names that it called."""
-    text = re.sub(r"^(?:@[\w-]+|[\w-]+(?=, ))[,:]?\s*", "", text)
-    text = re.sub(r",? ?@[\w-]+|[\"{}]", "", text).replace("“", "‘").replace("”", "’")
-    sentence = re.split(r"(?<=[.!?])\s", " ".join(text.split()).lstrip(" ,.:;?!"))[0]
-    words = sentence.split()
+    text = re.sub(r"^(?:@[\w-]+|[\w-]+(?=[,:] ))[,:]?\s*", "", text)
+    text = re.sub(r",? ?@[\w-]+|[\"“”‘{}]|’(?!\w)", "", text)
+    text = " ".join(text.split()).lstrip(" ,.:;?!")
+    sentences = re.split(r"(?<=[.!?])\s", text)
+    words = next((s for s in sentences if len(s.split()) > 2), text).split()
     return " ".join(words[:8]).rstrip(".,;:?!") + ("…" if len(words) > 8 else "")
