@@ -1,5 +1,6 @@
 """The handbook is true: its examples parse with the very types, and it names every path that a game makes."""
 
+import ast
 import os
 import re
 from pathlib import Path
@@ -159,3 +160,52 @@ def test_every_link_of_the_handbook_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", prose):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+SAID_BY = [
+    "agent",
+    "asks",
+    "bus",
+    "config",
+    "count",
+    "crank",
+    "doors/people",
+    "doors/tools",
+    "election",
+    "files",
+    "game",
+    "git",
+    "hearing",
+    "herd",
+    "landing",
+    "prompts",
+    "snapshot",
+    "speak",
+    "talk",
+    "workspace",
+    "yamldoor",
+]
+ERRORS = " ".join((ROOT / "docs/handbook/errors.md").read_text(encoding="utf-8").split())
+
+
+def _texts(call: ast.Call) -> list[str]:
+    """The literal parts of what an error says, each text as its longest piece."""
+    if not call.args:
+        return []
+    said = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)]
+    pieces = [piece.strip(" ;:,'`") for piece in said if isinstance(piece, str)]
+    return [max(pieces, key=len)] if pieces else []
+
+
+@pytest.mark.parametrize("module", SAID_BY)
+def test_every_error_of_the_house_and_the_debate_is_on_the_page(module: str) -> None:
+    tree = ast.parse((ROOT / f"src/catherd/{module}.py").read_text(encoding="utf-8"))
+    errors = {"CatherdError", "NeedsYou", "Fault"}
+    said = [
+        text
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in errors
+        for text in _texts(node)
+    ]
+
+    assert [text for text in said if text and " ".join(text.split())[:24] not in ERRORS] == []
