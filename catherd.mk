@@ -24,9 +24,11 @@ $(shell rm -f $(VENV)/.base $(VENV)/.live $(VENV)/.plan $(VENV)/.poc $(VENV)/.de
 endif
 # One recipe for every goal: look first, then the gates, then say so. Under `make -n` it only looks.
 DRY = $(if $(findstring n,$(firstword -$(MAKEFLAGS))),--dry)
+# ^C clears the goal, whichever process it meets first; a kill -9 does not, and then a daemon takes up the work.
+STOP = trap '$(CATHERD_DO) stop; exit 130' INT
 define goal
-@+$(CATHERD_DO) begin $(1) $(DRY)
-@$(MAKE) --no-print-directory $(GATES)/$(1).yaml
+@+$(STOP); $(CATHERD_DO) begin $(1) $(DRY)
+@$(STOP); $(MAKE) --no-print-directory $(GATES)/$(1).yaml
 @$(CATHERD_DO) finish $(1)
 endef
 

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from catherd import config, effects, files, speak
 from catherd.bus import Bus
@@ -37,15 +39,18 @@ def run(root: str, path: str) -> None:
     effects.role[0] = agent.id
     bus = Bus(root)
     bus.by = agent.id
-    if not os.path.isdir(bus.path):
+    if not files.whole(bus.path):
         raise CatherdError("is not there", where="bus/", fix="make debate")
-    os.makedirs(bus.here("agents"), exist_ok=True)
     lock = _live(bus, agent)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     try:
         Daemon(bus, agent).loop()
+    except FileNotFoundError:
+        if files.whole(bus.path):
+            raise
     except Leave as why:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         with _quietly():
             bus.event("left", agent.id, why=str(why))
     finally:
@@ -53,7 +58,30 @@ def run(root: str, path: str) -> None:
 
 
 def _leave(_number: int, _frame: object) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)  # again, should whatever is running swallow it
+    signal.signal(signal.SIGALRM, _leave)
     raise Leave("told to stop")
+
+
+@contextmanager
+def _while_there(bus: Bus, inode: int) -> Iterator[None]:
+    """In a long call too: leave within a second or two when the bus is gone or is another directory."""
+
+    def look(_number: int, _frame: object) -> None:
+        try:
+            if os.stat(bus.path).st_ino == inode:
+                return
+        except FileNotFoundError:
+            pass
+        raise Leave("bus/ is gone")
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 1.0, 1.0)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGALRM) is look:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class _quietly:  # noqa: N801 - reads as a statement
@@ -65,12 +93,12 @@ class _quietly:  # noqa: N801 - reads as a statement
 
 def _live(bus: Bus, agent: Agent) -> int:
     """The lock that says that we live; a moment of patience with one that is just dying or being probed."""
-    path = bus.here(f"agents/{agent.id}.lock")
+    path = f"agents/{agent.id}.lock"
+    lock = files.handed(os.environ.pop("CATHERD_LOCK", ""), bus.here(path))
     for _ in range(40):
-        lock = files.take_lock(path, wait=False)
+        lock = lock or files.take_lock(bus.here(path), wait=False)
         if lock is not None:
-            os.ftruncate(lock, 0)
-            os.write(lock, f"catherd: 1\npid: {os.getpid()}\nstart: '{files.started(os.getpid())}'\n".encode())
+            files.hold(lock, path, os.getpid())
             bus.event("came", agent.id, pid=os.getpid())
             return lock
         time.sleep(0.025)
@@ -92,7 +120,7 @@ class Daemon:
         self.idle = min(phase.idle_minutes for phase in self.phases.values()) * 60
         self.desk = Desk(bus, self._agents())
         self.works = Work()
-        self.had_goal = False
+        self.had_goal = bool(os.environ.pop("CATHERD_GOAL", ""))
         self.given_up: dict[str, float] = {}  # turn → when it may be tried again
         self.unheld = time.monotonic()
         self.crank: subprocess.Popen[bytes] | None = None
@@ -108,6 +136,8 @@ class Daemon:
         since = time.monotonic()
         deep = {gate.step.partition("/")[0] for gate in self.looker.gates()} | {"claims", "prs"}
         with Watch(self.bus.path, FLAT, tuple(sorted(deep))) as watch:
+            for ask in self.look().asks:  # an answer that a killed self posted last
+                speak.mark(self.bus, self.agent.id, ask)
             while True:
                 snapshot = self.look()
                 turn = self.turn(snapshot) or self.job(snapshot)
@@ -120,7 +150,7 @@ class Daemon:
                 if time.monotonic() - since > self.idle:
                     raise Leave("idle")
                 self.take_up_the_crank(snapshot)
-                watch.wait(5.0 if snapshot.goal else 15.0)
+                watch.wait(self.patience(snapshot))
 
     def look(self) -> Snapshot:
         """A fresh snapshot; raises Leave when the bus is gone or the goal was reached."""
@@ -153,16 +183,8 @@ class Daemon:
         """Carry out a turn. What a model or a file did wrong is told; it does not end the daemon."""
         assert snapshot.game is not None  # noqa: S101 - loop asked
         try:
-            seat = choose(self.bus, self.agent, snapshot.game)
-            if isinstance(turn, Speak):
-                done = speak.speak(seat, turn.ask)
-            elif isinstance(turn, Mention):
-                speak.reply(seat, turn.stem)
-                done = True
-            else:
-                from catherd import hands  # the checks and git are not needed while nobody builds
-
-                done = hands.work(seat, turn, self.works)
+            with _while_there(self.bus, self.inode):
+                done = self.carry_out(turn, choose(self.bus, self.agent, snapshot.game))
             if not done:
                 self.given_up[key(turn)] = time.monotonic() + 3600
         except ModelError as error:
@@ -170,6 +192,17 @@ class Daemon:
         except CatherdError as error:
             self.bus.trouble(f"turn-{self.agent.id}", error.where, error.what, error.fix, key(turn))
             self.given_up[key(turn)] = time.monotonic() + 5
+
+    def carry_out(self, turn: Turn | Job, seat: speak.Seat) -> bool:
+        """False when it cannot be done and is not to be tried again soon."""
+        if isinstance(turn, Speak):
+            return speak.speak(seat, turn.ask)
+        if isinstance(turn, Mention):
+            speak.reply(seat, turn.stem)
+            return True
+        from catherd import hands  # the checks and git are not needed while nobody builds
+
+        return hands.work(seat, turn, self.works)
 
     def unanswered(self, turn: Turn | Job, error: ModelError) -> None:
         """The model gave no answer: try again later where that can help, else tell the person."""
@@ -184,6 +217,12 @@ class Daemon:
                 "make doctor LIVE=1 says what to change; the game goes on without it",
                 error.kind,
             )
+
+    def patience(self, snapshot: Snapshot) -> float:
+        """Seconds until it looks again by itself."""
+        if not snapshot.goal or snapshot.paused:
+            return 15.0
+        return min(5.0, max(0.2, self.unheld + UNHELD - time.monotonic()))
 
     def take_up_the_crank(self, snapshot: Snapshot) -> None:
         """The terminal that typed the goal is gone and nobody turns the crank: go on to that goal, no further."""

@@ -4,6 +4,7 @@ Everything is named by its path relative to `bus/`. A posted message carries a `
 a later reader sees that a person changed it; a message without one (yours, a foreign agent's) cannot be told from an edited one.
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 import os
@@ -174,12 +175,8 @@ class Bus:
             "subject": subject,
             **facts,
         }
-        try:
+        with contextlib.suppress(FileNotFoundError):  # the bus is gone, and its log with it
             files.append(self.path, f"events/{at[:10]}.jsonl", msgspec.json.encode(line).decode() + "\n")
-        except FileNotFoundError:
-            if os.path.isdir(self.path):
-                os.makedirs(self.here("events"), exist_ok=True)
-                files.append(self.path, f"events/{at[:10]}.jsonl", msgspec.json.encode(line).decode() + "\n")
 
     def trouble(self, name: str, where: str, what: str, fix: str, of: str = "") -> None:
         """Say once, per content `of`, what a person must look at."""
@@ -191,7 +188,6 @@ class Bus:
         if old is not None and old.of == of and old.what == what:
             return
         text = yamldoor.dumps(Trouble(catherd=FORMAT, where=where, what=what, fix=fix, of=of))
-        os.makedirs(self.here("problems"), exist_ok=True)
         files.replace(self.path, path, text)
         self.event("problem", name, where=where, what=what)
 

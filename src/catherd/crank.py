@@ -16,6 +16,7 @@ from catherd import (
     document,
     effects,
     election,
+    events,
     files,
     gates,
     landing,
@@ -62,6 +63,8 @@ def turn(root: str, name: str, teller: Teller) -> None:
         teller.line(f"{name}: another make is at it; following")
         lock = _follow(bus, name)
     if lock is None:
+        if not bus.closed(name):
+            raise removed()
         return
     try:
         if bus.closed(name):
@@ -92,6 +95,11 @@ def _follow(bus: Bus, name: str) -> int | None:
                 return lock
             watch.wait(0.5)
     return None
+
+
+def removed() -> CatherdError:
+    """The bus went away under a running game."""
+    return CatherdError("was removed while the game was on", where="bus/", fix="catherd bus restore")
 
 
 def timebox(gate: Gate, game: Game) -> float:
@@ -130,10 +138,13 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
     excused = _excused(crank)
     waited, before = 0.0, time.monotonic()
     with Watch(bus.path, ("", "chat", ask.step), ()) as watch:
+        crank.herd.ring = watch.ring
         while True:
-            if not os.path.isdir(bus.path):
-                raise CatherdError("was removed while the game was on", where="bus/", fix="catherd bus restore")
+            if not files.whole(bus.path):
+                raise removed()
             seen = looker.look()
+            if crank.herd.goal and not seen.goal:
+                raise CatherdError("stopped: the goal was cleared", where="bus/goal", fix=f"make {crank.herd.goal}")
             hearing.look()
             moment = time.monotonic()
             waited, before = waited + (0.0 if seen.paused else moment - before), moment
@@ -235,6 +246,7 @@ def _land(crank: Crank) -> None:
     """One commit on the game's branch with everything the debate delivers; its receipt names the commit."""
     bus, game, root = crank.bus, crank.game, crank.bus.root
     landing.before(root, game.id, game.branch)
+    events.settle(bus)
     made = record_files.debate(bus, crank.phase, game, crank.agents)
     title = next(iter(made.title.splitlines()), "")
     landed = landing.land(root, game.branch, made.files, [], f"Land the debate: {title}\n\nGame {game.id}.\n")

@@ -29,7 +29,7 @@ def publish(bus: str, path: str, text: str) -> bool:
             with effect("publish", path):
                 os.link(stage, final)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(final), exist_ok=True)
+            _room(bus, path)
             with effect("publish", path):
                 os.link(stage, final)
         except FileExistsError:
@@ -44,6 +44,7 @@ def replace(bus: str, path: str, text: str) -> None:
     """Put `text` at `path` whether or not it is there: for the few files that the engine owns alone (goal, derived ones)."""
     with _explained(path):
         stage = _stage(bus, path, text)
+        _room(bus, path)
         with effect("replace", path):
             os.replace(stage, os.path.join(bus, path))
 
@@ -54,8 +55,8 @@ def rename(bus: str, old: str, new: str) -> bool:
         with effect("rename", new):
             os.rename(os.path.join(bus, old), os.path.join(bus, new))
     except FileNotFoundError:
-        if not os.path.isdir(os.path.dirname(os.path.join(bus, new))):
-            os.makedirs(os.path.dirname(os.path.join(bus, new)), exist_ok=True)
+        if os.path.lexists(os.path.join(bus, old)) and not os.path.isdir(os.path.dirname(os.path.join(bus, new))):
+            _room(bus, new)
             return rename(bus, old, new)
         return False
     return True
@@ -74,12 +75,18 @@ def remove(bus: str, path: str) -> bool:
 def append(bus: str, path: str, line: str) -> None:
     """One line at the end of `path` in one write, unflushed: a killed process may lack its last line, never half of it."""
     final = os.path.join(bus, path)
+    _room(bus, path)
     with _explained(path), effect("append", path):
         fd = os.open(final, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             os.write(fd, line.encode("utf-8", "replace"))
         finally:
             os.close(fd)
+
+
+def whole(bus: str) -> bool:
+    """Whether the bus is there and nobody is taking it away: `make` lays `.tmp/`, and nothing else ever makes it."""
+    return os.path.isdir(os.path.join(bus, TMP))
 
 
 def sweep(bus: str) -> None:
@@ -124,6 +131,39 @@ def take_lock(path: str, *, wait: bool) -> int | None:
     return fd
 
 
+def hold(lock: int, path: str, pid: int) -> None:
+    """Write into a lock file whose it is; both who starts a daemon and the daemon itself say so, in the same bytes."""
+    text = f"catherd: 1\npid: {pid}\nstart: '{started(pid)}'\n".encode()
+    with effect("lock", path):
+        os.pwrite(lock, text, 0)
+        os.ftruncate(lock, len(text))
+
+
+def handed(word: str, path: str) -> int | None:
+    """The lock of `path` that who started us has handed down as descriptor number `word`; None when it is not that."""
+    try:
+        ours, wanted = os.fstat(int(word)), os.stat(path)
+        if (ours.st_dev, ours.st_ino) != (wanted.st_dev, wanted.st_ino):
+            return None
+        fcntl.flock(int(word), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ValueError, OSError):
+        return None
+    os.set_inheritable(int(word), False)
+    return int(word)
+
+
+def until_free(path: str) -> None:
+    """Wait, for as long as it takes, until nobody holds the lock; at once when it is not there."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
 def is_held(path: str) -> bool:
     """Whether a living process holds the lock: a shared, non-blocking probe on a read-only descriptor."""
     try:
@@ -151,13 +191,7 @@ def _stage(bus: str, path: str, text: str) -> str:
     name = f"{pid}-{started(pid)}-{time.monotonic_ns()}-{os.path.basename(path)}"
     stage = os.path.join(bus, TMP, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        fd = os.open(stage, flags, 0o644)
-    except FileNotFoundError:
-        if not os.path.isdir(bus):
-            raise
-        os.makedirs(os.path.join(bus, TMP), exist_ok=True)
-        fd = os.open(stage, flags, 0o644)
+    fd = os.open(stage, flags, 0o644)
     try:
         with effect("stage", f"{TMP}/{os.path.basename(path)}"):
             data = text.encode("utf-8")
@@ -170,6 +204,15 @@ def _stage(bus: str, path: str, text: str) -> str:
     finally:
         os.close(fd)
     return stage
+
+
+def _room(bus: str, path: str) -> None:
+    """The directory of `path`, made if need be; FileNotFoundError when the bus is being taken away."""
+    folder = os.path.dirname(os.path.join(bus, path))
+    if not os.path.isdir(folder):
+        if not whole(bus):
+            raise FileNotFoundError(2, "the bus is gone", bus)
+        os.makedirs(folder, exist_ok=True)
 
 
 def _flush(folder: str) -> None:

@@ -12,7 +12,7 @@ import time
 
 import msgspec
 
-from catherd import config, effects, files, git, herd, landing, objects, snapshot, yamldoor
+from catherd import config, effects, events, files, git, herd, landing, objects, recovery, snapshot, yamldoor
 from catherd.bus import Bus, now
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
@@ -61,7 +61,9 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
         return Begun(game=bus.game() if os.path.isdir(bus.path) else None, lines=[], reached=bus.closed(gate))
     lay(bus)
     files.sweep(bus.path)
-    lines: list[str] = []
+    if bus.goal():  # whoever typed it was killed, or is at it still
+        events.settle(bus)
+    lines = recovery.recover(root)
     game = _game(bus, brief, live=live, lines=lines)
     lines += _mend(bus, game)
     if bus.closed(gate):
@@ -208,12 +210,22 @@ def _mend(bus: Bus, game: Game) -> list[str]:
 
 
 def finish(root: str, goal: str) -> tuple[Game | None, str]:
-    """The goal is reached: the herd may leave. Gives the game and the line that undoes its first commit."""
+    """The goal is reached: the herd may leave. Gives the game and the line that undoes its first commit.
+
+    A goal that somebody else typed meanwhile stays. What a kill kept out of the last snapshot goes into one now.
+    """
     bus = Bus(root)
     game = bus.game()
-    clear_goal(bus, goal)
+    if bus.goal() == goal:
+        clear_goal(bus, goal)
+    if bus.closed(goal) and not _saved(root, f"bus/gates/{goal}.yaml"):
+        snapshot.snapshot(root, f"{goal} reached")
     undo = landing.before(root, game.id, game.branch) if game and bus.closed("debate") and _landed(bus) else ""
     return game, undo
+
+
+def _saved(root: str, path: str) -> bool:
+    return bool(git.rev(root, snapshot.REF)) and bool(objects.list_tree(root, snapshot.REF, path))
 
 
 def _landed(bus: Bus) -> bool:
@@ -223,8 +235,9 @@ def _landed(bus: Bus) -> bool:
 
 def clear_goal(bus: Bus, why: str) -> None:
     """No goal: the daemons leave by themselves."""
-    if files.remove(bus.path, "goal"):
+    if bus.there("goal"):
         bus.event("goal-cleared", why)
+        files.remove(bus.path, "goal")
 
 
 def archive(root: str) -> str:

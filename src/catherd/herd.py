@@ -9,7 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -17,7 +19,7 @@ from catherd import yamldoor
 from catherd.bus import Bus
 from catherd.config import Agent
 from catherd.errors import CatherdError
-from catherd.files import is_held, started
+from catherd.files import hold, is_held, started, take_lock, until_free, whole
 
 LOG_BYTES = 1 << 20
 FUSE = 3
@@ -39,14 +41,20 @@ class Herd:
         self.bus = bus
         self.agents = {name: agent for name, agent in agents.items() if agent.runs == "here"}
         self.lives: dict[str, Life] = {name: Life() for name in self.agents}
+        self.goal = bus.goal()
+        self.ring: Callable[[], None] = _nobody  # called, from another thread, as soon as a daemon dies
+        self._heeded: set[str] = set()
 
     def look(self) -> list[str]:
-        """Start who is not alive and may be; the names that were started."""
-        begun = []
+        """Start who is not alive and may be; the names that were started. Nobody is, once the goal that was on is cleared."""
+        begun: list[str] = []
+        if (self.goal and not self.bus.goal()) or not whole(self.bus.path):
+            return begun
         for name in self.agents:
             life = self.lives[name]
             if self.bus.alive(name):
                 life.seen = True
+                self._heed(name)
                 continue
             if time.monotonic() < life.again:
                 continue
@@ -57,9 +65,21 @@ class Herd:
             life.again = time.monotonic() + max(2.0, 0.5 * 2**life.deaths)
             life.seen = False
             life.deaths += 1
-            start(self.bus, name)
-            begun.append(name)
+            if start(self.bus, name):
+                begun.append(name)
+            self._heed(name)
         return begun
+
+    def _heed(self, name: str) -> None:
+        """Death is seen at once: a thread waits for the daemon's lock and rings."""
+        if self.ring is not _nobody and name not in self._heeded:
+            self._heeded.add(name)
+            threading.Thread(target=self._until_dead, args=(name,), daemon=True).start()
+
+    def _until_dead(self, name: str) -> None:
+        until_free(self.bus.here(f"agents/{name}.lock"))
+        self._heeded.discard(name)
+        self.ring()
 
     def _died(self, name: str, life: Life) -> None:
         made = _work(self.bus, name)
@@ -86,24 +106,55 @@ def _work(bus: Bus, name: str) -> int:
     return len(bus.names(f"runs/{name}"))
 
 
-def start(bus: Bus, name: str) -> None:
-    """Start the daemon of `name`; it takes its own lock, so a second one ends by itself."""
-    os.makedirs(bus.here("agents"), exist_ok=True)
+def start(bus: Bus, name: str) -> bool:
+    """Start the daemon of `name`; False when one lives already.
+
+    It is born with its lock held: it counts as alive from its first moment, and nobody can start a second one. It also
+    learns which goal it is for, so that it leaves when that is gone before its first look.
+    """
+    path = bus.here(f"agents/{name}.lock")
+    lock = take_lock(path, wait=False)
+    if lock is None:
+        return False
+    try:
+        with open(_log(bus, name), "ab") as out:
+            child = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "catherd",
+                    "agent",
+                    _file(bus, name),
+                ],  # -P: nothing in the repo shadows a module
+                cwd=bus.root,
+                env={**os.environ, "CATHERD_LOCK": str(lock), "CATHERD_GOAL": bus.goal()},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+        hold(lock, f"agents/{name}.lock", child.pid)
+    finally:
+        os.close(lock)
+    return True
+
+
+def _log(bus: Bus, name: str) -> str:
     log = bus.here(f"agents/{name}.log")
     if os.path.exists(log) and os.path.getsize(log) > LOG_BYTES:
         os.replace(log, f"{log}.1")
-    file = next(
-        (f for f in (f"agents/{name}.yaml", f"agents/{name}.yml") if os.path.exists(os.path.join(bus.root, f))), ""
-    )
-    with open(log, "ab") as out:
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "catherd", "agent", file],  # -P: nothing in the repository shadows a module
-            cwd=bus.root,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+    return log
+
+
+def _file(bus: Bus, name: str) -> str:
+    paths = (f"agents/{name}.yaml", f"agents/{name}.yml")
+    return next((path for path in paths if os.path.exists(os.path.join(bus.root, path))), "")
+
+
+def _nobody() -> None:
+    """Nobody waits to hear of a death."""
 
 
 def pid_of(bus: Bus, name: str) -> int | None:

@@ -20,6 +20,7 @@ from catherd.messages import Argument, Game, Pitch
 from catherd.turns import who
 
 LIFE = {"came", "left", "died", "crank-taken-up", "snapshot-failed", "unanswered", "problem", "gate-opened"}
+LIFE |= {"landed"}  # git says that itself; were it here, landing again after a kill would change what was landed
 
 
 class Made(msgspec.Struct, frozen=True):

@@ -70,6 +70,14 @@ def _mark(agent: str, turn: str) -> str:
     return f"runs/{agent}/{turn.replace('/', '.')}.posted"
 
 
+def mark(bus: Bus, agent: str, ask: Ask) -> None:
+    """Mark the agent's answer to `ask` as posted, where a kill came between the two: removing it asks anew, as ever."""
+    turn, _ = attempt(bus, agent, ask)
+    path = f"{ask.step}/{agent}.yaml"
+    if bus.there(path) and bus.there(f"runs/{agent}/{turn.replace('/', '.')}.1.yaml"):
+        files.publish(bus.path, _mark(agent, turn), f"catherd: 1\nposted: {path}\n")
+
+
 def speak(seat: Seat, ask: Ask) -> bool:
     """Answer the ask; False when the model never gave an answer that could be used. Raises ModelError when it gave none."""
     bus = seat.bus

@@ -12,6 +12,8 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from catherd import files
+
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
 
@@ -49,7 +51,8 @@ class Watch:
         kinds: list[type[FileSystemEvent]] = [FileCreatedEvent, FileMovedEvent, FileClosedEvent, FileDeletedEvent]
         for folder, recursive in [(f, False) for f in flat] + [(d, True) for d in deep]:
             path = os.path.join(bus, folder)
-            os.makedirs(path, exist_ok=True)
+            if files.whole(bus):
+                os.makedirs(path, exist_ok=True)
             observer.schedule(Ring(), path, recursive=recursive, event_filter=kinds)
         observer.daemon = True
         observer.start()

@@ -38,15 +38,19 @@ def gate(name: str) -> None:
     teller = teller_of(root)
     try:
         crank.turn(root, name, teller)
-    except KeyboardInterrupt:
-        from catherd.bus import Bus
-
-        game.clear_goal(Bus(root), "^C")
-        teller.line("stopped; the same command goes on from here")
-        raise
     except NeedsYou:
         teller.bell()
         raise
+
+
+@click.command(hidden=True)
+def stop() -> None:
+    """^C stops what `make GOAL` started: without a goal the herd leaves, each when its call in flight is answered."""
+    from catherd import game
+    from catherd.bus import Bus
+
+    game.clear_goal(Bus(game.workspace(os.getcwd())), "^C")
+    click.echo("stopped; the same command goes on from here")
 
 
 @click.command()
@@ -72,4 +76,4 @@ def _last_lines(goal: str, found: Any, undo: str) -> list[str]:
     return lines
 
 
-COMMANDS = (begin, gate, finish)
+COMMANDS = (begin, gate, finish, stop)
