@@ -1,4 +1,4 @@
-"""The log: a plain text file, one line an event, oldest first. Its contract is docs/spec/log-format.md.
+"""The log: a plain text file, one line an event, oldest first. Its contract is docs/spec/data.md.
 
     2026-03-02 09:00 +0100 start writing the report
     2026-03-02 10:30 +0100 stop
