@@ -13,7 +13,6 @@ from catherd import (
     asks,
     config,
     debate,
-    document,
     effects,
     election,
     events,
@@ -22,7 +21,6 @@ from catherd import (
     landing,
     record_files,
     snapshot,
-    stages,
     talk,
 )
 from catherd.bus import OPEN, Bus, now
