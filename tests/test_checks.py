@@ -1,12 +1,18 @@
 """A design document is checked: each seeded fault is found at its place, and a good document is left in peace."""
 
+import json
+import os
+import re
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from catherd import screens, trace
-from catherd.checks import check
+from catherd.checks import check, check_paths, markdown, passes, place, sql, to_json
+from catherd.checks.mermaid import Drawer, Drawn, visible
 from catherd.errors import CatherdError
 from faults import FAULTS, Fault
 
@@ -21,6 +27,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = fresh(folder / "good")
     assert check(str(root), cache=str(folder)) == []
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def drawer() -> Iterator[Drawer]:
+    """One drawing process for all."""
+    with Drawer() as one:
+        yield one
 
 
 def fresh(root: Path) -> Path:
@@ -78,3 +91,230 @@ def test_a_seeded_fault_is_found_at_its_file_and_line(name: str, tmp_path: Path,
     assert (first.line, first.severity) == (fault.line or line_of(root, where, fault.at), fault.severity), first
     assert first.text.startswith(fault.text), first
     assert {f.code for f in findings} <= {fault.code, *fault.also}, findings
+
+
+def test_there_are_at_least_forty_faults_over_every_kind_of_artifact() -> None:
+    assert len({fault.code for fault in FAULTS.values()}) >= 100
+    assert {fault.code[:-3] for fault in FAULTS.values()} == {
+        "DOC", "IDX", "SCR", "SVG", "EXC", "UJ", "US", "ARC", "API", "CLI", "SQL", "ERD", "ADR", "RM", "T"
+    }  # fmt: skip
+
+
+def test_every_code_that_a_check_can_give_is_explained_in_the_handbook() -> None:
+    page = (HERE.parent / "docs" / "handbook" / "document.md").read_text().partition("## Findings")[2]
+    explained = set(re.findall(r"\b[A-Z]{1,3}\d{3}\b", page))
+    given = {fault.code for fault in FAULTS.values()} | {"DOC090", "UJ204", "ARC203", "CLI201", "CLI202", "CLI203"}
+    assert {code for code in given - explained if not re.search(r"10[123]$", code)} == set()
+    source = "".join(path.read_text() for path in (HERE.parent / "src" / "catherd" / "checks").glob("*.py"))
+    assert set(re.findall(r'"([A-Z]{1,3}\d{3})"', source)) - explained == {"SCR101", "SCR102", "SCR103"}
+
+
+def test_pages_of_a_public_repository_give_no_finding() -> None:
+    assert check(str(HERE / "documents" / "public")) == []
+
+
+def test_the_habits_of_other_tools_are_no_faults() -> None:
+    found = check(str(HERE / "documents" / "habits"), complete=False)
+    assert [str(f) for f in found] == ["docs/stories/US-010.md:7:12: US301 warning: UJ-010 is not there"]
+
+
+def test_every_example_of_the_handbook_is_a_good_document(tmp_path: Path) -> None:
+    page = markdown.read((HERE.parent / "docs" / "handbook" / "document.md").read_text())
+    for head in page.headings:
+        section = page.section(head.text)
+        if head.level == 2 and head.text.startswith("docs/") and section:
+            fences = [fence for fence in page.fences if head.line < fence.line <= section[1]]
+            for path, fence in zip(head.text.split(", "), fences, strict=True):
+                target = tmp_path / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(fence.body)
+    found = check(str(tmp_path), complete=False)
+    missing = [f"the key `{key}` of milestones is missing" for key in ("alpha", "beta", "release", "vertical-slice")]
+    assert sorted(f.text for f in found if f.severity != "warning") == missing
+    assert len(list(tmp_path.rglob("*.*"))) == 12
+
+
+def test_a_tool_that_is_missing_is_unknown_and_unknown_never_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fresh(tmp_path / "w")
+    monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx,mmdc,resvg_py,gherkin,openapi_spec_validator,jsonschema")
+    found = check(str(root))
+    assert {f.severity for f in found} == {"unknown"}
+    assert {f.code for f in found} == {"DOC090"}
+    assert {f.path for f in found} >= {
+        "docs/index.md", "docs/journeys/UJ-001.md", "docs/stories/US-001.md", "docs/spec/architecture.md",
+        "docs/spec/openapi.yaml", "docs/spec/data-model.mmd", "docs/roadmap.yaml", "docs/tasks/T-001.yaml",
+        "docs/ux/SCR-001.filled.svg", "docs/ux/SCR-001.excalidraw", "docs/ux/map.mmd",
+    }  # fmt: skip
+    assert not passes(found)
+    assert str(next(f for f in found if f.path == "docs/spec/data-model.mmd")) == (
+        "docs/spec/data-model.mmd:1:1: DOC090 unknown: this diagram: neither mermaidx nor mmdc is here to look: "
+        "pip install 'catherd[plan]'"
+    )
+    monkeypatch.setenv("CATHERD_WITHOUT", "markdown_it")
+    assert not passes(check(str(root), only=["docs/index.md"]))
+
+
+def test_what_was_unknown_is_looked_at_once_the_tool_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    story = "docs/stories/US-001.md"
+    root = fresh(tmp_path / "w")
+    monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx,mmdc,gherkin")
+    assert [f.code for f in check(str(root), [story], str(tmp_path / "c"), complete=False)] == ["DOC090"]
+    monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx,mmdc")
+    assert check(str(root), [story], str(tmp_path / "c"), complete=False) == []
+
+
+def test_while_the_plan_is_written_what_is_missing_is_no_error(tmp_path: Path, cache: str) -> None:
+    root = tmp_path / "w"
+    for path in ("docs/index.md", "docs/stories/US-001.md", "docs/tasks/T-002.yaml"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOOLSHED / path, root / path)
+    found = check(str(root), cache=cache, complete=False)
+    assert passes(found)
+    assert "docs/stories/US-001.md:8:12: US301 warning: UJ-001 is not there" in map(str, found)
+    assert not passes(check(str(root), cache=cache))
+
+
+def test_a_change_is_told_of_what_it_breaks_elsewhere(tmp_path: Path, cache: str) -> None:
+    root = fresh(tmp_path / "w")
+    seed(root, FAULTS["a circle of needs"])
+    circle = (
+        "docs/tasks/T-001.yaml:6:9: T304 error: the needs run in a circle: T-001 needs T-003 needs T-002 needs T-001"
+    )
+    for changed in ("docs/tasks/T-003.yaml", "docs/tasks", "docs"):
+        assert [str(f) for f in check_paths(str(root), [changed], cache)] == [circle]
+    assert check_paths(str(root), ["docs/stories/US-001.md"], cache) == []
+
+
+def test_only_what_concerns_the_asked_paths_is_told(tmp_path: Path, cache: str) -> None:
+    root = fresh(tmp_path / "w")
+    seed(root, FAULTS["no counter-metric"])
+    seed(root, FAULTS["a table without a key"])
+    assert {f.path for f in check(str(root), ["docs/spec"], cache)} == {"docs/spec/schema.sql"}
+    assert {f.path for f in check(str(root), cache=cache)} == {"docs/spec/schema.sql", "docs/index.md"}
+
+
+def test_a_damaged_store_is_an_empty_one_and_old_ones_go(tmp_path: Path) -> None:
+    root, folder = tmp_path / "w", tmp_path / "c"
+    (root / "docs" / "tasks").mkdir(parents=True)
+    (root / "docs" / "tasks" / "T-001.yaml").write_text("title: x\n")
+    found = check(str(root), cache=str(folder))
+    (store,) = folder.glob("checks-*.json")
+    kept = store.read_bytes()
+    store.write_bytes(kept[:40])
+    (folder / "checks-0123456789abcdef.json").write_text("{}")
+    assert check(str(root), cache=str(folder)) == found
+    assert store.read_bytes() == kept
+    assert not (folder / "checks-0123456789abcdef.json").exists()
+
+
+def test_findings_print_like_a_compilers_and_as_json(tmp_path: Path, cache: str) -> None:
+    root = fresh(tmp_path / "w")
+    seed(root, FAULTS["a scenario without Then"])
+    (finding,) = check(str(root), cache=cache)
+    assert str(finding) == 'docs/stories/US-001.md:23:3: US204 error: scenario "Searching" has no Then'
+    assert json.loads(to_json([finding])) == [
+        {"path": "docs/stories/US-001.md", "line": 23, "col": 3, "code": "US204", "severity": "error",
+         "text": 'scenario "Searching" has no Then', "about": []}
+    ]  # fmt: skip
+    assert json.loads(to_json([])) == []
+
+
+def test_the_root_is_found_from_whatever_a_person_types(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "spec").mkdir(parents=True)
+    (tmp_path / "docs" / "spec" / "cli.md").write_text("# x\n")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text("[dead](b.md)\n")
+    assert place(str(tmp_path)) == (str(tmp_path), None)
+    assert place(str(tmp_path / "docs")) == (str(tmp_path), None)
+    assert place(str(tmp_path / "docs" / "spec" / "cli.md")) == (str(tmp_path), ["docs/spec/cli.md"])
+    assert place(str(tmp_path / "notes")) == (str(tmp_path / "notes"), None)
+    root, only = place(str(tmp_path / "notes" / "a.md"))
+    assert [str(f) for f in check(root, only)] == [
+        "a.md:1:8: DOC005 warning: the link leads to b.md, which is not there"
+    ]
+    with pytest.raises(CatherdError) as error:
+        place(str(tmp_path / "nowhere"))
+    assert str(error.value) == (f"{tmp_path}/nowhere: there is no such file or directory\n  fix: catherd check docs/")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "- 1\n", "title: [[[[", "milestones: {poc: 3}\n", "title: &a {b: *a}\n", "screens: {}\n", "\x00", "a: " * 900],
+)
+def test_nonsense_is_a_finding_and_never_a_crash(text: str, tmp_path: Path) -> None:
+    paths = [
+        "docs/index.md", "docs/ux/screens.yaml", "docs/roadmap.yaml", "docs/tasks/T-001.yaml", "docs/spec/openapi.yaml",
+        "docs/spec/cli.md", "docs/stories/US-001.md", "docs/decisions/0001-x.md", "docs/ux/SCR-001.svg",
+        "docs/ux/SCR-001.excalidraw", "docs/spec/schema.sql",
+    ]  # fmt: skip
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        front = "---\n" if path.endswith(".md") else ""
+        (tmp_path / path).write_text(f"{front}{text}\n{front}")
+    (tmp_path / "docs" / "ux" / "SCR-002.svg").symlink_to("/etc/passwd")
+    found = check(str(tmp_path), complete=False)
+    assert {f.path for f in found if f.severity == "error"} == {*paths, "docs/ux/SCR-002.svg"}
+
+
+def test_a_diagram_that_takes_too_long_is_given_up_and_the_next_one_is_drawn() -> None:
+    slow = "flowchart LR\n" + "\n".join(f"a{n} --- b{n} & c{n}" for n in range(75))
+    with Drawer(limit_s=0.001) as drawer:
+        assert drawer.draw(slow).error == "not drawn within 0 s"
+    with Drawer() as drawer:
+        first = drawer.draw("flowchart LR\n  a --> b\n")
+        assert "a b" in visible(first.svg)
+        drawer.kill()
+        again = drawer.draw("flowchart LR\n  a --> c\n")
+        assert again.unknown
+        assert again.error.startswith("the drawing process died: ")
+        assert drawer.draw("flowchart LR\n  a --> c\n").svg
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("sequenceDiagram\n  %% a comment\n  %% another\n  A->>B: hi\n  B-->A hi\n  A->>B: ho\n", 5),
+        ("---\ntitle: x\n---\nsequenceDiagram\n  A->>B: hi\n  B-->A hi\n", 6),
+        ("\n\nflowchart LR\n  a -->\n", 4),
+        ("gantt\n  dateFormat YYYY-MM-DD\n  section s\n  One :a, 2026-02-31x, 3d\n", 4),
+        ("gantt\n  dateFormat YYYY-MM-DD\n  section s\n  One :a, 2026-02-01, 3d\n  Two :after zzz, 3d\n", 5),
+    ],
+)
+def test_a_broken_diagram_is_located_in_its_own_lines(source: str, line: int, drawer: Drawer) -> None:
+    drawn = drawer.draw(source)
+    assert (bool(drawn.error), drawn.line) == (True, line), drawn
+
+
+def test_mmdc_draws_where_mermaidx_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "mmdc"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\ntext = open(sys.argv[3]).read()\n"
+        'if "broken" in text: sys.exit("Parse error on line 2:")\n'
+        'open(sys.argv[5], "w").write("<svg viewBox=\'0 0 9 9\'><text>hi</text></svg>")\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx")
+    with Drawer() as drawer:
+        assert drawer.draw("flowchart LR\n a --> b\n").svg == "<svg viewBox='0 0 9 9'><text>hi</text></svg>"
+        assert drawer.draw("flowchart LR\n broken\n") == Drawn(error="Parse error on line 2:", line=2)
+
+
+def test_a_schema_cannot_reach_out_or_run_for_ever() -> None:
+    for statement in (
+        "ATTACH DATABASE '/tmp/x.db' AS x;",
+        "SELECT load_extension('x');",
+        "PRAGMA temp_store_directory = '/tmp';",
+        "VACUUM INTO '/tmp/x.db';",
+        "CREATE TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT i FROM n;",
+    ):
+        assert [trouble.rule for trouble in sql.read(statement).troubles] == ["syntax"], statement
+
+
+def test_the_line_of_a_syntax_error_in_sql_is_that_of_the_word_it_stops_at() -> None:
+    text = "-- first\nCREATE TABLE a (\n  x INT,\n  y INT,\n  z INT,,\n  w INT);\n\nCREATE TABLE b (id INTEGER PRIMARY KEY);\n"
+    found = sql.read(text)
+    assert [(t.line, t.what) for t in found.troubles] == [(5, 'near ",": syntax error')]
+    assert found.tables == {"b": 8}

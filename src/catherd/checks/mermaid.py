@@ -3,6 +3,7 @@
 Each diagram has LIMIT_S seconds; one with more than EDGES edges is not drawn at all (600 edges took half a minute).
 """
 
+import contextlib
 import html
 import json
 import os
@@ -50,10 +51,15 @@ def edges(source: str) -> int:
 def opening(source: str) -> int:
     """The line (from 1) that says what kind of diagram it is: the first after front matter and comments."""
     lines = source.splitlines()
-    start = 0
-    if lines and lines[0].strip() == "---":
-        start = next((n + 1 for n, line in enumerate(lines[1:], 1) if line.strip() == "---"), 0)
+    start = _front(lines)
     return next((n for n, line in enumerate(lines[start:], start + 1) if line.strip() and line.strip()[:2] != "%%"), 1)
+
+
+def _front(lines: list[str]) -> int:
+    """How many lines of front matter there are."""
+    if not lines or lines[0].strip() != "---":
+        return 0
+    return next((n + 1 for n, line in enumerate(lines[1:], 1) if line.strip() == "---"), 0)
 
 
 def visible(svg: str) -> str:
@@ -87,7 +93,14 @@ class Drawer:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(BrokenPipeError):  # what was still to be sent
+                        pipe.close()
+
+    def kill(self) -> None:
+        """Let the process die under us, as the out-of-memory killer would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def draw(self, source: str) -> Drawn:
         """The picture of `source`, or what is wrong with it; a remembered verdict may lack the picture."""
@@ -181,10 +194,12 @@ def _wrong(source: str, message: str) -> Drawn:
 
 
 def _kept(source: str) -> list[int]:
-    """The lines that the parser counts: it drops comment lines before it starts."""
+    """The lines that the parser counts: it drops front matter, leading blank lines and comments before it starts."""
     lines = source.splitlines() or [""]
+    start = _front(lines)
+    start += next((n for n, line in enumerate(lines[start:]) if line.strip()), 0)
     last = max((n for n, line in enumerate(lines, 1) if line.strip()), default=1)
-    return [n for n, line in enumerate(lines[:last], 1) if not re.match(r"\s*%%(?!\{)", line)] or [1]
+    return [n for n, line in enumerate(lines[:last], 1) if n > start and not re.match(r"\s*%%(?!\{)", line)] or [1]
 
 
 def _look(source: str, drawn: Drawn) -> Drawn:

@@ -94,7 +94,6 @@ def _measure(facts: Facts, text: str) -> None:
 
 @functools.cache
 def _scene() -> Any:
-    need("jsonschema")
     import jsonschema
 
     with open(os.path.join(FOLDER, "excalidraw.schema.json"), encoding="utf-8") as file:
@@ -110,6 +109,7 @@ def excalidraw(facts: Facts, text: str, _drawer: Drawer) -> None:
         facts.say("EXC201", f"not JSON: {error}", line, col)
         return
     try:
+        need("jsonschema")
         errors = list(_scene().iter_errors(data))
     except ImportError:
         facts.say("DOC090", "jsonschema is not here to look: pip install 'catherd[plan]'", 1, 1, severity="unknown")

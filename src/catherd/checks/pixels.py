@@ -63,7 +63,7 @@ def measure(svg: str, width: int = 400) -> Measure:
     png = resvg_py.svg_to_bytes(
         svg_string=svg, width=width, background="white", skip_system_fonts=True, font_dirs=[folder],
         font_family=family, sans_serif_family=family, serif_family=family, monospace_family=family,
-        cursive_family=family, fantasy_family=family,
+        cursive_family=family, fantasy_family=family, dpi=96.0,
     )  # fmt: skip
     pixels = _pixels(bytes(png))
     counts: dict[bytes, int] = {}

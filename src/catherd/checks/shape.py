@@ -77,7 +77,6 @@ def checked(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any]
 
 @functools.cache
 def _validator(schema: str) -> Any:
-    need("jsonschema")
     import jsonschema
 
     with open(os.path.join(FOLDER, f"{schema}.schema.json"), encoding="utf-8") as file:
@@ -87,6 +86,7 @@ def _validator(schema: str) -> Any:
 def validate(text: str, doc: Document, facts: Facts, prefix: str, schema: str) -> None:
     """Note what `schema` has against `doc`, which was read from `text`."""
     try:
+        need("jsonschema")
         validator = _validator(schema)
     except ImportError:
         facts.say("DOC090", "jsonschema is not here to look: pip install 'catherd[plan]'", severity="unknown")

@@ -13,7 +13,18 @@ _ALLOWED = frozenset(
         sqlite3.SQLITE_CREATE_VTABLE,
     }
 )  # fmt: skip
-_PRAGMAS = frozenset({"foreign_keys", "user_version", "journal_mode", "encoding", "application_id", "synchronous"})
+_PRAGMAS = frozenset(
+    {
+        "foreign_keys",
+        "user_version",
+        "journal_mode",
+        "encoding",
+        "application_id",
+        "synchronous",
+        "data_version",
+        "table_list",
+    }
+)
 STEPS = 2_000_000  # of SQLite's virtual machine, for the whole schema: a recursive query ends there
 
 
@@ -114,9 +125,9 @@ def _offset(base: sqlite3.Connection, statement: str, message: str) -> int:
 
 
 def _names(base: sqlite3.Connection) -> set[str]:
-    return {
-        row[0] for row in base.execute("SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'")
-    }
+    """The tables, those of full-text search included, without what SQLite keeps behind them."""
+    rows = base.execute("PRAGMA table_list").fetchall()
+    return {row[1] for row in rows if row[2] in {"table", "virtual"} and not row[1].startswith("sqlite_")}
 
 
 def _keys(base: sqlite3.Connection, tables: dict[str, int]) -> list[Trouble]:
