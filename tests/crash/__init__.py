@@ -1,0 +1,1 @@
+"""What kills a game and looks at what is left of it."""

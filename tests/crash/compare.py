@@ -1,0 +1,205 @@
+"""What a finished game left, brought into a form in which two games can be compared, and what is wrong with it.
+
+Times, the game's id and the commit it landed are masked; a message of the chat is known by the turn that it came from, not
+by its time.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from gitrooms import sh
+
+UTC = re.compile(r"\d{8}T\d{6}\.\d{3}Z")
+ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+GAME = re.compile(r"g-\d{8}-\d{6}-[0-9a-f]{4}")
+LIFE = {"came", "left", "died", "crank-taken-up", "snapshot-failed", "problem", "goal-cleared"}  # of processes
+BILLED = "may-have-been-billed"
+CALL = re.compile(r"runs/(?P<agent>[^/]+)/(?P<turn>.+?)\.(?P<n>\d+)(?P<answer>\.answer)?\.yaml")
+# Nothing that a game needs: locks, logs, and a mark that only an open round reads.
+ASIDE = re.compile(r"(agents/.*|\.[a-z]+\.lock|chat\.log|events/.*|runs/.*\.posted|README\.md|STEP|GO)\Z")
+
+
+class Left(msgspec.Struct):
+    """What a game left. `calls`: (agent, turn) → for each number, whether its answer is there."""
+
+    documents: dict[str, bytes]
+    chat: Counter[tuple[str, str, str]]
+    landed: set[str]
+    events: set[str]
+    calls: dict[tuple[str, str], dict[int, bool]]
+    billed: set[str]
+    files: set[str]
+    commits: list[str]
+
+
+def left(game: Path) -> Left:
+    """Read what is there."""
+    said = _chat(game)
+    names = {stem: _identity(stem, said) for stem in said}
+
+    def mask(text: str) -> str:
+        for stem, name in names.items():
+            text = text.replace(stem, name)
+        return GAME.sub("GAME", ISO.sub("TIME", UTC.sub("UTC", text)))
+
+    events = _events([path.read_text(errors="replace") for path in sorted((game / "bus/events").glob("*.jsonl"))])
+    calls = _calls(game)
+    return Left(
+        documents=_documents(game, mask),
+        chat=Counter((names[stem], names.get(one["reply_to"], ""), str(one["text"])) for stem, one in said.items()),
+        landed={_once(mask(i)) for i in _events(_landed(game)) if _kind(i) not in LIFE},
+        events={_once(mask(i)) for i in events if _kind(i) not in {*LIFE, BILLED}},
+        calls={(agent, mask(turn)): found for (agent, turn), found in calls.items()},
+        billed={mask(i).removeprefix(f"{BILLED}:") for i in events if _kind(i) == BILLED},
+        files={_once(mask(name)) for name in _files(game) if not ASIDE.match(name)},
+        commits=sh(game, "log", "--format=%s", "main").splitlines(),
+    )
+
+
+def faults(want: Left, got: Left, game: Path, kills: int) -> list[str]:
+    """Every way in which `got` is not what an undisturbed game leaves, or is no sane game."""
+    return [
+        *_apart(want, got),
+        *_asked_again(want, got, kills),
+        *_untidy(game),
+        *_repository(game),
+    ]
+
+
+def _apart(want: Left, got: Left) -> list[str]:
+    found = []
+    for path in sorted(want.documents.keys() | got.documents.keys()):
+        if want.documents.get(path) != got.documents.get(path):
+            how = "lacks" if path not in got.documents else "has also" if path not in want.documents else "differs in"
+            found.append(f"main {how} {path}")
+    found += [f"the chat lacks {who}: {text[:60]}" for who, _, text in (want.chat - got.chat)]
+    found += [f"the chat has also {who}: {text[:60]}" for who, _, text in (got.chat - want.chat)]
+    for name in ("landed", "events", "files"):
+        wanted, there = getattr(want, name), getattr(got, name)
+        extra = {i for i in there - wanted if not (name == "landed" and _kind(i) == BILLED)}
+        found += [f"{name}: lost {one}" for one in sorted(wanted - there)]
+        found += [f"{name}: more {one}" for one in sorted(extra)]
+    if want.commits != got.commits:
+        found.append(f"commits on main: {got.commits}")
+    return found
+
+
+def _asked_again(want: Left, got: Left, kills: int) -> list[str]:
+    """A call without an answer was in flight; as many as kills, each listed; never a second answer to one question."""
+    found, repeats = [], 0
+    for key, wanted in want.calls.items():
+        there = got.calls.get(key, {})
+        lost = [n for n, answered in there.items() if not answered]
+        repeats += len(lost)
+        if sum(there.values()) != sum(wanted.values()):
+            found.append(f"{key[0]}: {sum(there.values())} answers to {key[1]}")
+        unlisted = {n for n in lost if f"runs/{key[0]}/{key[1]}.{n}" not in got.billed}
+        if unlisted:
+            found.append(f"{key[0]}: not listed as maybe billed: {key[1]} {sorted(unlisted)}")
+    if repeats != len(got.billed):
+        found.append(f"{repeats} calls without an answer, {len(got.billed)} listed as maybe billed")
+    if repeats > kills:
+        found.append(f"{repeats} calls asked again after {kills} kills")
+    if got.calls.keys() != want.calls.keys():
+        found.append(f"other turns: {sorted(got.calls.keys() ^ want.calls.keys())}")
+    return found
+
+
+def _untidy(game: Path) -> list[str]:
+    found = [f"left over: bus/.tmp/{name}" for name in sorted(os.listdir(game / "bus/.tmp"))]
+    state = game / ".git/catherd"
+    found += [f"left over: .git/catherd/{p.name}" for p in sorted(state.iterdir()) if p.name.startswith("ff.yaml")]
+    found += [f"left over: {p.relative_to(game)}" for p in sorted((game / ".git").rglob("*.lock")) if p.parent != state]
+    found += [f"not cleared: bus/{name}" for name in ("goal", "STEP", "GO") if (game / "bus" / name).exists()]
+    return found
+
+
+def _repository(game: Path) -> list[str]:
+    found = []
+    done = subprocess.run(["git", "fsck", "--strict", "--no-dangling"], cwd=game, capture_output=True, text=True)
+    if done.returncode or done.stderr.strip():
+        found.append(f"git fsck: {done.returncode} {done.stdout}{done.stderr}")
+    if status := sh(game, "status", "--porcelain"):
+        found.append(f"git status: {status}")
+    if (branch := sh(game, "rev-parse", "--abbrev-ref", "HEAD")) != "main":
+        found.append(f"HEAD is at {branch}")
+    refs = {GAME.sub("GAME", ref) for ref in sh(game, "for-each-ref", "--format=%(refname)").splitlines()}
+    if refs != {"refs/heads/main", "refs/catherd/bus", "refs/catherd/before/GAME"}:
+        found.append(f"refs: {sorted(refs)}")
+        return found
+    kept = set(sh(game, "ls-tree", "-r", "--name-only", "refs/catherd/bus", "bus/").splitlines())
+    unsaved = {f"bus/{name}" for name in _files(game) if not ASIDE.match(name)} - kept
+    return found + [f"not in refs/catherd/bus: {name}" for name in sorted(unsaved)]
+
+
+def _documents(game: Path, mask: Callable[[str], str]) -> dict[str, bytes]:
+    """What is on main, the chat and the events apart: they are compared by what they say."""
+    names = sh(game, "ls-tree", "-r", "--name-only", "main").splitlines()
+    apart = re.compile(r"docs/game/(chat\.md|events/)")
+    return {n: mask(sh(game, "show", f"main:{n}")).encode() for n in names if not apart.match(n)}
+
+
+def _landed(game: Path) -> list[str]:
+    names = sh(game, "ls-tree", "-r", "--name-only", "main", "docs/game/events/").splitlines()
+    return [sh(game, "show", f"main:{name}") for name in names]
+
+
+def _events(texts: list[str]) -> list[str]:
+    found = []
+    for line in "\n".join(texts).splitlines():
+        try:
+            found.append(str(json.loads(line)["id"]))
+        except ValueError:
+            continue  # the last line of a killed process
+    return found
+
+
+def _kind(event: str) -> str:
+    return event.partition(":")[0]
+
+
+def _once(name: str) -> str:
+    """A call that was made again is the same call."""
+    return re.sub(r"(runs/[^/]+/.+?\.\d+)\.\d+((?:\.answer)?\.yaml)", r"\1.N\2", name)
+
+
+def _chat(game: Path) -> dict[str, dict[str, str]]:
+    found = {}
+    for path in sorted((game / "bus/chat").glob("*.yaml")):
+        data = yaml.safe_load(path.read_text())
+        turn = data.get("wrote", {}).get("turn", "")
+        found[path.stem] = {"text": data["text"], "reply_to": data.get("reply_to", ""), "turn": turn}
+    return found
+
+
+def _identity(stem: str, said: dict[str, dict[str, str]]) -> str:
+    """Who said it in which turn; an answer to a mention is named after the message that it answers."""
+    who, turn = stem.rpartition(".")[2], said[stem]["turn"]
+    asked = turn.removeprefix("chat/").partition(".reply.")[0]
+    if turn.startswith("chat/") and asked in said and asked != stem:
+        return f"({who} to {_identity(asked, said)})"
+    return f"({who} in {turn})"
+
+
+def _calls(game: Path) -> dict[tuple[str, str], dict[int, bool]]:
+    found: dict[tuple[str, str], dict[int, bool]] = {}
+    for path in sorted((game / "bus/runs").rglob("*.yaml")):
+        match = CALL.fullmatch(str(path.relative_to(game / "bus")))
+        if match:
+            turn = found.setdefault((match["agent"], match["turn"]), {})
+            turn[int(match["n"])] = turn.get(int(match["n"]), False) or bool(match["answer"])
+    return found
+
+
+def _files(game: Path) -> list[str]:
+    bus = game / "bus"
+    names = (str(path.relative_to(bus)) for path in bus.rglob("*") if path.is_file())
+    return [name for name in names if not name.startswith(".tmp/")]
