@@ -1,6 +1,7 @@
 """The vote of a debate: from receipts to a `Vote`, from the count to a decision, and to you when it ties."""
 
 import hashlib
+from typing import Any
 
 from catherd import debate, files, gates, tiecard, yamldoor
 from catherd import vote as votes
@@ -8,7 +9,7 @@ from catherd.asks import Record, record, veto
 from catherd.bus import OPEN, Bus
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError, NeedsYou
-from catherd.messages import FORMAT, Ask, Ballot, Game, Receipt, Tiebreak
+from catherd.messages import FORMAT, Ask, Ballot, Game, Input, Receipt, Tiebreak
 from catherd.tell import Decision, Teller
 from catherd.vote import Candidate, Gone, Open, Sheet, Vote
 
@@ -26,41 +27,14 @@ def assemble(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent], known
     finals = {i.by: str(i.data.get("body", "")) for i in ask.inputs if i.kind == "statement"}
     cast = {a: m for _, kind, said in known.said if kind == "ballot" for a, m in said.items() if isinstance(m, Ballot)}
     roll = [name for name in receipt.roll if name != "human"]
-    stand = known.standing()
-    candidates = tuple(
-        Candidate(
-            id=name,
-            title=str(one.data["title"]),
-            authors=tuple(known.names[a] for a in one.data.get("authors", [name])),
-            text=str(one.data["body"]),
-            sha256=hashlib.sha256(f"{one.data['title']}\n\n{one.data['body']}".encode()).hexdigest(),
-            statement=finals.get(name, ""),
-            objections=tuple(
-                Open(by=o["by"], text=o["objection"], risk=o["risk"], answer=o["answer"])
-                for o in objections
-                if o["to"] == name and o["verdict"] != "accept"
-            ),
-        )
-        for name, one in on.items()
-    )
-    gone = tuple(
-        Gone(
-            id=n,
-            title=p.title,
-            authors=tuple(p.authors),
-            how="vetoed" if p.status == "open" else p.status,
-            why=veto(bus, n) if p.status == "open" else "",
-            into=p.merged_into,
-        )
-        for n, p in stand.items()
-        if n not in on
-    )
     edited = {one.path for one in receipt.counted if one.edited}
     spoiled = dict(entry.partition(": ")[::2] for entry in receipt.spoiled)
     return Vote(
         game=game.id,
         base=game.base,
-        candidates=candidates,
+        candidates=tuple(
+            _candidate(name, one, known.names, finals.get(name, ""), objections) for name, one in on.items()
+        ),
         roll=tuple(roll),
         needed=gates.quorum(len(roll)),
         sheets=tuple(
@@ -71,8 +45,39 @@ def assemble(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent], known
         spoiled=spoiled,
         late=tuple(_late(bus, gate.step, {c.path for c in receipt.counted}, receipt.spoiled, roll)),
         missing=tuple(name for name in receipt.absent if name != "human"),
-        gone=gone,
+        gone=tuple(_gone(bus, n, p) for n, p in known.standing().items() if n not in on),
         same_vendor=_same_vendor(roll, agents, game),
+    )
+
+
+def _candidate(
+    name: str, shown: Input, names: dict[str, str], statement: str, objections: list[dict[str, Any]]
+) -> Candidate:
+    title, body = str(shown.data["title"]), str(shown.data["body"])
+    return Candidate(
+        id=name,
+        title=title,
+        authors=tuple(names[a] for a in shown.data.get("authors", [name])),
+        text=body,
+        sha256=hashlib.sha256(f"{title}\n\n{body}".encode()).hexdigest(),
+        statement=statement,
+        objections=tuple(
+            Open(by=o["by"], text=o["objection"], risk=o["risk"], answer=o["answer"])
+            for o in objections
+            if o["to"] == name and o["verdict"] != "accept"
+        ),
+    )
+
+
+def _gone(bus: Bus, name: str, proposal: debate.Proposal) -> Gone:
+    vetoed = proposal.status == "open"
+    return Gone(
+        id=name,
+        title=proposal.title,
+        authors=tuple(proposal.authors),
+        how="vetoed" if vetoed else proposal.status,
+        why=veto(bus, name) if vetoed else "",
+        into=proposal.merged_into,
     )
 
 
