@@ -35,7 +35,7 @@ endef
 include phases/debate.mk
 
 ##@ the game
-.PHONY: up down status chat say ballot go new undo doctor
+.PHONY: up down status chat say ballot go new doctor
 up: $(CATHERD_BIN)          ## Start one daemon per agents/*.yaml (no-op if they run)
 	@$(CATHERD_DO) up
 down: $(CATHERD_BIN)        ## Stop them; nothing is lost
@@ -52,6 +52,8 @@ go: $(CATHERD_BIN)          ## Close the gate that STEP=1 holds
 	@$(CATHERD_DO) go
 new: $(CATHERD_BIN)         ## Put this game away and begin another with the next make debate
 	@$(CATHERD_DO) new
+doctor: $(CATHERD_BIN)      ## What this machine lacks; LIVE=1 tries each model with one tiny paid call
+	@$(CATHERD_DO) doctor
 
 # A receipt is made once and kept; a gate is closed by the one that holds the crank.
 .PRECIOUS: $(GATES)/%.yaml

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from catherd.doors.terminal import on
 from catherd.errors import CatherdError
 
 
@@ -83,4 +84,14 @@ def log() -> None:
         click.echo(f"{sha[:12]} {subject}")
 
 
-COMMANDS = (count, schemas, init, bus)
+@click.command()
+def doctor() -> None:
+    """What this machine lacks, with a fix to paste; LIVE=1 tries each model."""
+    from catherd import game
+    from catherd.doctor import lines
+
+    for line in lines(game.workspace(os.getcwd()), live=on("LIVE")):
+        click.echo(line)
+
+
+COMMANDS = (count, schemas, init, bus, doctor)
