@@ -78,8 +78,7 @@ def test_a_web_app_that_works_is_green_and_its_screens_are_kept(place: Path) -> 
     assert first.steps[0].seen.startswith('201 {"id": 1, "text": "')
     assert first.steps[0].sent != second.steps[0].sent  # other nonces
     picture = (place / "shots" / "J-003-1.png").read_bytes()
-    assert picture.startswith(b"\x89PNG")
-    assert not browser.blank(picture)
+    assert picture.startswith(b"\x89PNG") and not browser.blank(picture)  # noqa: PT018
     assert got.journeys[2].runs[1].steps[0].shot == "J-003-1.png"
     assert note.note_md(got, "PoC", root=str(HERE.parent), shots="poc") == NOTE.replace("MANIFEST", got.manifest[:12])
 
@@ -250,8 +249,7 @@ def test_what_install_makes_is_there_when_the_app_runs_and_a_failing_install_is_
 
 
 def test_no_manifest_at_all_is_red_and_says_what_to_write(place: Path) -> None:
-    (place / "tree").mkdir()
-    got = acceptance.accept(Asked(tree=str(place / "tree")))
+    got = acceptance.accept(Asked(tree=str(place)))
     assert (got.verdict, got.reasons) == (
         "red",
         ["app/app.yaml: there is no such file\n  fix: write it as docs/handbook/app.md shows"],
@@ -266,9 +264,8 @@ def test_a_person_gets_the_app_at_an_address_and_the_data_stays(place: Path) -> 
         request = urllib.request.Request(f"{app.url}/api/notes", data=b'{"text": "by hand"}', method="POST")  # noqa: S310
         assert urllib.request.urlopen(request).status == 201  # noqa: S310
         assert not app.wait(0)
-        url = app.url
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(url)  # noqa: S310
+        urllib.request.urlopen(app.url)  # noqa: S310
     with tryout.serve(tree, data) as app:
         assert b"by hand" in urllib.request.urlopen(f"{app.url}/api/notes").read()  # noqa: S310
 
@@ -310,10 +307,10 @@ def test_killing_who_serves_ends_the_app_and_its_relay(place: Path) -> None:
     assert all(boxproc.ended(fd, 10.0) for fd in ours)
     for fd in ours:
         os.close(fd)
-    left = [name for name in os.listdir(tempfile.gettempdir()) if name.startswith(f"catherd-run-{us.pid}-")]
+    left = list(Path(tempfile.gettempdir()).glob(f"catherd-run-{us.pid}-*"))
     assert len(left) == 1
     boxtree.sweep()
-    assert not os.path.exists(os.path.join(tempfile.gettempdir(), left[0]))
+    assert not left[0].exists()
 
 
 @needs_box

@@ -22,7 +22,10 @@ _FILES = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 _SCRATCH = (("/tmp", 64, "1777"), ("/home/box", 8, "0755"), ("/dev/shm", 16, "1777"))  # noqa: S108 - inside the box
-_COPY_IN = 'cp -R /src/. /work && rm -rf /work/.git && cd "$0" && exec "$@"'
+_STDIN = "/etc/.stdin"
+# A box must die with us, and until its init has asked the kernel for that it would not: so nothing runs before we say go.
+_ASKED = "read -r go || exit 125; "
+_COPY_IN = "cp -R /src/. /work && rm -rf /work/.git && "
 _GO_IN = 'cd "$0" && exec "$@"'
 
 
@@ -58,6 +61,7 @@ class Plan(msgspec.Struct, kw_only=True):
     fds: list[int]
     info: int  # our end of --info-fd
     scratch: str = ""  # a directory to remove afterwards
+    filtered: bool = True  # whether there is a system-call filter for this machine
 
 
 def environment(env: dict[str, str]) -> dict[str, str]:
@@ -97,20 +101,24 @@ def plan(
     mode: str,
     cwd: str,
     uid: int | None,
+    stdin: bytes | None = None,
     info_to: int | None = None,
 ) -> Plan:
-    """The command line for `argv` in a box on `tree`. `uid`: become that user first (we are root). `info_to`: a descriptor that is
-    told the pid of the box's init, in place of a new pipe.
+    """The command line for `argv` in a box on `tree`. `uid`: become that user first (we are root). `stdin`: with it the box waits for a
+    line on its standard input before it begins, and `argv` reads these bytes. `info_to`: a descriptor that is told the
+    pid of the box's init, in place of a new pipe.
     """
     fds: list[int] = []
 
-    def data(text: str) -> str:
-        fds.append(memory_file(text.encode()))
+    def data(text: str | bytes) -> str:
+        fds.append(memory_file(text.encode() if isinstance(text, str) else text))
         return str(fds[-1])
 
     words = _walls(env)
     for path, text in _FILES.items():
         words += ["--ro-bind-data", data(text), path]
+    if stdin is not None:
+        words += ["--ro-bind-data", data(stdin), _STDIN]
     mounts = [Bind(host=tree, inside="/work" if mode == "rw" else "/src", write=mode == "rw"), *binds]
     mounts, scratch, hoist = _within_reach(mounts, uid)
     for bind in mounts:
@@ -127,9 +135,11 @@ def plan(
     fds.append(theirs)
     words += ["--info-fd", str(theirs)]
     fds.append(memory_file(b"".join(word.encode() + b"\0" for word in words)))
-    start = ["sh", "-c", _COPY_IN if mode == "copy" else _GO_IN, os.path.normpath(os.path.join("/work", cwd))]
+    script = (_COPY_IN if mode == "copy" else "") + _GO_IN
+    script = script if stdin is None else f"{_ASKED}{script} <{_STDIN}"
+    start = ["sh", "-c", script, os.path.normpath(os.path.join("/work", cwd))]
     line = [*hoist, *become(uid), "bwrap", "--args", str(fds[-1]), "--", *ulimits(limits), *start, *argv]
-    return Plan(argv=line, fds=fds, info=ours, scratch=scratch)
+    return Plan(argv=line, fds=fds, info=ours, scratch=scratch, filtered=code is not None)
 
 
 def _walls(env: dict[str, str]) -> list[str]:
@@ -165,7 +175,7 @@ def _system() -> list[str]:
     return words
 
 
-def _mask_git(tree: str, inside: str, data: Callable[[str], str]) -> list[str]:
+def _mask_git(tree: str, inside: str, data: Callable[[str | bytes], str]) -> list[str]:
     git = os.path.join(tree, ".git")
     if os.path.isdir(git):
         return ["--perms", "0555", "--tmpfs", f"{inside}/.git", "--remount-ro", f"{inside}/.git"]

@@ -14,7 +14,7 @@ import tempfile
 
 import msgspec
 
-from catherd import boxargs, boxproc
+from catherd import boxargs, boxproc, boxtree
 from catherd.boxargs import Limits
 from catherd.errors import CatherdError
 
@@ -55,6 +55,7 @@ def find(forced: str, _path: str) -> Tier:
     if missing:
         packages = " ".join("bubblewrap" if name == "bwrap" else "util-linux" for name in missing)
         return Tier(name="weak", why_not=f"not installed: {', '.join(missing)}", fix=_install(packages))
+    boxtree.sweep()
     with tempfile.TemporaryDirectory(prefix="catherd-probe-") as scratch:
         os.chmod(scratch, 0o755)  # noqa: S103 - the attack is that its file could be read
         wrong = _attack(scratch)

@@ -6,10 +6,12 @@ dead, so "its pidfd is readable" means "nothing of the box runs any more".
 
 import json
 import os
+import re
 import select
 import signal
 import time
 
+_MARK = "CATHERD_BOX_OF"
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -94,6 +96,59 @@ def read_info(fd: int, within_s: float) -> int:
         return int(json.loads(data)["child-pid"])
     finally:
         os.close(fd)
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process `pid`."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def marked() -> dict[str, str]:
+    """What the environment of a box's outer processes holds, so that `end_orphans` knows whose they were."""
+    return {_MARK: str(os.getpid())}
+
+
+def end_orphans() -> None:
+    """Kill what still stands of boxes whose starter was killed: bubblewrap itself, when that happened in its first milliseconds."""
+    if not os.path.isdir("/proc/self"):
+        return
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                found = re.search(rb"(?:^|\0)" + _MARK.encode() + rb"=(\d+)(?:\0|$)", file.read())
+            if name.isdigit() and found and not lives(int(found[1])):
+                os.kill(int(name), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def say_go(go: int, pid: int, fd: int | None) -> None:
+    """Tell the box behind init `pid` (pidfd `fd`) to begin, once that init is bound to our life. Closes `go`.
+
+    Bubblewrap's init asks for the parent-death signal, then loads the filter: where the filter is seen, the signal is set.
+    """
+    for _ in range(5000):
+        if fd is None or _filtered(pid) or ended(fd, 0.001):
+            break
+    try:
+        os.write(go, b"go\n")
+    except BrokenPipeError:
+        pass  # it has ended; its result says why
+    os.close(go)
+
+
+def _filtered(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            return "\nSeccomp:\t2\n" in file.read()
+    except OSError:
+        return True
 
 
 def open_pid(pid: int, parent: int) -> int | None:

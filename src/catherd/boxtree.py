@@ -10,6 +10,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 
+from catherd import boxproc
 from catherd.effects import effect
 
 
@@ -61,23 +62,14 @@ def scratch(kind: str) -> str:
 
 
 def sweep() -> None:
-    """Remove the scratch directories of processes that were killed."""
+    """End the boxes and remove the scratch directories of processes of ours that were killed."""
+    boxproc.end_orphans()
     folder = tempfile.gettempdir()
     for name in os.listdir(folder):
         found = re.fullmatch(r"catherd-(?:box|reach|browser|gate|run)-(\d+)-\w+", name)
         path = os.path.join(folder, name)
-        if found and os.lstat(path).st_uid == os.geteuid() and not _lives(int(found[1])):
+        if found and os.lstat(path).st_uid == os.geteuid() and not boxproc.lives(int(found[1])):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def stage(tree: str, uid: int | None) -> str:

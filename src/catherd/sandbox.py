@@ -221,11 +221,14 @@ def _boxed(order: _Order) -> Box:
     staged = boxtree.stage(tree, uid) if uid is not None and (own or not boxtree.readable(tree)) else ""
     git = os.path.lexists(os.path.join(staged or tree, ".git"))
     plan = boxargs.plan(
-        order.argv, staged or tree, order.binds, order.env, order.limits, mode=order.mode, cwd=order.cwd, uid=uid
-    )
-    feed = boxargs.memory_file(order.stdin)
+        order.argv, staged or tree, order.binds, order.env, order.limits,
+        mode=order.mode, cwd=order.cwd, uid=uid, stdin=order.stdin,
+    )  # fmt: skip
+    feed, go = os.pipe()
     try:
-        process = _spawn(plan.argv, feed, "/", {"PATH": boxargs.PATH + ":/usr/sbin:/sbin"}, tuple(plan.fds))
+        process = _spawn(
+            plan.argv, feed, "/", {"PATH": boxargs.PATH + ":/usr/sbin:/sbin", **boxproc.marked()}, tuple(plan.fds)
+        )
     finally:
         for fd in (feed, *plan.fds):
             os.close(fd)
@@ -241,7 +244,9 @@ def _boxed(order: _Order) -> Box:
         except OSError:
             box.netns = None  # it has ended already
         box.watch.begin(process, box.grown)
+        boxproc.say_go(go, child, box.init if plan.filtered else None)
         return box
+    os.close(go)
     error = process.communicate(timeout=20)[1].decode("utf-8", "replace").strip()
     box.settle()
     raise _unbuilt(error)
@@ -258,7 +263,7 @@ def _unboxed(order: _Order, tier: str) -> Box:
     script = boxwatch.ulimits(order.limits) if tier == "weak" else 'exec "$@"'
     work = os.path.normpath(os.path.join(staged or order.tree, order.cwd))
     feed = boxwatch.scratch_file(order.stdin)
-    env = {**boxargs.environment(order.env), "HOME": work}
+    env = {**boxargs.environment(order.env), "HOME": work, **boxproc.marked()}
     try:
         process = _spawn([*boxargs.become(uid), "sh", "-c", script, "sh", *order.argv], feed, work, env, ())
     finally:
