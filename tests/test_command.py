@@ -120,7 +120,7 @@ CLAUDE: dict[str, Any] = {
         ("denied", "denied", "permission_denials"),
         ("budget", "budget", "error_max_budget_usd"),
         ("nothing", "no_change", ""),
-        ("silent", "no_change", "it ended without its final event"),
+        ("silent", "no_change", "it ended without its final event: a last word"),
     ],
 )
 def test_exit_zero_is_believed_by_nobody(tree: Path, lie: str, result: str, detail: str) -> None:
@@ -128,6 +128,23 @@ def test_exit_zero_is_believed_by_nobody(tree: Path, lie: str, result: str, deta
     assert (outcome.result, outcome.rc, outcome.changed) == (result, 0, [])
     assert detail in outcome.detail
     assert outcome.heard.usd == (0.0 if lie == "silent" else 0.01)
+
+
+def test_a_wrong_key_is_not_tried_for_ever_and_is_not_quoted(tree: Path) -> None:
+    signs = [Sign("auth", {"type": "system", "subtype": "api_retry", "error": "authentication_failed"})]
+    environ = {**os.environ, "SOME_KEY": "sk-no-good-key"}
+    outcome = go("lie_with_zero.py", tree, "retry", ("SOME_KEY",), environ=environ, **{**CLAUDE, "signs": signs})
+    assert outcome.result == "auth"
+    assert outcome.detail.endswith('"key": "[removed: the value of SOME_KEY]"}')
+
+
+def test_the_directories_that_its_environment_names_are_there(tree: Path) -> None:
+    made = Driver(
+        argv=["sh", "-c", 'test -d "$CODEX_HOME" && echo > done.txt'],
+        events="text",
+        env={"CODEX_HOME": "{home}/.codex"},
+    )
+    assert run_command(made, "x", str(tree), [], str(tree.parent / "home")).result == "changed"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +196,7 @@ def test_forty_megabytes_of_nonsense_hide_neither_the_result_nor_a_key(tree: Pat
         "XDG_STATE_HOME": f"{home}/.local/state", "CODEX_HOME": f"{home}/.codex",
     }  # fmt: skip
     assert 30 << 20 < log.stat().st_size <= 32 << 20
-    assert os.listdir(home) == ["tmp"]
+    assert sorted(os.listdir(home)) == [".codex", "tmp"]
 
 
 @pytest.mark.parametrize(("green", "result"), [(True, "gate_green"), (False, "gate_red")])

@@ -239,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _seen(n: int, path: str, body: dict[str, Any], key: str) -> Seen:
-    key = key.removeprefix("Bearer ")
+    key, path = key.removeprefix("Bearer "), path.partition("?")[0]
     if path.endswith("/messages"):
         said = [(m["role"], _text(m["content"])) for m in body["messages"]]
         return _made(
@@ -262,7 +262,7 @@ def _seen(n: int, path: str, body: dict[str, Any], key: str) -> Seen:
         return _made(n, "gemini", path, path.rpartition("/")[2].partition(":")[0], system, said, limit, key, body)
     if path.endswith("/responses"):
         items = [{"role": "user", "content": body["input"]}] if isinstance(body["input"], str) else body["input"]
-        said = [(m["role"], _text(m["content"])) for m in items]
+        said = [(m.get("role", "user"), _text(m.get("content") or "")) for m in items]
         limit = body.get("max_output_tokens", 0)
         return _made(n, "openai", path, body["model"], body.get("instructions") or "", said, limit, key, body)
     said = [(m["role"], _text(m["content"])) for m in body["messages"]]
@@ -512,4 +512,9 @@ def _responses_events(seen: Seen, say: Say, come: int, go: int, words: list[str]
             "sequence_number": i + 2,
         }
         yield "response.output_text.delta", delta
+    item = whole["output"][0]
+    yield (
+        "response.output_item.done",
+        {"type": "response.output_item.done", "output_index": 0, "item": item, "sequence_number": len(words) + 2},
+    )
     yield "response.completed", {"type": "response.completed", "response": whole, "sequence_number": len(words) + 3}

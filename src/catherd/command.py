@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from catherd import tamper
+from catherd import secrets, tamper
 from catherd.driver import Driver, Heard, complain, fill, filled, hear
 from catherd.effects import effect
 from catherd.tamper import Before
@@ -75,7 +75,7 @@ def run_command(
     what changed, in the box. A BaseException (a stop signal) kills its process group and passes.
     """
     began = time.monotonic()
-    os.makedirs(os.path.join(home, "tmp"), mode=0o700, exist_ok=True)
+    _furnish(driver, home)
     before = tamper.before(worktree)
     with tempfile.NamedTemporaryFile("w", dir=home, prefix="prompt.", encoding="utf-8", errors="replace") as file:
         file.write(prompt)
@@ -99,6 +99,8 @@ def run_command(
             heard, ended = _listen(driver, child, log)
         finally:
             _kill(child)
+    for field in ("why", "muttered"):  # a vendor's error may quote the key or the prompt
+        setattr(heard, field, secrets.redact(getattr(heard, field), environ=env)[0])
     outcome = _judge(before, driver, heard, ended, gate)
     outcome.rc, outcome.seconds = child.returncode, round(time.monotonic() - began, 3)
     return outcome
@@ -119,6 +121,13 @@ def environment(
     return env | {k: fill(v, places) for k, v in driver.env.items()}
 
 
+def _furnish(driver: Driver, home: str) -> None:
+    """Make the program's HOME and every directory in it that its environment names: codex refuses to make its own."""
+    named = [v.removeprefix("{home}/") for v in driver.env.values() if v.startswith("{home}/")]
+    for part in ["tmp", *(n for n in named if ".." not in n)]:
+        os.makedirs(os.path.join(home, part), mode=0o700, exist_ok=True)
+
+
 # --- the process ----------------------------------------------------------------------------------------------------
 
 
@@ -132,7 +141,7 @@ def _listen(driver: Driver, child: subprocess.Popen[bytes], log: str) -> tuple[H
         while True:
             now = time.monotonic()
             ends = {"wall_timeout": began + driver.wall_s, "idle_timeout": last + driver.idle_s}
-            if heard.finished:
+            if heard.finished or heard.failed in {"auth", "budget"}:  # it would try the same key for ever
                 finished = finished or now
                 ends = {"": finished + driver.grace_s}
             why = min(ends, key=lambda k: ends[k])
@@ -251,10 +260,9 @@ def _judge(before: Before, driver: Driver, heard: Heard, ended: str, gate: Calla
         limit = driver.idle_s if ended == "idle_timeout" else driver.wall_s
         outcome.result, outcome.detail = ended, f"{'no event' if ended == 'idle_timeout' else 'no end'} in {limit:g} s"
     elif not outcome.changed:
-        outcome.result, outcome.detail = (
-            "no_change",
-            "" if heard.finished or not driver.final else "it ended without its final event",
-        )
+        outcome.result = "no_change"
+        if driver.final and not heard.finished:
+            outcome.detail = f"it ended without its final event{f': {heard.muttered}' if heard.muttered else ''}"
     elif gate is None:
         outcome.result = "changed"
     else:

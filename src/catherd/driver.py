@@ -79,7 +79,10 @@ class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Heard(msgspec.Struct):
-    """What the events said so far. `finished`: the final one came. `failed` is the first sign of failure, `why` its words."""
+    """What the events said so far. `finished`: the final one came. `failed` is the first sign of failure, `why` its words.
+
+    `muttered` is the last line of stderr.
+    """
 
     text: str = ""
     session: str = ""
@@ -87,6 +90,7 @@ class Heard(msgspec.Struct):
     finished: bool = False
     failed: str = ""
     why: str = ""
+    muttered: str = ""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -150,8 +154,10 @@ def hear(driver: Driver, heard: Heard, line: bytes) -> bool:
 
 
 def complain(driver: Driver, heard: Heard, line: bytes) -> None:
-    """Take in one line of stderr: only signs of failure are looked for."""
-    _signs(driver, heard, None, line.decode("utf-8", "replace"), stderr=True)
+    """Take in one line of stderr: only signs of failure are looked for, and the last one is kept."""
+    text = line[:65536].decode("utf-8", "replace")
+    heard.muttered = " ".join(text.split())[:300] or heard.muttered
+    _signs(driver, heard, None, text, stderr=True)
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

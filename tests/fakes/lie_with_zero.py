@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Like claude and aider: exit 0 whatever happened. The prompt says which lie: login, denied, budget, nothing, silent."""
+"""Like claude and aider: exit 0 whatever happened. The prompt says which lie: login, denied, budget, nothing, silent, retry."""
 
 import json
+import os
 import sys
+import threading
 
 lie = sys.stdin.read().split()[0]
 result = {
@@ -18,6 +20,21 @@ elif lie == "denied":
     result |= {"permission_denials": [{"tool_name": "Write"}]}
 elif lie == "budget":
     result |= {"subtype": "error_max_budget_usd", "is_error": True}
+if lie == "retry":  # the same wrong key, again and again, each time an event
+    while True:
+        print(
+            json.dumps(
+                {
+                    "type": "system",
+                    "subtype": "api_retry",
+                    "error": "authentication_failed",
+                    "key": os.environ["SOME_KEY"],
+                }
+            ),
+            flush=True,
+        )
+        threading.Event().wait(0.02)
+print("a last word", file=sys.stderr)
 if lie != "silent":
     print(json.dumps(result))
 sys.exit(0)
