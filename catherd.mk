@@ -32,7 +32,7 @@ define goal
 @$(CATHERD_DO) finish $(1)
 endef
 
-include phases/debate.mk
+include $(patsubst %,phases/%.mk,debate plan poc mvp vertical-slice alpha beta release)
 
 ##@ the game
 .PHONY: up down status chat say ballot go new doctor

@@ -185,8 +185,10 @@ class Daemon:
         try:
             with _while_there(self.bus, self.inode):
                 done = self.carry_out(turn, choose(self.bus, self.agent, snapshot.game))
-            if not done:
-                self.given_up[key(turn)] = time.monotonic() + 3600
+            self.bus.solved(f"turn-{self.agent.id}")
+            if not done:  # an ask is answered once; a task has more attempts, which are counted on the bus
+                rest = 3600.0 if isinstance(turn, Speak) else 1.0
+                self.given_up[key(turn)] = time.monotonic() + rest
         except ModelError as error:
             self.unanswered(turn, error)
         except CatherdError as error:
@@ -229,7 +231,8 @@ class Daemon:
         moment = time.monotonic()
         if self.crank is not None and self.crank.poll() is not None:
             self.crank, self.unheld = None, moment + 30  # it ended short of the goal: a person is needed, not a hammer
-        if not snapshot.goal or snapshot.paused or files.is_held(self.bus.here(".crank.lock")):
+        crank = self.bus.here(".crank.lock")
+        if not snapshot.goal or snapshot.paused or files.is_held(crank) or files.touched(crank) < UNHELD:
             self.unheld = max(self.unheld, moment)
             return
         if self.crank is not None or moment - self.unheld < UNHELD or os.environ.get("CATHERD_NO_CRANK"):

@@ -123,10 +123,10 @@ def _inputs(bus: Bus, kind: str, known: Record) -> list[Input]:
     first = next((gate for gate, of, _ in known.said if of == "pitch"), "")
     stand = known.standing()
     sources = {name: known.paths[first, agent] for name, agent in known.names.items() if (first, agent) in known.paths}
-    answered = any(of == "answers" for _, of, _ in known.said)
     if kind == "ballot":
         return _ballot_inputs(bus, known, stand, sources)
-    made = debate.proposal_inputs(stand, sources, full=answered)
+    first_texts = debate.standing(known.names, known.pitches(), [])
+    made = debate.proposal_inputs(first_texts, sources)
     code = {agent: name for name, agent in known.names.items()}
     for gate, of, said in known.said:
         if of in {"objections", "answers"}:
@@ -135,6 +135,7 @@ def _inputs(bus: Bus, kind: str, known: Record) -> list[Input]:
                 data = msgspec.to_builtins(said[agent])
                 shown = {k: data[k] for k in ("objections", "answers", "decision", "merge_with") if k in data}
                 made.append(Input(path=path, sha256=sha, kind="argument", by=code[agent], data=shown))
+    made += debate.standing_inputs(first_texts, stand)
     return made + chat_inputs(bus)
 
 
@@ -143,7 +144,7 @@ def _ballot_inputs(
 ) -> list[Input]:
     vetoed = {name.removesuffix(".yaml") for name in bus.names("debate/veto") if veto(bus, name.removesuffix(".yaml"))}
     candidates = {n: p for n, p in stand.items() if p.status == "open" and n not in vetoed}
-    made = debate.proposal_inputs(candidates, sources, full=False)
+    made = debate.proposal_inputs(candidates, sources)
     code = {agent: name for name, agent in known.names.items()}
     for shown in made:  # who may not vote on it, by code name: each author's own ballot leaves it out
         shown.data["authors"] = [code[author] for author in candidates[shown.by].authors]

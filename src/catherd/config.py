@@ -51,6 +51,7 @@ class Phase(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     catherd: int = 1
     gates: dict[str, Gate]
+    after: str = ""  # the phase that comes before this one
     quorum: str = "more than half"
     mentions: int = 1  # answers that an agent gives to mentions, per step
     human_mentions: int = 20  # … and to yours, per game
@@ -153,7 +154,22 @@ def phases(root: str) -> dict[str, Phase]:
                 )
         seconds(phase.grace, document.where("grace"))
         found[phase.name] = phase
-    return found
+    return _ordered(found)
+
+
+def _ordered(found: dict[str, Phase]) -> dict[str, Phase]:
+    """The phases, each behind the one it comes after."""
+    depth: dict[str, int] = {}
+    for name in found:
+        at, steps = name, 0
+        while (before := found[at].after) and steps <= len(found):
+            if before not in found:
+                raise CatherdError(
+                    f"no phase '{before}'", where=f"phases/{at}.yaml", fix=f"after: one of {', '.join(found)}"
+                )
+            at, steps = before, steps + 1
+        depth[name] = steps
+    return dict(sorted(found.items(), key=lambda item: (depth[item[0]], item[0])))
 
 
 def _templates(root: str, under: str) -> list[str]:

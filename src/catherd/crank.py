@@ -64,6 +64,7 @@ def turn(root: str, name: str, teller: Teller) -> None:
         if not bus.closed(name):
             raise removed()
         return
+    files.touch(bus.here(".crank.lock"))
     try:
         if bus.closed(name):
             return
@@ -79,6 +80,7 @@ def turn(root: str, name: str, teller: Teller) -> None:
         if failed:
             bus.event("snapshot-failed", name, why=failed)
     finally:
+        files.touch(bus.here(".crank.lock"))  # between two gates nobody holds it for a moment: that is not abandoned
         os.close(lock)
 
 
@@ -283,4 +285,18 @@ def _document(crank: Crank) -> None:
     document.complete(crank.bus, crank.phase, crank.gate.name, crank.game, crank.herd, crank.teller)
 
 
-DOES = {"ask": _ask, "count": _count, "land": _land, "allot": _allot, "tasks": _tasks, "document": _document}
+def _prove(crank: Crank) -> None:
+    from catherd import proof
+
+    proof.prove(crank.bus, crank.phase, crank.gate.name, crank.game, crank.herd, crank.teller)
+
+
+DOES = {
+    "ask": _ask,
+    "count": _count,
+    "land": _land,
+    "allot": _allot,
+    "tasks": _tasks,
+    "document": _document,
+    "prove": _prove,
+}

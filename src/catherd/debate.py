@@ -86,8 +86,8 @@ def standing(
 ) -> dict[str, Proposal]:
     """Every proposal by code name after the counted rounds, each a map agent → argument.
 
-    A revision replaces the text. A merge holds only if both authors name each other in the same round; the one that comes
-    first by code name goes on for both. Who merges alone, or says nothing, stands as before.
+    A revision replaces the text. A merge holds only if both authors name each other in the same round, each with the whole
+    merged text; the one that comes first by code name goes on for both, in its words. Who merges alone, or says nothing, stands as before.
     """
     code = {agent: name for name, agent in names.items()}
     stand = {
@@ -109,7 +109,6 @@ def standing(
             if one < other and wants.get(other) == one and stand[one].status == stand[other].status == "open":
                 stand[other].status, stand[other].merged_into = "merged", one
                 stand[one].authors = stand[one].authors + stand[other].authors
-                stand[one].body += f"\n\n**Merged in: {stand[other].title}**\n\n{stand[other].body}"
     return stand
 
 
@@ -143,16 +142,22 @@ def strongest_open(found: Sequence[Mapping[str, Any]], proposal: str) -> dict[st
     return dict(max(mine, key=lambda o: (o["risk"], o["verdict"] == "unanswered", o["objection"]))) if mine else None
 
 
-def proposal_inputs(
-    stand: Mapping[str, Proposal], sources: Mapping[str, tuple[str, str]], *, full: bool
-) -> list[Input]:
-    """The proposals as inputs, in code-name order; `sources` gives (path, sha256) per code name; `full` adds how they stand."""
+def proposal_inputs(stand: Mapping[str, Proposal], sources: Mapping[str, tuple[str, str]]) -> list[Input]:
+    """The proposals as inputs, in code-name order; `sources` gives (path, sha256) per code name."""
     made = []
     for name in sorted(stand):
-        one = stand[name]
-        data: dict[str, Any] = {"title": one.title, "body": one.body}
-        if full:
-            data |= {"status": one.status, "merged_into": one.merged_into}
         path, sha = sources[name]
+        data: dict[str, Any] = {"title": stand[name].title, "body": stand[name].body}
         made.append(Input(path=path, sha256=sha, kind="proposal", by=name, data=data))
+    return made
+
+
+def standing_inputs(first: Mapping[str, Proposal], now: Mapping[str, Proposal]) -> list[Input]:
+    """How the proposals that changed stand now. The first texts stay in the prompt as they were, for the vendors' caches."""
+    made = []
+    for name in sorted(now):
+        one = now[name]
+        if (one.title, one.body, one.status) != (first[name].title, first[name].body, first[name].status):
+            data = {"title": one.title, "body": one.body, "status": one.status, "merged_into": one.merged_into}
+            made.append(Input(path="", sha256="", kind="standing", by=name, data=data))
     return made

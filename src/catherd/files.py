@@ -179,6 +179,22 @@ def is_held(path: str) -> bool:
     return False
 
 
+def touch(path: str) -> None:
+    """Say that a lock was just taken or let go: its mtime."""
+    try:
+        os.utime(path)
+    except OSError:
+        return
+
+
+def touched(path: str) -> float:
+    """Seconds since `touch`; infinite where there is no such file."""
+    try:
+        return max(0.0, time.time() - os.stat(path).st_mtime)
+    except OSError:
+        return float("inf")
+
+
 def _names(folder: str) -> list[str]:
     try:
         return sorted(os.listdir(folder))

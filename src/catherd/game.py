@@ -197,14 +197,14 @@ def _adopt(bus: Bus, game: Game) -> bool:
 def _mend(bus: Bus, game: Game) -> list[str]:
     """A receipt of a landing whose documents are gone from main is taken back: its gate lands them again from the bus."""
     lines = []
-    receipt = bus.receipt("debate")
-    if receipt is not None and receipt.outcome != "adopted":
-        tip = landing.tip(bus.root, game.branch)
-        there = objects.list_tree(bus.root, tip, "docs")
-        gone = [path for path in receipt.data.get("files", []) if path not in there]
+    tip = landing.tip(bus.root, game.branch)
+    there = objects.list_tree(bus.root, tip, "docs")
+    for name in config.phases(bus.root):
+        receipt = bus.receipt(name)
+        gone = [path for path in (receipt.data.get("files", []) if receipt else []) if path not in there]
         if gone:
-            files.remove(bus.path, "gates/debate.yaml")
-            bus.event("taken-back", "debate", gone=gone[:5])
+            files.remove(bus.path, f"gates/{name}.yaml")
+            bus.event("taken-back", name, gone=gone[:5])
             lines.append(f"{gone[0]} is gone from {game.branch or 'HEAD'}; it is landed again from the bus")
     return lines
 

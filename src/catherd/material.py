@@ -34,7 +34,7 @@ def ask_for(
     bus = seat.bus
     inputs = [_decision(bus.root, main), _task(task_id, task)]
     inputs += _formats(bus.root, task)
-    at = view.head if view is not None and kind == "review" else main
+    at = view.head if view is not None else main
     inputs += _files(bus.root, at, task)
     if view is not None:
         inputs += findings_of(view)

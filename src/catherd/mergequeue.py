@@ -100,6 +100,7 @@ class Queue(msgspec.Struct):
                 return self._back(view, "it conflicts with main", main, files=list(result.conflicts))
             rules = Rules(tuple(task.paths))
             broken = [str(f) for f in changeset.policy(root, main, result.tree, rules) if f.severity == "error"]
+            broken += [] if how.overrides else self._guarded(task, view, main)
             if broken:
                 return self._back(view, "it breaks the rules for pull requests", main, findings=broken)
             verdicts = self.check(view, task, main, result.tree)
@@ -130,6 +131,14 @@ class Queue(msgspec.Struct):
             bus.solved(trouble)
         merge.drop_branch(root, branch, view.pr.branch)
         return True
+
+    def _guarded(self, task: Task, view: View, main: str) -> list[str]:
+        """Files by which others are judged: who changes them outside the task that makes them needs your approval."""
+        changed = set(checkouts.changes(self.bus.root, main, view.head)) if task.kind == "build" else set()
+        return [
+            f"{path} judges other work; to change it here needs your approval (make approve N={int(view.name[3:])})"
+            for path in sorted(changed & accept.GATE_FILES - set(task.artifacts))
+        ]
 
     def _back(
         self, view: View, why: str, main: str, *, files: list[str] | None = None, findings: list[str] | None = None

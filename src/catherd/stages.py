@@ -5,6 +5,7 @@ Called by the crank, which holds its lock: so there is one merger, and what it d
 
 import os
 import time
+from typing import Any
 
 from catherd import config, desk, landing, mergequeue, objects, plan, recovery, snapshot, yamldoor
 from catherd.bus import Bus, now, slug
@@ -39,7 +40,7 @@ def tasks_of(bus: Bus, phase: Phase, main: str) -> dict[str, Task]:
     return _sound(found, "docs/tasks/")
 
 
-def _build(data: dict[str, object], milestone: str) -> Task:
+def _build(data: dict[str, Any], milestone: str) -> Task:
     accept = data.get("accept") or {}
     run = accept.get("run", []) if isinstance(accept, dict) else accept
     seconds = accept.get("timeout_s", 60) if isinstance(accept, dict) else 60
@@ -49,9 +50,10 @@ def _build(data: dict[str, object], milestone: str) -> Task:
         title=str(data.get("title", "")),
         milestone=milestone,
         needs=words["needs"],
-        paths=words["artifacts"],
+        paths=["app/"],
+        artifacts=words["artifacts"],
         accept=[str(w) for w in run] if isinstance(run, list) else [],
-        accept_s=float(seconds),  # type: ignore[arg-type]
+        accept_s=float(seconds),
         stories=words["stories"],
         steps=words["steps"],
         skills=words["skills"],

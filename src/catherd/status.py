@@ -30,7 +30,10 @@ def lines(root: str) -> list[str]:
     brief = plain(game.brief)
     out.append(f"game {game.id} · {game.models} · {state}")
     out.append(f"brief: {brief[:70] + '…' if len(brief) > 70 else brief or 'none, they are free'}")
-    out += [_gates(bus, phase, snapshot) for phase in phases.values()]
+    for phase in phases.values():
+        out.append(_gates(bus, phase, snapshot))
+        if not all(bus.closed(name) for name in phase.gates):
+            break  # what comes later is not begun
     out += [f"  {line}" for line in waiting_for(snapshot)]
     out += ["", *_herd(bus, agents, snapshot)]
     return out

@@ -24,6 +24,9 @@ class Task(Base, kw_only=True):
     milestone: str = ""
     needs: list[str] = msgspec.field(default_factory=list)
     paths: list[str] = msgspec.field(default_factory=list)
+    artifacts: list[str] = msgspec.field(
+        default_factory=list
+    )  # what the task is meant to make; its gate files are its own
     accept: list[str] = msgspec.field(default_factory=list)
     accept_s: float = 60.0
     stories: list[str] = msgspec.field(default_factory=list)

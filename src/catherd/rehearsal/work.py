@@ -67,13 +67,17 @@ def bid(scene: Scene) -> str:
     for name, title in tasks:
         fit = 1 + draw("fit", scene.me, lens, name) % 5
         why = ("not my field", "if nobody else will", "can do", "would like to", "this is what I argued for")[fit - 1]
-        lines.append(f"- {name}: fit {fit}, effort {1 + draw('effort', name) % 4}: {why}; {title.split(' (')[0].lower()}")
+        lines.append(
+            f"- {name}: fit {fit}, effort {1 + draw('effort', name) % 4}: {why}; {title.split(' (')[0].lower()}"
+        )
     return "---\nkind: bid\n---\n" + "\n".join(lines) + "\n"
 
 
 def write(scene: Scene) -> str:
     """The files of a task: with its flaws at first, without those that were found."""
     _, entry, where = _parts(scene)
+    if scene.step.startswith("build/M-"):
+        return _mend(scene)
     if scene.step.startswith("design/D-mend"):
         raise ModelError("refused", "the rehearsal's document needs no mending; something else changed it")
     files = _files(where)
@@ -83,15 +87,37 @@ def write(scene: Scene) -> str:
     if _clashes(scene, entry) and os.path.isdir(resolved):
         files |= _files(resolved)
     for flaw in entry.get("flaws", []):
-        if not _mended(scene, flaw["seen_by"]) and flaw["file"] in files:
+        if not _mended(scene, flaw["seen_by"]) and not _right(scene, flaw) and flaw["file"] in files:
             files[flaw["file"]] = files[flaw["file"]].replace(flaw["good"], flaw["bad"], 1)
     words = f"{len(files)} file{'s' * (len(files) != 1)} for {scene.step.partition('/')[2]}."
     return _answer(words, files)
 
 
+def _mend(scene: Scene) -> str:
+    """What a gate found: every file on main that still has a flaw of the pack, right."""
+    _, data = pack(_decided(scene))
+    files: dict[str, str] = {}
+    for entry in data["tasks"]:
+        for flaw in entry.get("flaws", []):
+            for block in scene.of("file"):
+                text = files.get(flaw["file"], block.text + "\n")
+                if block.status == flaw["file"] and flaw["bad"] in text:
+                    files[flaw["file"]] = text.replace(flaw["bad"], flaw["good"], 1)
+    if not files:
+        raise ModelError("refused", "the rehearsal knows nothing that could be wrong with these files")
+    return _answer(f"Mended {', '.join(sorted(files))}; the evidence said where to look.", files)
+
+
 def _clashes(scene: Scene, entry: dict[str, Any]) -> bool:
     """Whether the other side of the pack's merge conflict is on main already."""
     return bool(entry.get("clash")) and any(b.kind == "conflict" for b in scene.blocks)
+
+
+def _right(scene: Scene, flaw: dict[str, Any]) -> bool:
+    """Whether the file that is worked on again has it right already."""
+    return scene.form == "revise" and any(
+        b.status == flaw["file"] and flaw["good"] in b.text + "\n" for b in scene.of("file")
+    )
 
 
 def _mended(scene: Scene, seen_by: str) -> bool:

@@ -1,0 +1,156 @@
+"""The milestone gate: main's tree, clean, in the box; every journey; the evidence bound to that commit; the note that says so.
+
+A red gate becomes a task for the herd with the evidence attached, a bounded number of times; then a person is called. Green
+makes the milestone *proved*; only your yes, after `make run`, makes it *delivered*.
+"""
+
+import os
+import re
+import tempfile
+
+from catherd import desk, git, landing, objects, record_files, stages, yamldoor
+from catherd.acceptance import Asked, accept
+from catherd.bus import Bus, now
+from catherd.config import Phase, agents
+from catherd.errors import CatherdError, NeedsYou
+from catherd.evidence import Evidence
+from catherd.herd import Herd
+from catherd.messages import Base, Game, Receipt
+from catherd.note import note_md
+from catherd.tasks import Task
+from catherd.tell import Teller
+
+MENDS = 3
+ORDER = ("poc", "mvp", "vertical-slice", "alpha", "beta", "release")
+
+
+class Waiver(Base, kw_only=True):
+    """`<phase>/waiver.yaml`: you let browser steps go unseen, with your reason, where there is no browser."""
+
+    reason: str
+
+
+def prove(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: Teller) -> None:
+    """Prove the milestone of `phase` on main, or hand what is wrong back to the herd. Raises NeedsYou after three rounds."""
+    for n in range(1, MENDS + 2):
+        evidence, files = look(bus, phase, game, teller)
+        for shown in evidence.journeys:
+            teller.line(f"  {'✓' if shown.verdict == 'pass' else '✗'} {shown.id} {shown.title}")
+        if evidence.verdict == "green":
+            return _land(bus, phase, gate, game, evidence, files, teller)
+        if evidence.verdict == "unknown":
+            raise NeedsYou(
+                f"{phase.name} cannot be proved here: {evidence.reasons[0]}",
+                where=f"docs/milestones/{phase.name}.md",
+                fix=f"install what is missing, or sign bus/{phase.name}/waiver.yaml with a `reason:`, and type make {phase.name}",
+            )
+        bus.event("gate-red", f"{phase.name}:{n}", reasons=evidence.reasons[:5])
+        if n > MENDS:
+            break
+        teller.line(f"{gate} is red: {evidence.reasons[0]}")
+        mend(bus, phase, gate, n, evidence.reasons, game, herd, teller)
+    raise NeedsYou(
+        f"{phase.name} is still red after {MENDS} rounds: {evidence.reasons[0]}",
+        where=f"bus/{phase.name}/evidence.yaml",
+        fix=f"read it, mend main (or say what you want: make say MSG='…'), and type make {phase.name}",
+    )
+
+
+def look(bus: Bus, phase: Phase, game: Game, teller: Teller) -> tuple[Evidence, dict[str, bytes]]:
+    """Run the gate on main as it is; the evidence, and the screenshots by file name."""
+    main = landing.tip(bus.root, game.branch)
+    milestone = phase.options.get("milestone", phase.name)
+    with tempfile.TemporaryDirectory(prefix="catherd-proof-") as folder:
+        tree, shots = os.path.join(folder, "tree"), os.path.join(folder, "shots")
+        os.makedirs(tree)
+        os.makedirs(shots)
+        objects.export(bus.root, main, tree)
+        teller.line(
+            f"{phase.name}: proving {main[:12]}, each journey against a null app and twice against the real one"
+        )
+        asked = Asked(
+            tree=tree,
+            stories=stories(tree, milestone),
+            commit=main,
+            tree_id=git.git(bus.root, "rev-parse", f"{main}^{{tree}}"),
+            shots=shots,
+            waiver=_waiver(bus, phase.name),
+            minimum=str(phase.options.get("sandbox", "bwrap")),
+        )
+        evidence = accept(asked)
+        pictures = {}
+        for name in sorted(os.listdir(shots)):
+            with open(os.path.join(shots, name), "rb") as file:
+                pictures[name] = file.read()
+    _keep(bus, phase.name, evidence)
+    return evidence, pictures
+
+
+def stories(tree: str, milestone: str) -> list[str]:
+    """The stories due by that milestone: its own and those of the ones before, which must stay green."""
+    due = ORDER[: ORDER.index(milestone) + 1] if milestone in ORDER else (milestone,)
+    folder = os.path.join(tree, "docs", "stories")
+    found = []
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+            head = re.search(r"^milestone:\s*(\S+)", file.read(), re.MULTILINE)
+        if head and head[1] in due and name.endswith(".md"):
+            found.append(name.removesuffix(".md"))
+    return found
+
+
+def _waiver(bus: Bus, phase: str) -> str:
+    try:
+        found = bus.get(f"{phase}/waiver.yaml", Waiver)
+    except CatherdError as error:
+        bus.broken(f"{phase}/waiver.yaml", error)
+        return ""
+    return found.reason if found else ""
+
+
+def _keep(bus: Bus, phase: str, evidence: Evidence) -> None:
+    from catherd import files
+
+    os.makedirs(bus.here(phase), exist_ok=True)
+    files.replace(bus.path, f"{phase}/evidence.yaml", yamldoor.dumps(evidence))
+
+
+def mend(bus: Bus, phase: Phase, gate: str, n: int, reasons: list[str], game: Game, herd: Herd, teller: Teller) -> None:
+    """One more task for the herd: what the gate, or you, found wrong. Waits until it is merged."""
+    name = f"M-{phase.name}-{n}"
+    while bus.there(f"claims/done/{name}.lock"):
+        n += 1
+        name = f"M-{phase.name}-{n}"
+    task = Task(
+        kind="build",
+        title=f"Mend what the {phase.name} gate found",
+        milestone=phase.options.get("milestone", phase.name),
+        paths=["app/"],
+        body="\n".join(reasons)[:8000],
+    )
+    bus.post(f"tasks/{name}.yaml", task)
+    desk.offer(bus, name, "mend what the gate found")
+    stages.merge_some(bus, phase, gate, [name], game, herd, teller)
+
+
+def _land(
+    bus: Bus, phase: Phase, gate: str, game: Game, evidence: Evidence, pictures: dict[str, bytes], teller: Teller
+) -> None:
+    name = phase.name
+    made = {f"docs/milestones/{name}/{file}": content for file, content in pictures.items()}
+    made[f"docs/milestones/{name}.md"] = note_md(evidence, name, root=bus.root, shots=f"{name}/").encode()
+    made[f"docs/milestones/{name}/evidence.yaml"] = yamldoor.dumps(evidence).encode()
+    made |= record_files.talk(bus, agents(bus.root))
+    landed = landing.land(bus.root, game.branch, made, [], f"Prove {name}: {evidence.app}\n\nGame {game.id}.\n")
+    bus.post(
+        f"gates/{gate}.yaml",
+        Receipt(
+            gate=gate,
+            closed=now(),
+            commit=landed.sha,
+            outcome="proved",
+            data={"files": sorted(made), "proved": evidence.commit},
+        ),
+    )
+    teller.line(f"{name} is proved: {len(evidence.journeys)} journeys; docs/milestones/{name}.md")
+    teller.line("make run starts the app for you; your yes makes it delivered")
