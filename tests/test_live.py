@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import games
+import livestage
 from catherd import ledger, live, yamldoor
 from catherd.bus import Bus
 from catherd.config import Agent
@@ -123,6 +124,21 @@ def test_a_probe_says_what_works_and_what_does_not() -> None:
     assert good.endswith("s, $2.00/10.00 per million tokens, this call $0.000016")
     assert bad == "a: the key is missing, wrong or not allowed to do this (HTTP 401, authentication_error)"
     assert live.probe(agent(), {}).startswith("a: there is no key: set ")
+
+
+def test_debates_finish_with_a_fifth_of_all_answers_faulty() -> None:
+    """HTTP errors, lost answers, empty, filtered, cut short, twice, prose: `bench/live.py` plays a hundred seeds of it."""
+    faulty = 0
+    for seed in range(3):
+        debate, trouble = livestage.play(seed, 0.2)
+        faulty += trouble.faulty
+        assert {form: sorted(said) for form, said in debate.said.items()} == dict.fromkeys(
+            ["pitch", "objections", "answers", "final", "ballot"], sorted(livestage.MODEL)
+        )
+        silent = {name for form, name in debate.abstained if form == "ballot"}
+        assert {name for name, ballot in debate.said["ballot"].items() if ballot.abstain} == silent
+        assert debate.count().winner
+    assert faulty > 5
 
 
 def test_a_debate_of_four_agents_on_three_vendors_is_played_live(game: Path) -> None:
