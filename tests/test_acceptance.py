@@ -171,9 +171,7 @@ def test_a_mutant_of_the_command_is_red_and_the_reason_says_why(place: Path, nam
 def test_a_journey_that_the_null_app_passes_proves_nothing(place: Path) -> None:
     manifest = TODO.replace("expect: {exit: 2, stderr_contains: usage}", "expect: {exit: 0}")
     got = acceptance.accept(Asked(tree=tree_of(place, "todo", manifest, "return 2", "return 0")))
-    assert got.reasons == [
-        "J-002 (A wrong command explains itself) passes against the null app, which does nothing: it proves nothing"
-    ]
+    assert got.reasons == ["J-002 (A wrong command explains itself) passes against the null app: it proves nothing"]
     assert got.verdict == "red"
 
 

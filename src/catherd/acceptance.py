@@ -4,12 +4,12 @@
 pass twice against the real one. A person tries it with `tryout`.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import msgspec
 
@@ -123,7 +123,7 @@ def install(app: App, tree: str, target: str, wheels: str, minimum: str) -> tupl
     return log[-4000:], ""
 
 
-@contextmanager
+@contextlib.contextmanager
 def _browser(app: App) -> Iterator[tuple[Browser | None, str]]:
     # One browser for the whole gate, and only if a journey needs one; else (None, why there is none).
     if not any(step.browser for journey in app.journeys for step in journey.steps):
@@ -147,11 +147,12 @@ def _played(asked: Asked, app: App, evidence: Evidence, scratch: str, browser: B
     ]
     pairs = list(zip(app.journeys, evidence.journeys, strict=True))
     red: list[str] = []
-    for journey, shown in pairs:
-        run = play(journey, NullStage(app, browser), app.start.run, NULL, lambda _png, _n: "", app.limits.seconds)
-        shown.runs.append(run)
-        if run.verdict == "pass":
-            red.append(f"{shown.id} ({shown.title}) passes against the null app, which does nothing: it proves nothing")
+    with contextlib.closing(NullStage(app, browser)) as null:
+        for journey, shown in pairs:
+            run = play(journey, null, app.start.run, NULL, lambda _png, _n: "", app.limits.seconds)
+            shown.runs.append(run)
+            if run.verdict == "pass":
+                red.append(f"{shown.id} ({shown.title}) passes against the null app: it proves nothing")
     for against in (FIRST, SECOND):
         for number, (journey, shown) in enumerate(pairs):
             run = _real(asked, app, journey, against, os.path.join(scratch, f"{against[5:]}-{number}"), browser)
