@@ -187,7 +187,7 @@ def test_wrapped_lines_fit_unless_a_word_is_named_that_does_not(text: str, room:
         assert letters.width(wrapped.too_wide, 15) > room
 
 
-def test_the_trace_follows_each_story_to_its_proof(tmp_path: Path) -> None:
+def test_the_trace_follows_each_story_to_its_proof(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     shutil.copytree(TOOLSHED, tmp_path / "w")
     root = str(tmp_path / "w")
     assert trace.generate(root, {"T-002": ["PR-0003", "PR-0007"]}) == ["docs/trace.md", "docs/roadmap.mmd"]
@@ -199,7 +199,10 @@ def test_the_trace_follows_each_story_to_its_proof(tmp_path: Path) -> None:
     ) in text
     assert trace.prs_in(text) == {"T-002": ["PR-0003", "PR-0007"]}
     assert trace.generate(root) == []  # what is known of pull requests stays
-    assert check(root, ["docs/trace.md", "docs/roadmap.mmd"], complete=False) == []
+    assert (
+        check(root, ["docs/trace.md", "docs/roadmap.mmd"], str(tmp_path_factory.getbasetemp() / "kept"), complete=False)
+        == []
+    )
 
 
 def test_a_trace_of_hostile_titles_stays_one_table(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def font() -> tuple[str, str]:
     return "", ""
 
 
-def measure(svg: str, width: int = 400) -> Measure:
+def measure(svg: str, width: int = 160) -> Measure:
     """`svg` drawn `width` pixels wide on white. Raises Missing, or ValueError when it cannot be drawn."""
     if not here("resvg_py"):
         raise Missing("resvg-py is not here to look: pip install 'catherd[plan]'")
