@@ -17,7 +17,7 @@ GATES   := bus/gates
 # Words are handed over as typed, never through a shell.
 export CATHERD_MSG   = $(value MSG)
 export CATHERD_BRIEF = $(value BRIEF)
-export LIVE STEP PACE AGENTS NOTIFY TIMEBOX REHEARSAL_SEED TO N
+export LIVE STEP PACE AGENTS NOTIFY TIMEBOX REHEARSAL_SEED TO N PORT ARGS
 # A venv whose Python is gone (moved, upgraded away, half deleted) is built again.
 ifeq ($(wildcard $(BIN)/python),)
 $(shell rm -f $(VENV)/.base $(VENV)/.live $(VENV)/.plan $(VENV)/.poc $(VENV)/.dev)
@@ -35,7 +35,7 @@ endef
 include $(patsubst %,phases/%.mk,debate plan poc mvp vertical-slice alpha beta release)
 
 ##@ the game
-.PHONY: up down status chat say ballot go new doctor
+.PHONY: up down status chat say ballot run doctor go new
 up: $(CATHERD_BIN)          ## Start one daemon per agents/*.yaml (no-op if they run)
 	@$(CATHERD_DO) up
 down: $(CATHERD_BIN)        ## Stop them; nothing is lost
@@ -48,6 +48,8 @@ say: $(CATHERD_BIN)         ## Talk to them: make say MSG='@gemini why not offli
 	@$(CATHERD_DO) say
 ballot: $(CATHERD_BIN)      ## Put your own ballot there as a form to fill in
 	@$(CATHERD_DO) ballot
+run: $(CATHERD_BIN) $(VENV)/.poc  ## Start the proved app for you; your yes makes it delivered
+	@$(CATHERD_DO) run
 go: $(CATHERD_BIN)          ## Close the gate that STEP=1 holds
 	@$(CATHERD_DO) go
 new: $(CATHERD_BIN)         ## Put this game away and begin another with the next make debate

@@ -18,7 +18,7 @@ from catherd.material import ask_for
 from catherd.messages import Ask, Base
 from catherd.objects import is_ancestor, merge_tree
 from catherd.speak import Seat, request
-from catherd.tasks import Pr, Task, View
+from catherd.tasks import Pr, Task, View, phase_of
 
 ATTEMPTS = 3
 
@@ -47,7 +47,7 @@ def write(seat: Seat, task_id: str, task: Task) -> bool:
     base = bus.must(f"tasks/{task_id}.try/{n}.{me}.yaml", Try).base
     begun = worktree.begin(seat.bus.root, me, task_id, base)
     ask = ask_for(seat, task_id, task, "write", landing.tip(bus.root, seat.game.branch))
-    head = _work(seat, task_id, task, ask, f"tasks/{task_id}.write.{n}", begun.path)
+    head = _work(seat, task_id, task, ask, f"{phase_of(task)}/{task_id}.write.{n}", begun.path)
     if not head:
         bus.post(f"tasks/{task_id}.try/{n}.{me}.failed.yaml", Try(agent=me, base=base, at=now()))
         return False
@@ -83,7 +83,7 @@ def revise(seat: Seat, view: View, task: Task) -> bool:
         conflicts = merged.conflicts
         worktree.update(root, me, merged.tree)
     ask = ask_for(seat, view.pr.task, task, "revise", main, view=view, tree=begun.path, conflicts=conflicts)
-    turn = f"tasks/{view.pr.task}.revise-{view.heads}.1"
+    turn = f"{phase_of(task)}/{view.pr.task}.revise-{view.heads}.1"
     head = _work(seat, view.pr.task, task, ask, turn, begun.path, merging=merging)
     if not head or head == view.head:
         bus.trouble(

@@ -3,7 +3,7 @@
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from catherd import config, git
 from catherd.config import Agent
@@ -68,3 +68,15 @@ def _agent(agent: Agent, *, live: bool) -> str:
     if not chosen:
         return f"--  {agent.id}: no key; a live game needs {' or '.join(lives.keys_named(agent)) or 'a model'}"
     return f"ok  {agent.id}: a key for {chosen} is there"
+
+
+def lacks(options: Mapping[str, object], *, browser: bool = True) -> str:
+    """What a milestone's gate needs and this machine has not, as one command to paste; "" when nothing is missing.
+
+    `options` are those of the phase file. Looks for names on PATH only: it runs in the first second of `make poc`.
+    """
+    missing = ["bubblewrap"] if options.get("sandbox", "bwrap") == "bwrap" and not shutil.which("bwrap") else []
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    missing += ["chromium"] if browser and not any(shutil.which(name) for name in names) else []
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    return f"{sudo}apt-get install -y {' '.join(missing)}" if missing else ""

@@ -12,7 +12,7 @@ import time
 
 import msgspec
 
-from catherd import config, effects, events, files, git, herd, landing, objects, recovery, snapshot, yamldoor
+from catherd import config, doctor, effects, events, files, git, herd, landing, objects, recovery, snapshot, yamldoor
 from catherd.bus import Bus, now
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
@@ -61,6 +61,7 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
         return Begun(game=bus.game() if os.path.isdir(bus.path) else None, lines=[], reached=bus.closed(gate))
     lay(bus)
     files.sweep(bus.path)
+    _equipped(bus, phases, gate)
     if bus.goal():  # whoever typed it was killed, or is at it still
         events.settle(bus)
     lines = recovery.recover(root)
@@ -78,6 +79,17 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
         files.remove(bus.path, f"problems/{trouble}")
     herd.Herd(bus, {n: a for n, a in config.agents(root).items() if n in game.roll}).look()
     return Begun(game=game, lines=lines, reached=False)
+
+
+def _equipped(bus: Bus, phases: dict[str, Phase], gate: str) -> None:
+    """What the milestone's gate will need is asked for in the first second, not at the gate."""
+    for phase in phases.values():
+        if gate in phase.gates and any(g.does == "prove" for g in phase.gates.values()) and not bus.closed(gate):
+            fix = doctor.lacks(phase.options, browser=not bus.there(f"{phase.name}/waiver.yaml"))
+            if fix:
+                raise CatherdError(
+                    f"building and proving {phase.name} needs more on this machine", where=f"make {gate}", fix=fix
+                )
 
 
 def _gate_of(phases: dict[str, Phase], goal: str) -> str:
@@ -127,7 +139,7 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
     )
     header = "# yaml-language-server: $schema=../templates/schemas/game.json\n"
     if bus.post("game.yaml", game, header):
-        lines.append(f"game {game.id}: {', '.join(a.name for a in agents.values())}; {_about(game)}")
+        lines += [f"game {game.id}: {', '.join(a.name for a in agents.values())}", _about(game)]
     if _adopt(bus, game):
         lines.append(f"adopted what was decided on {game.branch or 'HEAD'}: {DECISION}")
     return bus.must("game.yaml", Game)
@@ -167,7 +179,7 @@ def _ask_brief() -> str:
 
 def _about(game: Game) -> str:
     words = " ".join(game.brief.split())
-    return f"“{words if len(words) <= 60 else words[:57] + '…'}”" if words else "no brief: they are free"
+    return f"brief: {words if len(words) <= 72 else words[:71] + '…'}" if words else "no brief: they are free"
 
 
 def _adopt(bus: Bus, game: Game) -> bool:

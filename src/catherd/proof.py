@@ -19,6 +19,7 @@ from catherd.messages import Base, Game, Receipt
 from catherd.note import note_md
 from catherd.tasks import Task
 from catherd.tell import Teller
+from catherd.tryit import refused
 
 MENDS = 3
 ORDER = ("poc", "mvp", "vertical-slice", "alpha", "beta", "release")
@@ -32,6 +33,8 @@ class Waiver(Base, kw_only=True):
 
 def prove(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: Teller) -> None:
     """Prove the milestone of `phase` on main, or hand what is wrong back to the herd. Raises NeedsYou after three rounds."""
+    for name, words in refused(bus, phase.name):
+        mend(bus, phase, gate, name, [words], game, herd, teller)
     for n in range(1, MENDS + 2):
         evidence, files = look(bus, phase, game, teller)
         for shown in evidence.journeys:
@@ -48,7 +51,7 @@ def prove(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: Tel
         if n > MENDS:
             break
         teller.line(f"{gate} is red: {evidence.reasons[0]}")
-        mend(bus, phase, gate, n, evidence.reasons, game, herd, teller)
+        mend(bus, phase, gate, _name(bus, phase.name, n), evidence.reasons, game, herd, teller)
     raise NeedsYou(
         f"{phase.name} is still red after {MENDS} rounds: {evidence.reasons[0]}",
         where=f"bus/{phase.name}/evidence.yaml",
@@ -115,12 +118,19 @@ def _keep(bus: Bus, phase: str, evidence: Evidence) -> None:
     files.replace(bus.path, f"{phase}/evidence.yaml", yamldoor.dumps(evidence))
 
 
-def mend(bus: Bus, phase: Phase, gate: str, n: int, reasons: list[str], game: Game, herd: Herd, teller: Teller) -> None:
-    """One more task for the herd: what the gate, or you, found wrong. Waits until it is merged."""
-    name = f"M-{phase.name}-{n}"
-    while bus.there(f"claims/done/{name}.lock"):
+def _name(bus: Bus, phase: str, n: int) -> str:
+    """The id of the next task of mending."""
+    while bus.there(f"claims/done/M-{phase}-{n}.lock"):
         n += 1
-        name = f"M-{phase.name}-{n}"
+    return f"M-{phase}-{n}"
+
+
+def mend(
+    bus: Bus, phase: Phase, gate: str, name: str, reasons: list[str], game: Game, herd: Herd, teller: Teller
+) -> None:
+    """One more task for the herd: what the gate, or you, found wrong. Waits until it is merged; done already: returns."""
+    if bus.there(f"claims/done/{name}.lock"):
+        return
     task = Task(
         kind="build",
         title=f"Mend what the {phase.name} gate found",

@@ -9,7 +9,7 @@ from catherd.jobs import Slot
 from catherd.journal import converse
 from catherd.material import ask_for
 from catherd.speak import Seat, request
-from catherd.tasks import Note, Review, Task, View
+from catherd.tasks import Note, Review, Task, View, phase_of
 
 _NOTE = re.compile(r"^[-*]\s+(?:`?([\w./-]+?)`?(?::(\d+))?:\s+)?(.+)$")
 
@@ -33,7 +33,7 @@ def review(seat: Seat, slot: Slot, view: View, task: Task) -> bool:
             return "\n".join(error.errors)
         return ""
 
-    turn = f"prs/{view.name}.review-{slot.head12}.1"
+    turn = f"{phase_of(task)}/{view.name}.review-{slot.head12}.1"
     text = converse(bus, seat.model, request(seat, turn, "review", rendered), seat.reserve, reread)
     if text is not None:
         kept[-1].wrote = {"model": seat.model_name, "turn": turn}

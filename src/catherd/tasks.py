@@ -36,6 +36,11 @@ class Task(Base, kw_only=True):
     by: str = ""  # who added it, where it is no part of the phase file
 
 
+def phase_of(task: Task) -> str:
+    """The phase that a task belongs to: it names the turns, and whose money they spend."""
+    return "plan" if task.kind == "design" else task.milestone or "poc"
+
+
 class Bid(Base, kw_only=True):
     """`…/bids/<agent>.yaml`: a sealed bid: fit 0–5 and a reason per task, and tasks that the agent adds."""
 

@@ -1,0 +1,52 @@
+"""The app and the machine: trying what was proved, running a command in the box, asking where a line came from."""
+
+import os
+import sys
+
+import click
+
+from catherd.doors.terminal import teller_of
+
+
+@click.command()
+@click.option("--port", default=0, envvar="PORT", help="0: any free one")
+@click.option("--args", default="", envvar="ARGS", help="of a command, to run it once")
+def run(port: int, args: str) -> None:
+    """Start the proved app in its box, show what to try, ask whether it worked."""
+    from catherd import game, tryit
+
+    root = game.workspace(os.getcwd())
+    tryit.run(root, teller_of(root), port=port, args=args)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("--rw", is_flag=True, help="on the folder itself, not on a copy")
+def box(argv: tuple[str, ...], *, rw: bool) -> None:
+    """Run a command in the box, on a copy of this folder: catherd box -- python3 -m unittest."""
+    from catherd import sandbox
+
+    result = sandbox.run(list(argv), tree=os.getcwd(), mode="rw" if rw else "copy")
+    sys.stdout.write(result.out)
+    sys.stderr.write(result.err)
+    if result.why:
+        click.echo(f"catherd: stopped: {result.why}", err=True)
+    sys.exit(result.rc if result.rc is not None else 1)
+
+
+@click.command()
+@click.argument("place")
+def why(place: str) -> None:
+    """Which pull request, task, story and vote FILE:LINE came from."""
+    from catherd import game
+    from catherd.bus import Bus
+    from catherd.git import head_branch
+    from catherd.why import why as ask
+
+    root = game.workspace(os.getcwd())
+    found = Bus(root).game() if os.path.isdir(os.path.join(root, "bus")) else None
+    for line in ask(root, found.branch if found else head_branch(root), place):
+        click.echo(line)
+
+
+COMMANDS = (run, box, why)

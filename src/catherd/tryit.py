@@ -1,0 +1,153 @@
+"""`make run`: you try the app that was proved, in its box, and say whether it worked. Only your yes makes a milestone delivered."""
+
+import os
+import re
+import shlex
+import sys
+import tempfile
+
+from catherd import config, files, landing, objects, tryout, yamldoor
+from catherd.appfile import load
+from catherd.bus import Bus, now, tidy
+from catherd.errors import CatherdError
+from catherd.evidence import Evidence
+from catherd.messages import Base, Game, Receipt
+from catherd.note import note_md
+from catherd.tell import Teller
+
+
+class Said(Base, kw_only=True):
+    """`<phase>/said-<n>.yaml`: you tried the app of `commit`; worked: true or false, in your words."""
+
+    worked: bool
+    commit: str
+    words: str = ""
+    at: str = ""
+
+
+def latest(bus: Bus) -> tuple[str, Receipt]:
+    """The last milestone that was proved, and its receipt. Raises CatherdError when there is none."""
+    for name in reversed(config.phases(bus.root)):
+        receipt = bus.receipt(name)
+        if receipt is not None and receipt.outcome == "proved":
+            return name, receipt
+    raise CatherdError("no milestone is proved yet", where="bus/gates/", fix="make poc")
+
+
+def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> None:
+    """Start the proved app and let the person use it; asks afterwards, on a terminal, whether it worked.
+
+    A web app is served at a printed address until ^C. A command reads lines and runs each in the box, until end of input;
+    with `args` it runs once. What it stores stays in `.catherd/run/data`.
+    """
+    bus = Bus(root)
+    phase, receipt = latest(bus)
+    commit = str(receipt.data.get("proved", receipt.commit))
+    data = os.path.join(root, ".catherd", "run", "data")
+    os.makedirs(data, exist_ok=True)
+    minimum = str(config.phases(root)[phase].options.get("sandbox", "bwrap"))
+    with tempfile.TemporaryDirectory(prefix="catherd-run-") as tree:
+        objects.export(root, commit, tree)
+        app = load(tree).app
+        teller.line(f"{app.name}, {phase} as proved at {commit[:12]}: {app.summary}")
+        if app.kind == "web":
+            _serve(tree, data, port, minimum, teller)
+        elif args:
+            _once(tree, data, shlex.split(args), minimum)
+            return
+        else:
+            _lines(tree, data, app.try_it, minimum, teller)
+    if teller.asking:
+        _ask(bus, phase, commit, teller)
+
+
+def _serve(tree: str, data: str, port: int, minimum: str, teller: Teller) -> None:
+    with tryout.serve(tree, data, port, minimum=minimum) as served:
+        teller.line(served.try_it.rstrip())
+        teller.line(f"running at {served.url}; ^C stops it, what it stored stays in .catherd/run/data")
+        try:
+            while not served.wait(1.0):
+                pass
+            teller.line(f"it ended by itself:\n{served.log()[-800:]}")
+        except KeyboardInterrupt:
+            teller.line("stopped")
+
+
+def _once(tree: str, data: str, args: list[str], minimum: str) -> None:
+    result = tryout.command(tree, data, args, minimum=minimum)
+    sys.stdout.write(result.out)
+    sys.stderr.write(result.err)
+
+
+def _lines(tree: str, data: str, try_it: str, minimum: str, teller: Teller) -> None:
+    """A small prompt: each line is the command's arguments."""
+    teller.line(try_it.rstrip())
+    teller.line("type the arguments, a line each; end of input (^D) stops")
+    while True:
+        sys.stdout.write("> ")
+        sys.stdout.flush()
+        line = sys.stdin.readline()
+        if not line:
+            teller.line("")
+            return
+        try:
+            _once(tree, data, shlex.split(line), minimum)
+        except ValueError as error:
+            teller.line(f"that line is not complete: {error}")
+
+
+def _ask(bus: Bus, phase: str, commit: str, teller: Teller) -> None:
+    sys.stdout.write("did it work? [y/n, with a word on what did not] ")
+    sys.stdout.flush()
+    typed = sys.stdin.readline().strip()
+    word, _, rest = typed.partition(" ")
+    if word.lower() in {"y", "yes"}:
+        teller.line(say(bus, phase, commit, worked=True, words=rest))
+    elif word.lower() in {"n", "no"}:
+        teller.line(say(bus, phase, commit, worked=False, words=rest))
+    else:
+        teller.line("nothing was written down; make run asks again")
+
+
+def say(bus: Bus, phase: str, commit: str, *, worked: bool, words: str) -> str:
+    """Write down what you said; a yes lands the note as delivered, a no opens the milestone again. Gives what follows."""
+    n = 1 + len([name for name in bus.names(phase) if re.match(r"said-\d+\.yaml", name)])
+    bus.by = "human"
+    bus.post(f"{phase}/said-{n}.yaml", Said(worked=worked, commit=commit, words=tidy(words), at=now()))
+    if not worked:
+        files.remove(bus.path, f"gates/{phase}.yaml")
+        bus.event("taken-back", phase, words=words)
+        return f"{phase} is open again; make {phase} hands your words to the herd"
+    game = bus.game()
+    assert game is not None  # noqa: S101 - something was proved in it
+    deliver(bus, phase, game, words)
+    return f"{phase} is delivered: docs/milestones/{phase}.md"
+
+
+def deliver(bus: Bus, phase: str, game: Game, words: str) -> None:
+    """Land the milestone's note again, with your yes in it; the release is tagged."""
+    path = f"docs/milestones/{phase}/evidence.yaml"
+    main = landing.tip(bus.root, game.branch)
+    text = (objects.read_blob(bus.root, main, path) or b"").decode("utf-8", "replace")
+    evidence = yamldoor.typed(yamldoor.loads(text, path), Evidence)
+    yes = f"you, {now()[:10]}" + (f": {words}" if words else "")
+    note = note_md(evidence, phase, root=bus.root, shots=f"{phase}/", delivered=yes)
+    landing.land(
+        bus.root,
+        game.branch,
+        {f"docs/milestones/{phase}.md": note.encode()},
+        [],
+        f"Deliver {phase}\n\nGame {game.id}.\n",
+    )
+    bus.event("delivered", phase)
+
+
+def refused(bus: Bus, phase: str) -> list[tuple[str, str]]:
+    """(task id, words) of every no that you said to this milestone, oldest first."""
+    found = []
+    for name in bus.names(phase):
+        if number := re.match(r"said-(\d+)\.yaml", name):
+            said = bus.get(f"{phase}/{name}", Said)
+            if said is not None and not said.worked:
+                found.append((f"M-{phase}-no-{number[1]}", said.words or "you said that it did not work"))
+    return found
