@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 
 import msgspec
 
@@ -56,9 +55,11 @@ def find(forced: str, _path: str) -> Tier:
         packages = " ".join("bubblewrap" if name == "bwrap" else "util-linux" for name in missing)
         return Tier(name="weak", why_not=f"not installed: {', '.join(missing)}", fix=_install(packages))
     boxtree.sweep()
-    with tempfile.TemporaryDirectory(prefix="catherd-probe-") as scratch:
-        os.chmod(scratch, 0o755)  # noqa: S103 - the attack is that its file could be read
+    scratch = boxtree.scratch("probe")
+    try:
         wrong = _attack(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     if not wrong:
         return Tier(name="bwrap")
     return Tier(name="weak", why_not=wrong, fix=_cure(wrong))

@@ -66,7 +66,7 @@ def sweep() -> None:
     boxproc.end_orphans()
     folder = tempfile.gettempdir()
     for name in os.listdir(folder):
-        found = re.fullmatch(r"catherd-(?:box|reach|browser|gate|run)-(\d+)-\w+", name)
+        found = re.fullmatch(r"catherd-(?:box|reach|probe|browser|gate|run)-(\d+)-\w+", name)
         path = os.path.join(folder, name)
         if found and os.lstat(path).st_uid == os.geteuid() and not boxproc.lives(int(found[1])):
             shutil.rmtree(path, ignore_errors=True)
