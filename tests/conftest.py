@@ -10,10 +10,14 @@ import games
 
 @pytest.fixture(scope="session")
 def finished_game(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A game whose debate is done. Read it; to change something, take `games.copy(finished_game, tmp_path / "game")`."""
+    """A game whose debate is done. Read it; to change something, take `games.copy(finished_game, tmp_path / "game")`.
+
+    What the person saw stands beside it in `session.txt`.
+    """
     game = games.lay(tmp_path_factory.mktemp("finished") / "game")
     done = games.make(game, "debate")
     assert done.returncode == 0, done.stdout + done.stderr
+    (game.parent / "session.txt").write_text(done.stdout)
     gone = games.make(game, "down")  # whoever is still on its way out
     assert gone.returncode == 0, gone.stderr
     return game

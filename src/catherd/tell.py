@@ -194,7 +194,7 @@ class Teller:
     def decided(self, outcome: Decision) -> None:
         """The decision, in one line."""
         how = {
-            "condorcet": "it beats every other head to head",
+            "condorcet": "it beats every rival",
             "irv": "by instant runoff",
             "unopposed": "unopposed",
             "human": "you chose it",

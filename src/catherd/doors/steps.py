@@ -70,7 +70,7 @@ def finish(goal: str) -> None:
 def _last_lines(goal: str, found: Any, undo: str) -> list[str]:
     lines = [f"{goal}: done"]
     if found is not None and found.models == "rehearsal":
-        lines.append("rehearsal: no model was called. To play for real: set your keys, then make debate LIVE=1")
+        lines.append("rehearsal: no model was called. For real: set your keys, then make debate LIVE=1")
     if undo:
         lines.append(f"undo: {undo}")
     return lines
