@@ -324,7 +324,7 @@ _files = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_heads, st.sampled_from(["", "Hello.", "# H\n\ntext", "a\n\n```py\nx\n```\n\nb"]), _files)
 def test_what_is_well_formed_comes_back_as_it_went_in(head: dict[str, object], body: str, files: list[File]) -> None:
     head = {"kind": "pitch", **head}
@@ -341,7 +341,7 @@ _pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=800, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.one_of(
         st.text(max_size=300),

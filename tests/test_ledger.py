@@ -198,7 +198,7 @@ def test_the_ledger_is_the_journal_is_the_vendors_own_count_to_the_token(tmp_pat
     ]
     model = {"claude": "anthropic/claude-sonnet-4-5", "chatgpt": "openai/gpt-5.5", "gemini": "gemini/gemini-2.5-flash"}
     vendor = {"claude": "anthropic", "chatgpt": "openai", "gemini": "gemini"}
-    (tmp_path / "bus").mkdir()
+    (tmp_path / "bus" / ".tmp").mkdir(parents=True)
     bus = Bus(str(tmp_path))
     caps = {"debate": 0.12, "agent": 0.10, "game": 1.0}
 

@@ -94,7 +94,7 @@ def test_the_options_of_a_model_are_not_those_of_its_stand_in() -> None:
 
 
 def test_the_caps_of_game_yaml_and_of_the_agent_bind(tmp_path: Path) -> None:
-    (tmp_path / "bus").mkdir()
+    (tmp_path / "bus" / ".tmp").mkdir(parents=True)
     bus = Bus(str(tmp_path))
     ask = Request("a", "debate/round-1.pitch.1", "openai/gpt-6-sol", "s", (Said("user", "x"),), 1500)
     usd = live.reserve(bus, agent(), Game(id="g", roll=["a"]))(ask)

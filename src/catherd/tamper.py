@@ -20,6 +20,7 @@ class Before(msgspec.Struct):
 
 
 def before(worktree: str) -> Before:
+    """The state of the repository around `worktree` (an agent's or any), to be compared with later."""
     place = _place(worktree)
     return Before(place, _head(place), _branch(place), _guarded(place))
 
