@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from catherd import design, screens, trace
 from catherd.checks import check
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def measure(name: str, act: Callable[[], object], runs: int, **more: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
-from catherd import design, safehtml, screens, trace
+from catherd import design, safehtml
 from catherd.errors import CatherdError
 from catherd.safehtml import Place
 
@@ -105,8 +105,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toolshed's page."""
     folder = tmp_path_factory.mktemp("design")
     root = fresh(folder / "w")
-    screens.generate(str(root))
-    trace.generate(str(root))
+    assert len(design.generate(str(root))) == 16
     design.render(str(root), str(folder / "out" / "design.html"), str(tmp_path_factory.getbasetemp() / "kept"))
     return folder / "out" / "design.html"
 

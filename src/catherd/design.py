@@ -8,6 +8,7 @@ templates/design/page.html.j2.
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jinja2 import FileSystemLoader, StrictUndefined
@@ -58,6 +59,18 @@ class Source(NamedTuple):
     def page(self, path: str, *, skip_title: bool = True) -> Markup:
         """A Markdown file as HTML, "" when it is not there."""
         return safehtml.render(self.text(path), path, self.place, skip_title=skip_title)
+
+
+def generate(root: str, prs: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+    """Write every generated file of the document below `root`; the paths that changed.
+
+    Screens that are missing or wrong are left out, for the checker names them; `prs` is as in trace.generate.
+    """
+    try:
+        changed = screens.generate(root)
+    except CatherdError:
+        changed = []
+    return changed + trace.generate(root, prs)
 
 
 def render(root: str, out_path: str, cache: str | None = None) -> None:

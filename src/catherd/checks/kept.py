@@ -1,7 +1,8 @@
 """Results kept between runs, by the sha256 of a file's path, kind and content and of the program that looked at it.
 
-One JSON file for all, replaced in one step; of two writers the last one wins, which costs a look and no more. What could
-not be looked at (`unknown`) is never kept. A damaged file is an empty one.
+One JSON file for all, replaced in one step; what another process kept meanwhile is read again before. Of two that write in
+the same moment the last one wins, which costs a look and no more. What could not be looked at (`unknown`) is never kept. A
+damaged file is an empty one.
 """
 
 import contextlib
@@ -47,18 +48,22 @@ class Store:
     def __init__(self, folder: str | None, name: str = "checks") -> None:
         self._folder, self._name, self._changed = folder, name, False
         self._known: dict[str, Facts] | None = None
+        self._new: dict[str, Facts] = {}
 
     def _all(self) -> dict[str, Facts]:
         """Everything kept, read when it is first asked for."""
         if self._known is None:
-            self._known = {}
-            if self._folder is not None:
-                try:
-                    with open(self._path(), "rb") as file:
-                        self._known = msgspec.json.decode(file.read(), type=dict[str, Facts])
-                except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-                    pass
+            self._known = self._read()
         return self._known
+
+    def _read(self) -> dict[str, Facts]:
+        if self._folder is not None:
+            try:
+                with open(self._path(), "rb") as file:
+                    return msgspec.json.decode(file.read(), type=dict[str, Facts])
+            except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+                pass
+        return {}
 
     def _path(self) -> str:
         return os.path.join(self._folder or "", f"{self._name}-{version()[:16]}.json")
@@ -75,14 +80,14 @@ class Store:
     def put(self, key: str, facts: Facts) -> None:
         """Keep a result, unless something could not be looked at."""
         if self._folder is not None and not any(f.severity == "unknown" for f in facts.findings):
-            self._all()[key] = facts
+            self._all()[key] = self._new[key] = facts
             self._changed = True
 
     def save(self) -> None:
         """Write what changed; the oldest entries go first when there are too many."""
         if not self._changed or self._folder is None:
             return
-        rows = dict(list(self._all().items())[-LIMIT:])
+        rows = dict(list((self._read() | self._new).items())[-LIMIT:])
         os.makedirs(self._folder, exist_ok=True)
         fd, scratch = tempfile.mkstemp(dir=self._folder, prefix=".checks.")
         with os.fdopen(fd, "wb") as file:

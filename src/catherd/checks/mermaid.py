@@ -1,6 +1,6 @@
 """The Mermaid adapter: mermaidx in one long-lived process, else `mmdc` on PATH, else nobody (the verdict is unknown).
 
-Each diagram has LIMIT_S seconds; one with more than EDGES edges is not drawn at all (600 edges took half a minute).
+Each diagram has LIMIT_S seconds of processor time (and PATIENCE times that on the wall); one with more than EDGES edges is not drawn at all (600 edges took half a minute).
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from catherd.checks.kept import Store
 from catherd.checks.tools import here, hidden
 
 LIMIT_S = 20.0
+PATIENCE = 6
 EDGES = 80
 _ARROW = re.compile(
     r"(?:<|o|x)?(?:--+|==+|-\.+-|~~~+)(?:>{1,2}|[ox)](?=\s)|-)?|->>?|-[x)]|\|[|o]--|\}[|o]--|\bRel\w*\("
@@ -138,7 +140,7 @@ class Drawer:
             )
             self._line()  # ready: a slow start is not the diagram's fault
         assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
-        self._process.stdin.write(json.dumps({"source": source}).encode() + b"\n")
+        self._process.stdin.write(json.dumps({"source": source, "seconds": self.limit_s}).encode() + b"\n")
         self._process.stdin.flush()
         answer = json.loads(self._line())
         if "svg" in answer:
@@ -150,10 +152,12 @@ class Drawer:
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         pipe, data = self._process.stdout.fileno(), b""
         while not data.endswith(b"\n"):
-            if not select.select([pipe], [], [], self.limit_s)[0]:
+            if not select.select([pipe], [], [], LIMIT_S * PATIENCE)[0]:
                 raise TimeoutError
             chunk = os.read(pipe, 1 << 20)
             if not chunk:
+                if self._process.wait() == -signal.SIGPROF:
+                    raise TimeoutError
                 raise OSError("it ended")
             data += chunk
         return data
@@ -166,7 +170,7 @@ def _mmdc(source: str, limit_s: float) -> Drawn:
             file.write(source)
         try:
             done = subprocess.run(
-                ["mmdc", "-q", "-i", given, "-o", made], capture_output=True, text=True, timeout=limit_s
+                ["mmdc", "-q", "-i", given, "-o", made], capture_output=True, text=True, timeout=limit_s * PATIENCE
             )
         except subprocess.TimeoutExpired:
             raise TimeoutError from None

@@ -6,11 +6,16 @@ Runs as a file of its own (`python -P mermaid_worker.py`), imports nothing of ca
 import contextlib
 import json
 import resource
+import signal
 import sys
 
 
 def main() -> None:
-    """Answer until stdin ends. Request: {source}. Answer: {svg} or {error}."""
+    """Answer until stdin ends. Request: {source, seconds}. Answer: {svg} or {error}.
+
+    A diagram that takes more than `seconds` of processor time ends the process with SIGPROF: no clock on the wall, since
+    a busy machine is not the diagram's fault.
+    """
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, 2 << 30))
     answers = sys.stdout
@@ -19,10 +24,13 @@ def main() -> None:
 
     print("{}", file=answers, flush=True)
     for line in sys.stdin:
+        request = json.loads(line)
+        signal.setitimer(signal.ITIMER_PROF, request["seconds"])  # nobody catches SIGPROF: it ends us
         try:
-            answer = {"svg": mermaidx.render(json.loads(line)["source"]).svg()}
+            answer = {"svg": mermaidx.render(request["source"]).svg()}
         except Exception as error:
             answer = {"error": str(error)}
+        signal.setitimer(signal.ITIMER_PROF, 0)
         print(json.dumps(answer), file=answers, flush=True)
 
 
