@@ -144,6 +144,9 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
                 raise removed()
             seen = looker.look()
             if crank.herd.goal and not seen.goal:
+                time.sleep(0.2)  # or is all of it being removed?
+                if not files.whole(bus.path):
+                    raise removed()
                 raise CatherdError("stopped: the goal was cleared", where="bus/goal", fix=f"make {crank.herd.goal}")
             hearing.look()
             moment = time.monotonic()

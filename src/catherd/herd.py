@@ -1,7 +1,7 @@
 """The herd: one daemon per `agents/*.yaml`, in its own session, with no inherited descriptor and a log that rotates.
 
 Liveness is the lock that each daemon holds, never a pid. The crank looks after the herd while it waits at a gate: a dead
-daemon is started again with a growing pause, and after three deaths without a new file on the bus between them its fuse is
+daemon is started again with a growing pause, and after three deaths without a new answer in its journal between them its fuse is
 blown until somebody types make again.
 """
 
@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -26,7 +27,7 @@ FUSE = 3
 
 
 class Life(msgspec.Struct):
-    """What the crank remembers of one daemon: deaths in a row without a new file, and when it may be started again."""
+    """What the crank remembers of one daemon: deaths in a row without a new answer, and when it may be started again."""
 
     deaths: int = 0
     again: float = 0.0
@@ -103,7 +104,8 @@ class Herd:
 
 
 def _work(bus: Bus, name: str) -> int:
-    return len(bus.names(f"runs/{name}"))
+    """How many calls came back: one that never does is no work, however often it is made."""
+    return sum(entry.endswith(".answer.yaml") for entry in bus.names(f"runs/{name}"))
 
 
 def start(bus: Bus, name: str) -> bool:
@@ -170,20 +172,25 @@ def pid_of(bus: Bus, name: str) -> int | None:
     return pid if started(pid) == start_time else None
 
 
+def living(bus: Bus) -> dict[str, int]:
+    """Agent → pid of every daemon that lives."""
+    locks = [name.removesuffix(".lock") for name in bus.names("agents") if name.endswith(".lock")]
+    return {name: pid for name in locks if (pid := pid_of(bus, name)) is not None}
+
+
 def down(bus: Bus, patience: float = 3.0) -> list[str]:
     """Stop every daemon: SIGTERM, and SIGKILL for one that does not go within `patience` seconds. The names stopped."""
-    locks = [name.removesuffix(".lock") for name in bus.names("agents") if name.endswith(".lock")]
-    living = {name: pid_of(bus, name) for name in locks}
     stopped = []
-    for name, pid in living.items():
-        if pid is not None:
+    for name, pid in living(bus).items():
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-            stopped.append(name)
+        stopped.append(name)
     until = time.monotonic() + patience
     for name in stopped:
         while bus.alive(name) and time.monotonic() < until:
             time.sleep(0.02)
         pid = pid_of(bus, name)
         if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     return stopped

@@ -114,14 +114,17 @@ def hash_of(hit: Hit) -> int:
 
 def sample(every: list[Hit], count: int) -> list[Hit]:
     """`count` points, spread over roles and doors in turn."""
-    groups: dict[tuple[str, str], list[Hit]] = {}
+    doors: dict[str, dict[str, list[Hit]]] = {}
     for hit in every:
-        groups.setdefault((hit.role, hit.door), []).append(hit)
+        doors.setdefault(hit.door, {}).setdefault(hit.role, []).append(hit)
+    queues = [list(roles.values()) for roles in doors.values()]
     chosen: list[Hit] = []
     while len(chosen) < min(count, len(every)):
-        for group in groups.values():
-            if group and len(chosen) < count:
+        for queue in queues:
+            if queue and len(chosen) < count:
+                group = queue.pop(0)
                 chosen.append(group.pop(0))
+                queue.extend([group] if group else [])
     return chosen
 
 

@@ -39,8 +39,9 @@ def down() -> None:
     from catherd.bus import Bus
 
     bus = Bus(game.workspace(os.getcwd()))
-    game.clear_goal(bus, "down")
-    stopped = herd.down(bus)
+    stopped = list(herd.living(bus))
+    game.clear_goal(bus, "down")  # first, or a gate that waits would start them again
+    herd.down(bus)
     click.echo(f"stopped: {', '.join(stopped)}" if stopped else "none was running")
 
 

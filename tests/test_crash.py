@@ -1,0 +1,119 @@
+"""A sample of `make crash-proof`: a game that is killed ends like one that was not. And: the proof itself can fail."""
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import games
+from crash import compare, handbook, lab, proof
+from gitrooms import sh
+
+RANDOM, ALONE = 3, 1
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> tuple[proof.Play, dict[str, list[tuple[str, str]]]]:
+    """An undisturbed debate, and role → its effects."""
+    room = tmp_path_factory.mktemp("crash")
+    from_ = lab.template(room)
+    want, made = proof.undisturbed(from_, room, "debate", "undisturbed")
+    return proof.Play(from_, "debate", want, room), made
+
+
+def test_a_game_that_is_killed_anywhere_ends_like_one_that_was_not(
+    counted: tuple[proof.Play, dict[str, list[tuple[str, str]]]],
+) -> None:
+    play, made = counted
+    every = proof.points(made)
+    by_role = {role: [hit for hit in every if hit.role == role] for role in made}
+    doors = {door for effects in made.values() for door, _ in effects}
+    chosen = {*proof.sample(every, len(doors)), *(hit for of in by_role.values() for hit in proof.sample(of, 1))}
+    with ThreadPoolExecutor(2) as pool:
+        alone = [pool.submit(proof.at_effect, play, hit, crank=True) for hit in proof.sample(by_role["gate"], ALONE)]
+        at = [pool.submit(proof.at_effect, play, hit) for hit in chosen]
+        any_time = [pool.submit(proof.at_random, play, seed) for seed in range(RANDOM)]
+        results = [future.result() for future in (*alone, *at, *any_time)]
+    assert {result.what: result.faults for result in results if result.faults} == {}
+    hits = [result.hit for result in results if result.hit]
+    assert {hit.role for hit in hits} == {"chatgpt", "claude", "gemini", "wildcard", "gate", "herd"}
+    assert {hit.door for hit in hits} == doors
+
+
+def test_the_handbook_names_every_effect_of_a_debate_and_no_other(
+    counted: tuple[proof.Play, dict[str, list[tuple[str, str]]]],
+) -> None:
+    made = {effect for effects in counted[1].values() for effect in effects}
+    rows = handbook.rows()
+    assert sorted(e for e in made if not any(row.matches(*e) for row in rows)) == []
+    due = [row for row in rows if row.goals & {"debate", "any"}]
+    assert [f"{row.door} {row.path}" for row in due if not any(row.matches(*e) for e in made)] == []
+
+
+def lose_an_answer(game: Path) -> list[str]:
+    path = game / "bus/runs/claude/debate.round-2.objections.1.1.answer.yaml"
+    path.unlink()
+    return [
+        "files: lost runs/claude/debate.round-2.objections.1.N.answer.yaml",
+        "claude: 0 answers to debate.round-2.objections.1",
+        "claude: not listed as maybe billed: debate.round-2.objections.1 [1]",
+        "1 calls without an answer, 0 listed as maybe billed",
+        "1 calls asked again after 0 kills",
+    ]
+
+
+def ask_twice(game: Path) -> list[str]:
+    path = game / "bus/runs/claude/debate.round-1.pitch.1.1.answer.yaml"
+    shutil.copy(path, path.with_name("debate.round-1.pitch.1.2.answer.yaml"))
+    return [
+        "claude: 2 answers to debate.round-1.pitch.1",
+        "not in refs/catherd/bus: bus/runs/claude/debate.round-1.pitch.1.2.answer.yaml",
+    ]
+
+
+def leave_a_file(game: Path) -> list[str]:
+    (game / "bus/.tmp/1-2-x.yaml").touch()
+    (game / ".git/HEAD.lock").touch()
+    return ["left over: bus/.tmp/1-2-x.yaml", "left over: .git/HEAD.lock"]
+
+
+def lose_an_event(game: Path) -> list[str]:
+    for day in (game / "bus/events").glob("*.jsonl"):
+        lines = day.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if json.loads(line)["id"] != "posted:gates/round-3.yaml"]
+        day.write_text("".join(kept))
+    return ["events: lost posted:gates/round-3.yaml"]
+
+
+def change_the_record(game: Path) -> list[str]:
+    decision = game / "docs/debate/decision.yaml"
+    decision.write_text(decision.read_text() + "more: of it\n")
+    sh(game, "commit", "-q", "-am", "Change it")
+    commits = sh(game, "log", "--format=%s").splitlines()
+    return ["main differs in docs/debate/decision.yaml", f"commits on main: {commits}"]
+
+
+def stay(game: Path) -> list[str]:
+    (game / "bus/goal").write_text("debate\n")
+    sh(game, "branch", "stray")
+    (game / "notes.txt").touch()
+    return [
+        "files: more goal",
+        "not cleared: bus/goal",
+        "git status: ?? notes.txt",
+        "refs: ['refs/catherd/before/GAME', 'refs/catherd/bus', 'refs/heads/main', 'refs/heads/stray']",
+    ]
+
+
+@pytest.mark.parametrize(
+    "harm", [lose_an_answer, ask_twice, leave_a_file, lose_an_event, change_the_record, stay], ids=lambda h: h.__name__
+)
+def test_the_proof_sees(harm: Callable[[Path], list[str]], finished_game: Path, tmp_path: Path) -> None:
+    game = games.copy(finished_game, tmp_path / "game")
+    want = compare.left(game)
+    assert compare.faults(want, want, game, 0) == []
+    expected = harm(game)
+    assert compare.faults(want, compare.left(game), game, 0) == expected
