@@ -56,9 +56,9 @@ def built(name: str, upto: str = "release") -> list[str]:
 
 
 def below(folder: Path, skip: str = "resolved") -> set[str]:
-    """The files below `folder`, relative to it, without those of `skip`."""
+    """The files below `folder`, relative to it, without those of `skip` and what an installation compiles."""
     files = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
-    return {str(file) for file in files if file.parts[0] != skip}
+    return {str(file) for file in files if file.parts[0] != skip and "__pycache__" not in file.parts}
 
 
 def lay(part: Path, root: Path, *, resolved: bool = False) -> None:
