@@ -86,7 +86,7 @@ def read(text: str) -> Reader:
         if key == "href":
             assert re.match(r"#|https?://|mailto:", value), value
         assert key in {
-            "id", "class", "href", "src", "alt", "width", "height", "loading", "style", "lang", "charset", "name", "content",
+            "id", "class", "href", "src", "alt", "width", "height", "decoding", "style", "lang", "charset", "name", "content",
             "http-equiv", "aria-label", "open", "rel", "title", "start",
         }, (tag, key)  # fmt: skip
         if key == "style":
@@ -244,7 +244,7 @@ def test_a_browser_reads_the_page_on_a_phone_without_scrolling_sideways_or_askin
         phone.goto(page.as_uri())
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
         assert phone.evaluate(
-            "[...document.images].every(i => i.complete && i.naturalWidth > 0 || i.loading === 'lazy')"
+            "[...document.images].every(i => i.complete && i.naturalWidth > 0)"
         )
         phone.emulate_media(media="print")
         assert phone.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"

@@ -44,7 +44,7 @@ def picture(svg: str, alt: str, kind: str = "") -> Markup:
     wide, high = size(svg)
     data = base64.b64encode(svg.encode()).decode()
     return Markup(
-        '<img class="{}" alt="{}" width="{}" height="{}" loading="lazy" style="--w:{}px" src="data:image/svg+xml;base64,{}">'
+        '<img class="{}" alt="{}" width="{}" height="{}" decoding="async" style="--w:{}px" src="data:image/svg+xml;base64,{}">'
     ).format(kind, alt, wide, high, wide, Markup(data))  # noqa: S704 - base64 holds no markup
 
 
