@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from catherd import yamldoor
+from catherd.build import Try
 from catherd.messages import (
     Answer,
     Argument,
@@ -24,6 +25,7 @@ from catherd.messages import (
     Trouble,
     Veto,
 )
+from catherd.tasks import Assignment, Bid, Check, Head, Merged, Needs, Pr, Review, Task
 from games import ROOT
 
 PAGE = (ROOT / "docs/handbook/bus.md").read_text(encoding="utf-8")
@@ -34,7 +36,13 @@ MEANS = {
     "<who>": "[a-z][a-z0-9-]*",
     "<step>": r"debate/(?:round-\d|ballots)",
     "<gate>": "[a-z][a-z0-9-]*",
-    "<turn>": r"(?:debate|chat)\.[A-Za-z0-9.-]+\.\d+",
+    "<turn>": r"[a-z-]+\.[A-Za-z0-9.-]+\.\d+",
+    "<phase>": "(?:plan|poc|mvp|vertical-slice|alpha|beta|release)",
+    "<task>": "[A-Z]-[A-Za-z0-9.-]+",
+    "<state>": "[a-z][a-z0-9-]*",
+    "<head12>": "[0-9a-f]{12}",
+    "<tree12>": "[0-9a-f]{12}",
+    "<check>": "[a-z0-9-]+",
     "<n>": r"\d+",
     "<id>": "[a-z]+",
     "<date>": r"\d{4}-\d\d-\d\d",
@@ -76,6 +84,17 @@ KINDS: list[tuple[str, type[msgspec.Struct]]] = [
     (r"runs/.+\.yaml", Call),
     (r"problems/.+\.yaml", Trouble),
     (r"claims/.+\.lock", Lock),
+    (r"[a-z-]+/bids/open\.yaml", Ask),
+    (r"[a-z-]+/bids/.+\.yaml", Bid),
+    (r"[a-z-]+/assignment\.yaml", Assignment),
+    (r"tasks/[^/]+\.yaml", Task),
+    (r"tasks/.+\.try/.+\.yaml", Try),
+    (r"prs/PR-\d+/pr\.yaml", Pr),
+    (r"prs/PR-\d+/head-\d+\.yaml", Head),
+    (r"prs/PR-\d+/reviews/.+\.yaml", Review),
+    (r"prs/PR-\d+/needs-.+\.yaml", Needs),
+    (r"prs/PR-\d+/merged\.yaml", Merged),
+    (r"ci/.+\.yaml", Check),
 ]
 
 
