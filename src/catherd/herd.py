@@ -189,8 +189,8 @@ def down(bus: Bus, patience: float = 3.0) -> list[str]:
     for name in stopped:
         while bus.alive(name) and time.monotonic() < until:
             time.sleep(0.02)
-        pid = pid_of(bus, name)
-        if pid is not None:
+        stubborn = pid_of(bus, name)
+        if stubborn is not None:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(stubborn, signal.SIGKILL)
     return stopped
