@@ -243,9 +243,7 @@ def test_a_browser_reads_the_page_on_a_phone_without_scrolling_sideways_or_askin
         phone.on("request", lambda request: asked.append(request.url))
         phone.goto(page.as_uri())
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-        assert phone.evaluate(
-            "[...document.images].every(i => i.complete && i.naturalWidth > 0)"
-        )
+        assert phone.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
         phone.emulate_media(media="print")
         assert phone.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
         browser.close()
