@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
 
 import games
 from crash import compare, handbook, lab, proof
@@ -117,3 +118,37 @@ def test_the_proof_sees(harm: Callable[[Path], list[str]], finished_game: Path, 
     assert compare.faults(want, want, game, 0) == []
     expected = harm(game)
     assert compare.faults(want, compare.left(game), game, 0) == expected
+
+
+def crash(game: Path, at: str, *words: str) -> None:
+    """Type it, killed at an effect; and again, as often as a person would."""
+    folder = game.with_name(f"{game.name}.crash")
+    folder.mkdir()
+    told = {"CATHERD_CRASH_DIR": str(folder), "CATHERD_CRASH_AT": at, "CATHERD_NO_CRANK": "1"}
+    assert games.make(game, *words, **told).returncode != 0
+    assert (folder / "fired").exists()
+    assert games.make(game, *words, **told).returncode == 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 9, 14])
+def test_putting_a_game_away_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
+    game = games.copy(finished_game, tmp_path / "game")
+    had = {path.relative_to(game / "bus") for path in (game / "bus").rglob("*.yaml")}
+    name = yaml.safe_load((game / "bus/game.yaml").read_text())["id"]
+    crash(game, f"herd:{n}:before", "new")
+    assert {path.relative_to(game / "bus/archive" / name) for path in (game / "bus").rglob("*.yaml")} == had
+    kept = sh(game, "ls-tree", "-r", "--name-only", f"refs/catherd/games/{name}").splitlines()
+    assert {f"bus/{path}" for path in had} <= set(kept)
+    assert (sh(game, "ls-files", "docs"), sh(game, "status", "--porcelain")) == ("", "")
+    assert games.make(game, "new").stdout == "no game is on\n"
+
+
+@pytest.mark.parametrize("n", [2, 4, 9, 15])
+def test_adopting_a_decision_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
+    game = tmp_path / "clone"
+    sh(tmp_path, "clone", "-q", str(finished_game), str(game))
+    games.furnish(game)
+    crash(game, f"herd:{n}:after", "debate")
+    receipts = [yaml.safe_load(path.read_text()) for path in (game / "bus/gates").glob("*.yaml")]
+    assert [receipt["outcome"] for receipt in receipts] == ["adopted"] * 7
+    assert list((game / "bus/runs").rglob("*.yaml")) == []

@@ -26,6 +26,7 @@ from catherd.turns import Mention, Snapshot, Speak, Turn, next_turn
 from catherd.watch import Watch
 
 FLAT = ("", "chat")
+CRANK = "crank"  # the trouble that says that a goal cannot be reached without you
 UNHELD = 5.0  # seconds without anybody at the crank before a daemon takes it up
 
 
@@ -124,6 +125,7 @@ class Daemon:
         self.given_up: dict[str, float] = {}  # turn → when it may be tried again
         self.unheld = time.monotonic()
         self.crank: subprocess.Popen[bytes] | None = None
+        self.tries = 0  # at the crank
 
     def _agents(self) -> dict[str, Agent]:
         try:
@@ -231,11 +233,21 @@ class Daemon:
         moment = time.monotonic()
         if self.crank is not None and self.crank.poll() is not None:
             self.crank, self.unheld = None, moment + 30  # it ended short of the goal: a person is needed, not a hammer
+            self.tries += 1
+            if self.tries > 1:
+                self.bus.trouble(
+                    CRANK,
+                    "bus/agents/crank.log",
+                    f"make {snapshot.goal} fails without a terminal",
+                    f"make {snapshot.goal}",
+                )
         crank = self.bus.here(".crank.lock")
         if not snapshot.goal or snapshot.paused or files.is_held(crank) or files.touched(crank) < UNHELD:
             self.unheld = max(self.unheld, moment)
             return
         if self.crank is not None or moment - self.unheld < UNHELD or os.environ.get("CATHERD_NO_CRANK"):
+            return
+        if self.bus.there(f"problems/{CRANK}.yaml"):
             return
         lock = files.take_lock(self.bus.here(".auto.lock"), wait=False)
         if lock is None:

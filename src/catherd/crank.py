@@ -68,6 +68,7 @@ def turn(root: str, name: str, teller: Teller) -> None:
     try:
         if bus.closed(name):
             return
+        files.sweep(bus.path)
         game = bus.game()
         if game is None:
             raise CatherdError("no game is on", where="bus/game.yaml", fix=f"make {bus.goal() or 'debate'}")

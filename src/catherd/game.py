@@ -13,7 +13,7 @@ import time
 import msgspec
 
 from catherd import config, doctor, effects, events, files, git, herd, landing, objects, recovery, snapshot, yamldoor
-from catherd.bus import Bus, now
+from catherd.bus import OPEN, Bus, now
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
 from catherd.messages import FORMAT, Game, Receipt
@@ -75,7 +75,7 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
         files.publish(bus.path, "STEP", "catherd: 1\n")
     files.replace(bus.path, "goal", f"{goal}\n")
     bus.event("goal", goal)
-    for trouble in [n for n in bus.names("problems") if n.startswith(("fuse-", "model-"))]:
+    for trouble in [n for n in bus.names("problems") if n.startswith(("fuse-", "model-", "crank."))]:
         files.remove(bus.path, f"problems/{trouble}")
     herd.Herd(bus, {n: a for n, a in config.agents(root).items() if n in game.roll}).look()
     return Begun(game=game, lines=lines, reached=False)
@@ -122,6 +122,8 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
     if game is not None:
         if brief and brief.strip() != game.brief.strip():
             lines.append(f"the game {game.id} keeps its own brief; make new begins another")
+        if not _opened(bus) and _adopt(bus, game):
+            lines.append(f"adopted what was decided on {game.branch or 'HEAD'}: {DECISION}")
         return game
     agents = _cast(bus.root)
     bus_branch = git.head_branch(bus.root)
@@ -191,6 +193,8 @@ def _adopt(bus: Bus, game: Game) -> bool:
     if not isinstance(data, dict) or not data.get("winner"):
         return False
     phase = config.phases(bus.root)["debate"]
+    if all(map(bus.closed, phase.gates)):
+        return False
     for name in phase.gates:
         bus.post(
             f"gates/{name}.yaml",
@@ -204,6 +208,13 @@ def _adopt(bus: Bus, game: Game) -> bool:
             ),
         )
     return True
+
+
+def _opened(bus: Bus) -> bool:
+    """Whether this game has asked anything yet."""
+    return any(
+        bus.there(f"{gate.step}/{OPEN}") for gate in config.phases(bus.root)["debate"].gates.values() if gate.step
+    )
 
 
 def _mend(bus: Bus, game: Game) -> list[str]:
@@ -253,27 +264,41 @@ def clear_goal(bus: Bus, why: str) -> None:
 
 
 def archive(root: str) -> str:
-    """`make new`: the bus goes to `archive/<game>/` and to refs/catherd/games/<id>; its id, or "" where no game was on."""
+    """`make new`: the bus goes to `archive/<game>/` and to refs/catherd/games/<id>; its id, or "" where no game was on.
+
+    `game.yaml` goes last: killed halfway, the same command goes on.
+    """
     bus = Bus(root)
     game = bus.game() if os.path.isdir(bus.path) else None
     if game is None:
         return ""
     clear_goal(bus, "new")
     herd.down(bus)
-    snapshot.snapshot(root, f"{game.id} archived")
-    tip = git.rev(root, snapshot.REF)
-    if tip:
-        git.git(root, "update-ref", f"refs/catherd/games/{game.id}", tip, change=f"refs/catherd/games/{game.id}")
+    kept = f"refs/catherd/games/{game.id}"
+    if not git.rev(root, kept):
+        snapshot.snapshot(root, f"{game.id} archived")
+        tip = git.rev(root, snapshot.REF)
+        if tip:
+            git.git(root, "update-ref", kept, tip, change=kept)
     gone = _deliverables(root, game)
     if gone:
         landing.land(
             root, game.branch, {}, gone, f"Put game {game.id} away\n\nIts bus is refs/catherd/games/{game.id}.\n"
         )
-    os.makedirs(bus.here(f"archive/{game.id}"), exist_ok=True)
-    for name in sorted(os.listdir(bus.path)):
-        if name not in {"README.md", "archive", files.TMP, ".crank.lock", ".auto.lock", ".money.lock"}:
-            files.rename(bus.path, name, f"archive/{game.id}/{name}")
+    stays = {"README.md", "archive", files.TMP, ".crank.lock", ".auto.lock", ".money.lock", "game.yaml"}
+    for name in [*sorted(set(os.listdir(bus.path)) - stays), "game.yaml"]:
+        _put_away(bus, name, f"archive/{game.id}/{name}")
     return game.id
+
+
+def _put_away(bus: Bus, old: str, new: str) -> None:
+    """Move a file, or a directory; into one that is there already where a kill had parted them."""
+    if not os.path.isdir(bus.here(new)):
+        files.rename(bus.path, old, new)
+        return
+    for name in sorted(os.listdir(bus.here(old))):
+        _put_away(bus, f"{old}/{name}", f"{new}/{name}")
+    os.rmdir(bus.here(old))
 
 
 def _deliverables(root: str, game: Game) -> list[str]:
