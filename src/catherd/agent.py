@@ -177,9 +177,9 @@ class Daemon:
         if snapshot.game is None or snapshot.paused:
             return None
         work = self.desk.look(self.agent.id, tuple(snapshot.game.roll), tuple(self.phases))
-        job = next_job(self.agent.id, work)
         self.works = work
-        return None if job is None or self.given_up.get(key(job), 0) > time.monotonic() else job
+        moment = time.monotonic()
+        return next_job(self.agent.id, work, {name for name, until in self.given_up.items() if until > moment})
 
     def do(self, turn: Turn | Job, snapshot: Snapshot) -> None:
         """Carry out a turn. What a model or a file did wrong is told; it does not end the daemon."""
@@ -213,6 +213,11 @@ class Daemon:
         soon = {"timeout": 2.0, "unavailable": 5.0, "rate_limited": error.retry_after_s or 30.0}
         self.given_up[key(turn)] = time.monotonic() + soon.get(error.kind, 3600)
         self.bus.event("unanswered", f"{self.agent.id}:{key(turn)}", error=error.kind)
+        if not isinstance(turn, Speak | Mention) and error.kind not in soon:
+            from catherd import hands
+
+            for freed in hands.release(self.bus, self.agent.id, turn):
+                self.given_up[key(freed)] = time.monotonic() + 3600
         if error.kind not in {*soon, "silent"}:
             self.bus.trouble(
                 f"model-{self.agent.id}",

@@ -13,10 +13,12 @@ from catherd.bus import now
 from catherd.changeset import Rules
 from catherd.errors import CatherdError
 from catherd.fences import File
+from catherd.git import rev
 from catherd.journal import converse
 from catherd.material import ask_for
 from catherd.messages import Ask, Base
 from catherd.objects import is_ancestor, merge_tree
+from catherd.remarks import remark
 from catherd.speak import Seat, request
 from catherd.tasks import Pr, Task, View, phase_of
 
@@ -29,6 +31,7 @@ class Try(Base, kw_only=True):
     agent: str
     base: str
     at: str = ""
+    after: str = ""  # whose commits it goes on from, when that agent died
 
 
 def write(seat: Seat, task_id: str, task: Task) -> bool:
@@ -44,9 +47,12 @@ def write(seat: Seat, task_id: str, task: Task) -> bool:
             f"edit the task, then mv bus/claims/blocked/{task_id}.lock bus/claims/open/",
         )
         return False
-    base = bus.must(f"tasks/{task_id}.try/{n}.{me}.yaml", Try).base
+    attempt = bus.must(f"tasks/{task_id}.try/{n}.{me}.yaml", Try)
+    base, left = attempt.base, attempt.base if attempt.after else ""
+    remark(bus, me, attempt.at, f"{task_id}.{n}", _taking(task_id, task, attempt))
     begun = worktree.begin(seat.bus.root, me, task_id, base)
-    ask = ask_for(seat, task_id, task, "write", landing.tip(bus.root, seat.game.branch))
+    _told(seat, begun.notes)
+    ask = ask_for(seat, task_id, task, "write", landing.tip(bus.root, seat.game.branch), begun=left)
     head = _work(seat, task_id, task, ask, f"{phase_of(task)}/{task_id}.write.{n}", begun.path)
     if not head:
         bus.post(f"tasks/{task_id}.try/{n}.{me}.failed.yaml", Try(agent=me, base=base, at=now()))
@@ -66,9 +72,34 @@ def _attempt(seat: Seat, task_id: str) -> int:
     if last and f"{last}.{me}.yaml" in names and f"{last}.{me}.failed.yaml" not in names:
         return last
     if last < ATTEMPTS:
-        base = landing.tip(bus.root, seat.game.branch)
-        bus.post(f"{folder}/{last + 1}.{me}.yaml", Try(agent=me, base=base, at=now()))
+        after, base = _left_by(seat, task_id, names)
+        mine = Try(agent=me, base=base or landing.tip(bus.root, seat.game.branch), at=now(), after=after)
+        bus.post(f"{folder}/{last + 1}.{me}.yaml", mine)
     return last + 1
+
+
+def _left_by(seat: Seat, task_id: str, tries: list[str]) -> tuple[str, str]:
+    """Who worked at the task last and left something committed that is not on main, and the commit; else two times ""."""
+    root, me = seat.bus.root, seat.agent.id
+    main = landing.tip(root, seat.game.branch)
+    for parts in sorted((file.split(".") for file in tries), key=lambda p: (len(p[0]), p[0]), reverse=True):
+        head = rev(root, f"refs/heads/{parts[1]}/{task_id}") if parts[1] != me else ""
+        if head and not is_ancestor(root, head, main):
+            return parts[1], head
+    return "", ""
+
+
+def _taking(task_id: str, task: Task, attempt: Try) -> str:
+    went_on = f", from where {attempt.after} left it" if attempt.after else ""
+    return f"I take {task_id}{went_on}: {task.title}."
+
+
+def _told(seat: Seat, notes: tuple[str, ...]) -> None:
+    """What was done about a worktree or branch that you removed or moved, told once."""
+    if notes:
+        me = seat.agent.id
+        what = "; ".join(notes)
+        seat.bus.trouble(f"worktree-{me}", f"worktrees/{me}", what, f"rm bus/problems/worktree-{me}.yaml", what)
 
 
 def revise(seat: Seat, view: View, task: Task) -> bool:
@@ -76,6 +107,7 @@ def revise(seat: Seat, view: View, task: Task) -> bool:
     bus, me, root = seat.bus, seat.agent.id, seat.bus.root
     main = landing.tip(root, seat.game.branch)
     begun = worktree.begin(root, me, view.pr.task, main, expected=view.head)
+    _told(seat, begun.notes)
     conflicts: tuple[str, ...] = ()
     merging = "" if is_ancestor(root, main, view.head) else main
     if merging:
@@ -112,6 +144,9 @@ def _work(seat: Seat, task_id: str, task: Task, ask: Ask, turn: str, tree: str, 
             return "\n".join(error.errors)
         if not envelope.files:
             return "there is no file in the answer: each stands whole in a fence `~~~~~~file path=…`"
+        if not os.path.isdir(tree):
+            fix = "nothing: it is made again, and the answer is not asked for twice"
+            raise CatherdError(f"was removed while {seat.agent.name} worked in it", where=f"worktrees/{me}", fix=fix)
         try:
             for file in envelope.files:
                 safewrite.put(tree, file, rules)

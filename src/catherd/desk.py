@@ -36,17 +36,21 @@ class Desk:
         if not names and not mine:
             return Work(roll=roll)
         now = time.monotonic()
-        tasks = {n: t for n in names if slot(n) is None and (t := self.task(n)) is not None and self._free(t)}
+        assignment, proves = self.assignment(phases)
+        posted = {n: t for n in names if slot(n) is None and (t := self.task(n)) is not None}
+        tasks = {n: t for n, t in posted.items() if self._free(t)}
         slots = [s for n in names if (s := slot(n)) is not None]
         claimable = {*tasks, *(s.lock for s in slots)}
         self._since = {n: self._since.get(n, now) for n in claimable}
         return Work(
             open=tasks,
+            later={n: t for n, t in posted.items() if n not in tasks},
             mine={n: t for n in mine if slot(n) is None and (t := self.task(n)) is not None},
             slots=tuple(slots),
             my_slots=tuple(s for n in mine if (s := slot(n)) is not None),
             prs=prs,
-            assignment=self.assignment(phases),
+            assignment=assignment,
+            proves=proves,
             age={n: now - since for n, since in self._since.items()},
             alive=frozenset(name for name in roll if bus.alive(name)),
             roll=roll,
@@ -68,9 +72,10 @@ class Desk:
     def _free(self, task: Task) -> bool:
         return all(self.bus.there(f"claims/done/{need}.lock") for need in task.needs)
 
-    def assignment(self, phases: tuple[str, ...]) -> dict[str, str]:
-        """Task → agent, of all phases that have one; an agent that is none is reported and left out."""
+    def assignment(self, phases: tuple[str, ...]) -> tuple[dict[str, str], frozenset[str]]:
+        """Task → agent, of all phases that have one (an agent that is none is reported and left out), and which tasks prove."""
         made: dict[str, str] = {}
+        proves: set[str] = set()
         for phase in phases:
             path = f"{phase}/assignment.yaml"
             try:
@@ -78,6 +83,7 @@ class Desk:
             except CatherdError as error:
                 self.bus.broken(path, error)
                 continue
+            proves = set(found.proves) if found else proves  # of the phase that is on: the last that has an allotment
             for task, agent in (found.tasks if found else {}).items():
                 if agent in self.agents:
                     made[task] = agent
@@ -89,7 +95,7 @@ class Desk:
                         f"one of: {', '.join(self.agents)}",
                         agent,
                     )
-        return made
+        return made, frozenset(proves)
 
     def prs(self) -> dict[str, View]:
         """The open PRs by name."""
@@ -119,6 +125,7 @@ class Desk:
             return None
         reviews: dict[str, Review] = {}
         objectors: dict[str, None] = {}
+        rejected: set[str] = set()
         for file in bus.names(f"prs/{name}/reviews"):
             seen, _, who = file.removesuffix(".yaml").partition(".")
             review = self._read(f"prs/{name}/reviews/{file}", Review)
@@ -126,11 +133,24 @@ class Desk:
                 continue
             if review.verdict != "approve":
                 objectors[who] = None
+                rejected.add(seen)
             if seen == head.head[:12]:
                 reviews[who] = review
         needs = self._read(f"prs/{name}/needs-{head.head[:12]}.yaml", Needs)
+        again = [  # whose slot for this head is done without a review of theirs was stood in for, or cannot look
+            who
+            for who in objectors
+            if who in reviews or not bus.there(f"claims/done/{Slot(name, head.head[:12], who).lock}.lock")
+        ]
         return View(
-            name=name, pr=pr, head=head.head, heads=len(heads), reviews=reviews, objectors=tuple(objectors), needs=needs
+            name=name,
+            pr=pr,
+            head=head.head,
+            heads=len(heads),
+            reviews=reviews,
+            objectors=tuple(again),
+            rejected=len(rejected),
+            needs=needs,
         )
 
     def _read(self, path: str, kind: type[M]) -> M | None:

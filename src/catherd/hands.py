@@ -1,6 +1,7 @@
 """Doing a job: claim it where need be, then write, revise or review. What the daemon calls; each job is a module of its own."""
 
 from catherd import build, desk, review
+from catherd.bus import Bus
 from catherd.jobs import Examine, Job, Revise, Take, Work, Write
 from catherd.speak import Seat
 
@@ -25,3 +26,15 @@ def work(seat: Seat, job: Job, seen: Work) -> bool:
     if isinstance(job, Write):
         return build.write(seat, job.task, seen.mine[job.task])
     return False
+
+
+def release(bus: Bus, me: str, job: Job) -> list[Job]:
+    """What the agent cannot do, its model giving no answer, somebody else may: a task is open again, for a review another
+    is asked. Gives the jobs that it should leave alone for a while.
+    """
+    if isinstance(job, Write):
+        desk.settle(bus, job.task, me, "open")
+        return [Take(job.task)]
+    if isinstance(job, Examine):
+        desk.settle(bus, job.slot.lock, me, "done")
+    return []

@@ -1,5 +1,7 @@
 """What an agent does next where there is work: a pure function of the tasks, claims and pull requests on the bus."""
 
+from collections.abc import Collection, Iterator, Mapping
+
 import msgspec
 
 from catherd.tasks import Task, View, stand
@@ -39,11 +41,13 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     open: dict[str, Task] = msgspec.field(default_factory=dict)
+    later: dict[str, Task] = msgspec.field(default_factory=dict)  # open too, but something they need is not merged yet
     mine: dict[str, Task] = msgspec.field(default_factory=dict)
     slots: tuple[Slot, ...] = ()
     my_slots: tuple[Slot, ...] = ()
     prs: dict[str, View] = msgspec.field(default_factory=dict)
     assignment: dict[str, str] = msgspec.field(default_factory=dict)
+    proves: frozenset[str] = frozenset()  # tasks that write journeys
     age: dict[str, float] = msgspec.field(default_factory=dict)
     alive: frozenset[str] = frozenset()
     roll: tuple[str, ...] = ()
@@ -78,26 +82,48 @@ class Take(msgspec.Struct, frozen=True):
 Job = Revise | Examine | Write | Take
 
 
-def next_job(me: str, work: Work) -> Job | None:
-    """The next piece of work of agent `me`: what others wait for comes first."""
+def next_job(me: str, work: Work, resting: Collection[str] = ()) -> Job | None:
+    """The next piece of work of agent `me`: what others wait for comes first. `resting`: jobs, as `repr`, that wait a while."""
+    return next((job for job in _jobs(me, work) if repr(job) not in resting), None)
+
+
+def _jobs(me: str, work: Work) -> Iterator[Job]:
     mine = {view.pr.task: view for view in work.prs.values() if view.pr.author == me}
     for task in sorted(work.mine):
         view = mine.get(task)
         if view is not None and stand(view, work.roll, work.vendors).act == "revise":
-            return Revise(view.name, task)
+            yield Revise(view.name, task)
     for one in sorted(work.my_slots):
-        return Examine(one)
+        yield Examine(one)
     for one in sorted(work.slots):
         if _may_review(me, one, work):
-            return Examine(one)
-    for task in sorted(work.mine):
+            yield Examine(one)
+    after = waiting({**work.open, **work.mine}, work.later)
+    for task in sorted(work.mine, key=lambda t: (-after.get(t, 0), t)):
         if task not in mine:
-            return Write(task)
+            yield Write(task)
     if len(mine) < OPEN_PRS:
-        for task in sorted(work.open, key=lambda t: (work.assignment.get(t) != me, t)):
+        for task in sorted(work.open, key=lambda t: (work.assignment.get(t) != me, -after.get(t, 0), t)):
             if _may_take(me, task, work):
-                return Take(task)
-    return None
+                yield Take(task)
+
+
+def waiting(tasks: Mapping[str, Task], later: Mapping[str, Task]) -> dict[str, int]:
+    """Task → how long the longest chain of tasks is that cannot begin before it is merged: the longest goes first.
+
+    >>> a, b, c = (Task(kind="design", title="", needs=needs) for needs in ([], ["a"], ["b"]))
+    >>> waiting({"a": a}, {"b": b, "c": c})
+    {'a': 2}
+    """
+    needed: dict[str, list[str]] = {}
+    for name, task in {**tasks, **later}.items():
+        for need in task.needs:
+            needed.setdefault(need, []).append(name)
+
+    def depth(one: str, seen: frozenset[str]) -> int:
+        return max((1 + depth(n, seen | {one}) for n in needed.get(one, []) if n not in seen), default=0)
+
+    return {name: depth(name, frozenset({name})) for name in tasks}
 
 
 def _may_review(me: str, one: Slot, work: Work) -> bool:
@@ -110,9 +136,18 @@ def _may_review(me: str, one: Slot, work: Work) -> bool:
         or me not in work.roll
     ):
         return False
-    return one.agent == me or one.agent not in work.alive or work.age.get(one.lock, 0.0) > FIRST_RIGHT
+    if one.agent == me or one.agent not in work.alive:
+        return True
+    return one.agent not in view.objectors and work.age.get(one.lock, 0.0) > FIRST_RIGHT
 
 
 def _may_take(me: str, task: str, work: Work) -> bool:
+    """Whether `me` may claim a task now: its own, or one whose owner is dead or has let its first right pass. Who writes the
+    journeys of a milestone keeps away from the code that they prove, and the other way round.
+    """
     owner = work.assignment.get(task, me)
-    return owner == me or owner not in work.alive or work.age.get(task, 0.0) > FIRST_RIGHT
+    if owner == me:
+        return True
+    if bool(work.proves & {t for t, a in work.assignment.items() if a == me}) != (task in work.proves):
+        return False
+    return owner not in work.alive or work.age.get(task, 0.0) > FIRST_RIGHT

@@ -7,6 +7,7 @@ main that moved is checked anew. Oldest PR first. What does not pass goes back t
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -15,9 +16,10 @@ from catherd.bus import Bus, now, slug
 from catherd.changeset import Rules
 from catherd.config import Agent
 from catherd.git import Moved, rev
-from catherd.jobs import Slot
+from catherd.jobs import Slot, slot
 from catherd.messages import Game
-from catherd.tasks import Check, Merged, Needs, Stand, Task, View, reviewers, stand
+from catherd.remarks import remark
+from catherd.tasks import Check, Closed, Merged, Needs, Stand, Task, View, reviewers, stand
 
 
 class Queue(msgspec.Struct):
@@ -28,7 +30,9 @@ class Queue(msgspec.Struct):
     agents: dict[str, Agent]
     desk: desk.Desk
     roll: tuple[str, ...]
+    keep_branches: bool = False
     load: dict[str, int] = msgspec.field(default_factory=dict)
+    _looked: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict)
 
     def vendors(self) -> dict[str, str]:
         """Agent → vendor."""
@@ -37,28 +41,75 @@ class Queue(msgspec.Struct):
     def turn(self) -> list[str]:
         """One look at every open PR, oldest first; the names of those that were merged now."""
         merged = []
-        for name, seen in sorted(self.desk.prs().items()):
+        prs = self.desk.prs()
+        for name, seen in sorted(prs.items()):
             task = self.desk.task(seen.pr.task)
-            if task is None:
+            if task is None or self._taken_over(seen):
                 continue
             view = self._same(seen)
             how = stand(view, self.roll, self.vendors())
             self._forged(view, how)
-            if how.act == "wait":
+            if how.act == "wait" and self._fit(view, task):
                 self._offer(view)
             elif how.act == "human":
                 self._call(view, how)
             elif how.act == "merge" and self._merge(view, task, how):
                 merged.append(name)
+        desk.free(self.bus, self._stale(prs))
         return merged
 
+    def _stale(self, prs: Mapping[str, View]) -> list[Slot]:
+        """Reviews on offer that nobody needs any more: the PR is over, or proposes another head."""
+        offered = [s for n in self.bus.names("claims/open") if (s := slot(n.removesuffix(".lock"))) is not None]
+        heads = {name: view.head[:12] for name, view in prs.items() if not self.bus.there(f"prs/{name}/merged.yaml")}
+        now = (
+            {name: fresh.head[:12] for name in heads if (fresh := self.desk.view(name)) is not None} if offered else {}
+        )
+        return [s for s in offered if now.get(s.pr) != s.head12]
+
+    def _taken_over(self, view: View) -> bool:
+        """Whether its author died and another agent carries the task on from its branch: then this PR is closed."""
+        by = desk.holder(self.bus, view.pr.task)
+        if by in {"", "open", "blocked", "done", view.pr.author}:
+            return False
+        why = f"{by} took {view.pr.task} over and goes on from {view.head[:12]}"
+        self.bus.post(f"prs/{view.name}/closed.yaml", Closed(why=why, at=now()), pr=view.name)
+        return True
+
     def _same(self, view: View) -> View:
-        """The PR with the head that git has: a branch that you moved is a new head, with no reviews yet."""
-        actual = rev(self.bus.root, f"refs/heads/{view.pr.branch}")
-        if actual and actual != view.head:
+        """The PR with the head that git has: a branch that you moved is a new head, with no reviews yet; what it was moved
+        away from stays under refs/catherd/moved/. One that you deleted is made again where it was.
+        """
+        root, branch = self.bus.root, view.pr.branch
+        actual = rev(root, f"refs/heads/{branch}")
+        if actual == view.head or merge.merged(root, view.name):
+            return view
+        if not actual:
+            if rev(root, view.head):
+                objects.transaction(root, [f"create refs/heads/{branch} {view.head}"], "deleted by hand")
+            self.bus.trouble(
+                f"branch-{view.name.lower()}",
+                f"bus/prs/{view.name}/",
+                f"the branch {branch} was deleted: made again at {view.head[:12]}",
+                f"touch bus/prs/{view.name}/closed.yaml closes the pull request; rm bus/problems/branch-{view.name.lower()}.yaml",
+                view.head,
+            )
+            return view
+        if objects.is_ancestor(root, view.head, actual):
+            desk.push(self.bus, view.name, actual, "more commits")
+        else:
+            kept = f"refs/catherd/moved/{branch}/{view.head[:12]}"
+            if rev(root, view.head) and not rev(root, kept):
+                objects.transaction(root, [f"create {kept} {view.head}"], "moved by hand")
             desk.push(self.bus, view.name, actual, "the branch was moved by hand")
-            return self.desk.view(view.name) or view
-        return view
+            self.bus.trouble(
+                f"branch-{view.name.lower()}",
+                f"bus/prs/{view.name}/",
+                f"the branch {branch} was moved by hand to {actual[:12]}: its reviews begin anew; {view.head[:12]} is kept",
+                f"git branch -f {branch} {view.head[:12]} puts it back; rm bus/problems/branch-{view.name.lower()}.yaml",
+                actual,
+            )
+        return self.desk.view(view.name) or view
 
     def _forged(self, view: View, how: Stand) -> None:
         for who in how.forged:
@@ -72,13 +123,41 @@ class Queue(msgspec.Struct):
                 view.head,
             )
 
+    def _fit(self, view: View, task: Task) -> bool:
+        """Whether reviews are worth their price: a conflict or a broken rule goes back at once. Looked at once per main."""
+        main = landing.tip(self.bus.root, self.game.branch)
+        if self._looked.get(view.name) != (view.head, main):
+            if self._faults(view, task, main, overridden=True):
+                return False
+            self._looked[view.name] = (view.head, main)
+        return True
+
+    def _faults(self, view: View, task: Task, main: str, *, overridden: bool) -> bool:
+        """Send it back where it conflicts with main or breaks a rule; whether it was. What only you may allow is left out
+        when you did, or were not asked yet.
+        """
+        result = objects.merge_tree(self.bus.root, main, view.head)
+        if result.conflicts:
+            return self._back(view, "it conflicts with main", main, files=list(result.conflicts))
+        rules = Rules(tuple(task.paths))
+        found = changeset.policy(self.bus.root, main, result.tree, rules)
+        broken = [str(f) for f in found if f.severity == "error" or (f.severity == "person" and not overridden)]
+        broken += [] if overridden else self._guarded(task, view, main)
+        return bool(broken) and self._back(view, "it breaks the rules for pull requests", main, findings=broken)
+
     def _offer(self, view: View) -> None:
-        """See to it that each review that is still wanted can be claimed."""
-        for name in reviewers(view, self.roll, self.vendors(), self.load):
-            if name not in view.reviews:
-                slot = Slot(view.name, view.head[:12], name)
-                if desk.offer(self.bus, slot.lock, f"a review of {view.name}; {name} has the first right"):
-                    self.load[name] = self.load.get(name, 0) + 1
+        """See to it that each review that is still wanted can be claimed, and no more than those."""
+        at = {name: desk.holder(self.bus, Slot(view.name, view.head[:12], name).lock) for name in self.roll}
+        fresh = self.desk.view(view.name)  # after the slots: a review is posted before its slot is done
+        if fresh is None or fresh.head != view.head:
+            return
+        view = fresh
+        asked = {name for name, where in at.items() if where not in {"", "done"} and name not in view.reviews}
+        spent = {name for name, where in at.items() if where == "done"}
+        for name in reviewers(view, self.roll, self.vendors(), self.load, asked, spent):
+            slot_ = Slot(view.name, view.head[:12], name)
+            if desk.offer(self.bus, slot_.lock, f"a review of {view.name}; {name} has the first right"):
+                self.load[name] = self.load.get(name, 0) + 1
 
     def _call(self, view: View, how: Stand) -> None:
         path = f"prs/{view.name}/reviews/{view.head[:12]}.human.yaml"
@@ -95,18 +174,14 @@ class Queue(msgspec.Struct):
         done = merge.merged(root, view.name)
         if not done:
             main = landing.tip(root, branch)
+            if self._faults(view, task, main, overridden=bool(how.overrides)):
+                return False
             result = objects.merge_tree(root, main, view.head)
-            if result.conflicts:
-                return self._back(view, "it conflicts with main", main, files=list(result.conflicts))
-            rules = Rules(tuple(task.paths))
-            broken = [str(f) for f in changeset.policy(root, main, result.tree, rules) if f.severity == "error"]
-            broken += [] if how.overrides else self._guarded(task, view, main)
-            if broken:
-                return self._back(view, "it breaks the rules for pull requests", main, findings=broken)
             verdicts = self.check(view, task, main, result.tree)
             red = [line for one in verdicts if one.verdict != "green" for line in one.findings]
             if red:
-                return self._back(view, "its checks are red", main, findings=red)
+                self._back(view, "its checks are red", main, findings=red)
+                return False
             text = trailers.message(
                 view.pr.branch, view.name, view.pr.title, view.pr.body, view.head, result.tree,
                 how.approvals, [one.check for one in verdicts], how.overrides,
@@ -127,10 +202,18 @@ class Queue(msgspec.Struct):
         # The claim first: whoever looks at PRs and then at claims never sees a task of its own without either.
         desk.settle(bus, view.pr.task, desk.holder(bus, view.pr.task) or view.pr.author, "done")
         bus.post(f"prs/{view.name}/merged.yaml", Merged(commit=done, at=now()), title=view.pr.title)
-        for trouble in (f"pr-{view.name.lower()}", f"stuck-{view.name.lower()}"):
+        for trouble in (f"pr-{view.name.lower()}", f"stuck-{view.name.lower()}", f"branch-{view.name.lower()}"):
             bus.solved(trouble)
-        merge.drop_branch(root, branch, view.pr.branch)
+        thanks = f" Read by {', '.join(how.approvals)}." if how.approvals else ""
+        self._remark(view, "merged.yaml", Merged, f"{view.pr.task} is on main ({view.name}).{thanks}")
+        if not self.keep_branches:
+            merge.drop_branch(root, branch, view.pr.branch)
         return True
+
+    def _remark(self, view: View, file: str, kind: type[Merged | Needs], text: str) -> None:
+        posted = self.bus.get(f"prs/{view.name}/{file}", kind)
+        if posted is not None:
+            remark(self.bus, view.pr.author, posted.at, f"{view.name}.{file}", text)
 
     def _guarded(self, task: Task, view: View, main: str) -> list[str]:
         """Files by which others are judged: who changes them outside the task that makes them needs your approval."""
@@ -143,9 +226,13 @@ class Queue(msgspec.Struct):
     def _back(
         self, view: View, why: str, main: str, *, files: list[str] | None = None, findings: list[str] | None = None
     ) -> bool:
-        needs = Needs(why=why, main=main, files=files or [], findings=findings or [])
-        self.bus.post(f"prs/{view.name}/needs-{view.head[:12]}.yaml", needs, pr=view.name, why=why)
-        return False
+        """The author's turn; True: it went back."""
+        file = f"needs-{view.head[:12]}.yaml"
+        needs = Needs(why=why, main=main, at=now(), files=files or [], findings=findings or [])
+        self.bus.post(f"prs/{view.name}/{file}", needs, pr=view.name, why=why)
+        first = next(iter([*needs.files, *needs.findings]), "")
+        self._remark(view, file, Needs, f"{view.name} comes back to me: {why}. {first}")
+        return True
 
     def check(self, view: View, task: Task, main: str, tree: str) -> list[Check]:
         """The verdicts on the merge result: from the bus where this tree was checked before, else made now."""
@@ -189,5 +276,8 @@ def frees(queue: Queue, dead_since: dict[str, float], grace: float) -> None:
         since = dead_since.setdefault(name, time.monotonic())
         if time.monotonic() - since < grace:
             continue
-        for lock in bus.names(f"claims/{name}"):
-            desk.settle(bus, lock.removesuffix(".lock"), name, "open")
+        going = {view.pr.task: view for view in queue.desk.prs().values() if view.pr.author == name}
+        for lock in (n.removesuffix(".lock") for n in bus.names(f"claims/{name}")):
+            view = going.get(lock)
+            if view is None or stand(view, queue.roll, queue.vendors()).act == "revise":
+                desk.settle(bus, lock, name, "open")  # a PR that needs nothing of its author is merged without it

@@ -1,6 +1,6 @@
 """Who does what: the allotment of tasks by sealed bids. Pure, deterministic: the same bids give the same allotment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 NEUTRAL = 1  # the fit of whoever said nothing about a task
 EXACT = 400_000  # states up to which the best allotment is searched for exactly
@@ -34,6 +34,24 @@ def allot(tasks: Sequence[str], agents: Sequence[str], fits: Mapping[str, Mappin
         best = after
     _, path = min(best.values(), key=lambda found: (-found[0], found[1]))
     return {task: agents[i] for task, i in zip(tasks, path, strict=True)}
+
+
+def allot_apart(
+    tasks: Sequence[str], agents: Sequence[str], fits: Mapping[str, Mapping[str, int]], proves: Collection[str]
+) -> dict[str, str]:
+    """`allot`, with the tasks in `proves` (they write journeys) to one agent that gets no other: who proves does not prove its
+    own code. Alone, an agent does both.
+
+    >>> allot_apart(["a", "b", "j"], ["x", "y"], {"x": {"j": 1}, "y": {"j": 4}}, {"j"})
+    {'a': 'x', 'b': 'x', 'j': 'y'}
+    """
+    agents = sorted(agents)
+    journeys, others = [t for t in tasks if t in proves], [t for t in tasks if t not in proves]
+    if not journeys or not others or len(agents) < 2:
+        return allot(tasks, agents, fits)
+    prover = max(agents, key=lambda a: sum(fits.get(a, {}).get(t, NEUTRAL) for t in journeys))
+    chosen = allot(others, [a for a in agents if a != prover], fits) | dict.fromkeys(journeys, prover)
+    return dict(sorted(chosen.items()))
 
 
 def _greedy(

@@ -4,10 +4,11 @@ import re
 
 from catherd import desk, landing, prompts
 from catherd.answers import Unusable, parse
-from catherd.bus import tidy
+from catherd.bus import now, tidy
 from catherd.jobs import Slot
 from catherd.journal import converse
 from catherd.material import ask_for
+from catherd.remarks import remark
 from catherd.speak import Seat, request
 from catherd.tasks import Note, Review, Task, View, phase_of
 
@@ -37,7 +38,12 @@ def review(seat: Seat, slot: Slot, view: View, task: Task) -> bool:
     text = converse(bus, seat.model, request(seat, turn, "review", rendered), seat.reserve, reread)
     if text is not None:
         kept[-1].wrote = {"model": seat.model_name, "turn": turn}
+        kept[-1].at = now()
         bus.post(path, kept[-1], agent=me, verdict=kept[-1].verdict)
+        posted = bus.get(path, Review)
+        if posted is not None and posted.verdict == "changes":
+            first = next((note.text for note in posted.notes), posted.body)
+            remark(bus, me, posted.at, path, f"{view.name}, not like this: {first}")
     else:
         bus.trouble(
             f"no-review-{slot.lock.lower()}",

@@ -32,7 +32,9 @@ def tasks_of(bus: Bus, phase: Phase, main: str) -> dict[str, Task]:
         text = (objects.read_blob(bus.root, main, path) or b"").decode("utf-8", "replace")
         data = yamldoor.loads(text, path).data
         if isinstance(data, dict) and data.get("milestone") == milestone:
-            found[os.path.basename(path).removesuffix(".yaml")] = _build(data, milestone)
+            found[os.path.basename(path).removesuffix(".yaml")] = _build(
+                data, milestone, str(phase.options.get("sandbox", "bwrap"))
+            )
     if not found:
         raise CatherdError(
             f"no task of the milestone {milestone} is on main", where="docs/tasks/", fix="make plan writes them"
@@ -40,7 +42,7 @@ def tasks_of(bus: Bus, phase: Phase, main: str) -> dict[str, Task]:
     return _sound(found, "docs/tasks/")
 
 
-def _build(data: dict[str, Any], milestone: str) -> Task:
+def _build(data: dict[str, Any], milestone: str, tier: str) -> Task:
     accept = data.get("accept") or {}
     run = accept.get("run", []) if isinstance(accept, dict) else accept
     seconds = accept.get("timeout_s", 60) if isinstance(accept, dict) else 60
@@ -54,6 +56,7 @@ def _build(data: dict[str, Any], milestone: str) -> Task:
         artifacts=words["artifacts"],
         accept=[str(w) for w in run] if isinstance(run, list) else [],
         accept_s=float(seconds),
+        sandbox=tier,
         stories=words["stories"],
         steps=words["steps"],
         skills=words["skills"],
@@ -115,11 +118,16 @@ def allot(bus: Bus, phase: Phase, gate: str, branch: str, teller: Teller) -> Non
                 spoken.sha256,
             )
     fits = {name: bid.fits for name, bid in bids.items()}
-    chosen = plan.allot(list(tasks), sorted(bids) or receipt.roll, fits)
+    proves = sorted(name for name, task in tasks.items() if "app/app.yaml" in task.artifacts)
+    chosen = plan.allot_apart(list(tasks), sorted(bids) or receipt.roll, fits, proves)
     path = f"{phase.name}/assignment.yaml"
     header = "# Yours to edit until a task is claimed: task: agent. `why` only explains.\n"
     bus.post(
-        path, Assignment(tasks=chosen, why=plan.reasons(chosen, fits, {n: b.reasons for n, b in bids.items()})), header
+        path,
+        Assignment(
+            tasks=chosen, proves=proves, why=plan.reasons(chosen, fits, {n: b.reasons for n, b in bids.items()})
+        ),
+        header,
     )
     for name, task in tasks.items():
         bus.post(f"tasks/{name}.yaml", task)
@@ -142,7 +150,8 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
     """Turn the merge queue until these tasks are merged. Raises NeedsYou when all that is left is blocked."""
     agents = config.agents(bus.root)
     recovery.recover(bus.root)
-    queue = mergequeue.Queue(bus, game, agents, desk.Desk(bus, agents), tuple(game.roll))
+    kept = bool(phase.options.get("keep_branches", False))
+    queue = mergequeue.Queue(bus, game, agents, desk.Desk(bus, agents), tuple(game.roll), kept)
     grace = config.seconds(phase.grace, "grace")
     dead: dict[str, float] = {}
     began = time.monotonic()
@@ -154,7 +163,10 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
             if not bus.paused():
                 if len(done) == len(tasks):
                     break
-                for name in queue.turn():
+                merged = queue.turn()
+                if merged:
+                    teller.work(bus, gate, len(done), len(tasks), time.monotonic() - began)
+                for name in merged:
                     teller.merged(bus, name)
                     snapshot.snapshot(bus.root, f"{name} merged")
                     watch.ring()

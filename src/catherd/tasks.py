@@ -29,6 +29,7 @@ class Task(Base, kw_only=True):
     )  # what the task is meant to make; its gate files are its own
     accept: list[str] = msgspec.field(default_factory=list)
     accept_s: float = 60.0
+    sandbox: str = "bwrap"  # the lowest tier in which its accept may run
     stories: list[str] = msgspec.field(default_factory=list)
     steps: list[str] = msgspec.field(default_factory=list)
     skills: list[str] = msgspec.field(default_factory=list)
@@ -56,6 +57,9 @@ class Assignment(Base, kw_only=True):
     """`…/assignment.yaml`: task → agent; yours to edit until a task is claimed."""
 
     tasks: dict[str, str]
+    proves: list[str] = msgspec.field(
+        default_factory=list
+    )  # tasks that write journeys: not for who writes the code they prove
     why: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -93,6 +97,7 @@ class Review(Base, kw_only=True):
     head: str
     notes: list[Note] = msgspec.field(default_factory=list)
     body: str = ""
+    at: str = ""
 
 
 class Needs(Base, kw_only=True):
@@ -100,6 +105,7 @@ class Needs(Base, kw_only=True):
 
     why: str
     main: str = ""
+    at: str = ""
     files: list[str] = msgspec.field(default_factory=list)
     findings: list[str] = msgspec.field(default_factory=list)
 
@@ -109,6 +115,13 @@ class Merged(Base, kw_only=True):
 
     commit: str
     tree: str = ""
+    at: str = ""
+
+
+class Closed(Base, kw_only=True):
+    """`prs/PR-0007/closed.yaml`: it will not be merged; an empty file of yours says the same."""
+
+    why: str = ""
     at: str = ""
 
 
@@ -125,7 +138,9 @@ class Check(Base, kw_only=True):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """An open PR as the bus shows it: the last head, the reviews of it by reviewer, who ever asked for changes."""
+    """An open PR as the bus shows it: the last head, the reviews of it by reviewer; who asked for changes at an earlier head
+    and is to look again; at how many heads changes were asked for.
+    """
 
     name: str
     pr: Pr
@@ -133,6 +148,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     heads: int
     reviews: dict[str, Review]
     objectors: tuple[str, ...] = ()
+    rejected: int = 0
     needs: Needs | None = None
 
 
@@ -146,7 +162,8 @@ class Stand(msgspec.Struct, frozen=True):
     forged: tuple[str, ...] = ()
 
 
-ROUNDS = 4  # heads without agreement before a person is called
+ROUNDS = 3  # heads at which changes were asked for before a person is called
+HEADS = 8  # … and heads in all, whatever sent them back
 
 
 def wanted(author: str, roll: Collection[str]) -> int:
@@ -173,34 +190,46 @@ def stand(view: View, roll: Collection[str], vendors: Mapping[str, str]) -> Stan
     if "human" in approvals:
         return Stand("merge", tuple(a for a in approvals if a != "human"), ("human",), forged=forged)
     blocking = sorted(who for who, review in counted.items() if review.verdict != "approve")
-    if view.needs is not None:
-        return Stand("revise", approvals, why=view.needs.why, forged=forged)
     need = wanted(author, roll)
-    if blocking and (len(counted) >= need or "human" in blocking):
-        if view.heads >= ROUNDS:
-            return Stand("human", approvals, why=f"no agreement after {view.heads} rounds", forged=forged)
-        return Stand("revise", approvals, why=f"{' and '.join(blocking)} asked for changes", forged=forged)
+    if view.needs is not None or (blocking and (len(counted) >= need or "human" in blocking)):
+        why = view.needs.why if view.needs is not None else f"{' and '.join(blocking)} asked for changes"
+        if view.rejected >= ROUNDS or view.heads >= HEADS:
+            return Stand("human", approvals, why=f"no agreement after {view.heads} rounds: {why}", forged=forged)
+        return Stand("revise", approvals, why=why, forged=forged)
     if need == 0:
         return Stand("human", why="nobody else can review it: your approval is needed", forged=forged)
+    if "human" in view.objectors and "human" not in counted:
+        return Stand("human", approvals, why="you asked for changes; it was worked on, look again", forged=forged)
+    again = [who for who in view.objectors if who not in counted]
     others = {vendors.get(name, "") for name in roll if name != author} - {vendors.get(author, "")}
     foreign = [who for who in approvals if vendors.get(who, "") != vendors.get(author, "")]
-    if len(approvals) >= need and not blocking and (foreign or not others):
+    if len(approvals) >= need and not blocking and not again and (foreign or not others):
         return Stand("merge", approvals, forged=forged)
     return Stand("wait", approvals, why=f"{len(approvals)} of {need} approvals", forged=forged)
 
 
-def reviewers(view: View, roll: Collection[str], vendors: Mapping[str, str], load: Mapping[str, int]) -> list[str]:
-    """Who is asked to review the last head: those who asked for changes, then another vendor, then whoever has reviewed least."""
+def reviewers(
+    view: View,
+    roll: Collection[str],
+    vendors: Mapping[str, str],
+    load: Mapping[str, int],
+    asked: Collection[str] = (),
+    spent: Collection[str] = (),
+) -> list[str]:
+    """Who is to be asked now for a review of the last head, beside those who are `asked` already; `spent`: in vain.
+
+    Whoever asked for changes looks again; then as many as are missing, another vendor among them, those with least work first.
+    """
     author = view.pr.author
-    others = [name for name in sorted(roll) if name != author]
-    order = sorted(
-        others,
-        key=lambda n: (n not in view.objectors, load.get(n, 0), _turn(view.name, n)),
-    )
-    chosen = order[: wanted(author, roll)]
-    foreign = [n for n in order if vendors.get(n, "") != vendors.get(author, "")]
-    if foreign and chosen and not set(foreign) & set(chosen):
-        chosen[-1] = foreign[0]
+    free = [n for n in sorted(roll) if n != author and n not in view.reviews and n not in asked and n not in spent]
+    free.sort(key=lambda n: (n not in view.objectors, load.get(n, 0), _turn(view.name, n)))
+    there = {who for who in view.reviews if who != "human"} | set(asked)
+    again = [n for n in free if n in view.objectors]
+    chosen = free[: max(wanted(author, roll) - len(there), len(again))]
+    foreign = [n for n in sorted(roll) if vendors.get(n, "") != vendors.get(author, "") and n != author]
+    if foreign and not set(foreign) & (there | set(chosen)):
+        able = [n for n in free if n in foreign][:1]
+        chosen = [*(chosen[:-1] if len(chosen) > len(again) else chosen), *able] if able else chosen
     return chosen
 
 

@@ -18,6 +18,7 @@ from catherd import gates
 from catherd.bus import Bus
 from catherd.hearing import Heard
 from catherd.messages import Argument, Ask, Ballot, Chat, Pitch
+from catherd.remarks import MARK
 from catherd.tasks import Bid, Needs, Pr, Review
 from catherd.turns import who
 
@@ -166,7 +167,8 @@ class Teller:
             self._told |= {f"chat/{stem}" for stem in said}
             self.line(f"── {gate} {'─' * max(4, self.width - len(gate) - 4)}")
         for stem, message in said.items():
-            self._once(f"chat/{stem}", who(stem), message.text, "»")
+            if not message.wrote.get("turn", "").startswith(MARK):  # the lines below say the same
+                self._once(f"chat/{stem}", who(stem), message.text, "»")
         for name in bus.names("prs"):
             pr = bus.get(f"prs/{name}/pr.yaml", Pr)
             if pr is not None:

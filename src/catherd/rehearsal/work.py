@@ -61,7 +61,9 @@ def _files(where: str, skip: str = "resolved") -> dict[str, str]:
 
 def bid(scene: Scene) -> str:
     """A sealed bid: fits drawn from the voice's lens and the task, so that each agent has its own field."""
-    tasks = re.findall(r"^- ([A-Z]-[\w-]+): (.+)$", scene.bare, re.MULTILINE)
+    asked = re.search(r"^Tasks: (.+)$", scene.bare, re.MULTILINE)
+    known = asked[1].split(", ") if asked else []
+    tasks = [(n, t) for n, t in re.findall(r"^- ([A-Z]-[\w-]+): (.+)$", scene.bare, re.MULTILINE) if n in known]
     lens = library.voice(scene.me).lens
     lines = []
     for name, title in tasks:
