@@ -125,9 +125,9 @@ def crash(game: Path, at: str, *words: str) -> None:
     folder = game.with_name(f"{game.name}.crash")
     folder.mkdir()
     told = {"CATHERD_CRASH_DIR": str(folder), "CATHERD_CRASH_AT": at, "CATHERD_NO_CRANK": "1"}
-    assert games.make(game, *words, **told).returncode != 0
+    assert games.make(game, *words, seconds=60, **told).returncode != 0
     assert (folder / "fired").exists()
-    assert games.make(game, *words, **told).returncode == 0
+    assert games.make(game, *words, seconds=60, **told).returncode == 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 14])
