@@ -13,7 +13,7 @@ from catherd.tasks import Task
 def run(task: Task, tree: str) -> Result:
     """The accept command of `task` on `tree`, in the box, on a copy."""
     limits = Limits(wall_s=task.accept_s, cpu_s=max(1, int(task.accept_s)))
-    return sandbox.run(task.accept, tree=tree, mode="copy", limits=limits)
+    return sandbox.run(task.accept, tree=tree, mode="copy", limits=limits, minimum=task.sandbox)
 
 
 def faults(task: Task, tree: str) -> list[str]:

@@ -131,7 +131,7 @@ def _install(packages: str) -> str:
 
 
 def _allow(tier: str) -> str:
-    return f"write `sandbox: {{minimum: {tier}}}` into phases/poc.yaml to accept it"
+    return f"write `sandbox: {tier}` under options: in phases/poc.yaml to accept it"
 
 
 def _cure(wrong: str) -> str:
