@@ -16,7 +16,9 @@ endif
 GATES   := bus/gates
 # Words are handed over as typed, never through a shell.
 export CATHERD_MSG   = $(value MSG)
+ifneq ($(origin BRIEF),undefined)
 export CATHERD_BRIEF = $(value BRIEF)
+endif
 export LIVE STEP PACE AGENTS NOTIFY TIMEBOX REHEARSAL_SEED TO N PORT ARGS
 # A venv whose Python is gone (moved, upgraded away, half deleted) is built again.
 ifeq ($(wildcard $(BIN)/python),)
@@ -52,6 +54,25 @@ run: $(CATHERD_BIN) $(VENV)/.poc  ## Start the proved app for you; your yes make
 	@$(CATHERD_DO) run
 go: $(CATHERD_BIN)          ## Close the gate that STEP=1 holds
 	@$(CATHERD_DO) go
+.PHONY: prs pr approve changes audit check-docs design publish tidy
+prs: $(CATHERD_BIN)         ## The pull requests, one a line
+	@$(CATHERD_DO) prs
+pr: $(CATHERD_BIN)          ## One of them: checks, reviews, diff: make pr N=3
+	@$(CATHERD_DO) pr
+approve: $(CATHERD_BIN)     ## Approve it over all objections: make approve N=3 MSG='…'
+	@$(CATHERD_DO) approve
+changes: $(CATHERD_BIN)     ## Ask for changes in it: make changes N=3 MSG='what and why'
+	@$(CATHERD_DO) changes
+audit: $(CATHERD_BIN)       ## Prove from git alone that every merge was reviewed and green
+	@$(CATHERD_DO) audit
+check-docs: $(CATHERD_BIN) $(VENV)/.plan  ## Check the design document in docs/
+	@$(CATHERD_DO) check docs/
+design: $(CATHERD_BIN) $(VENV)/.plan  ## The design document as one page: design.html
+	@$(CATHERD_DO) design
+publish: $(CATHERD_BIN)     ## Push the game to origin, after a look for secrets
+	@$(CATHERD_DO) publish
+tidy: $(CATHERD_BIN)        ## Remove merged branches and old games that git holds in full
+	@$(CATHERD_DO) tidy
 new: $(CATHERD_BIN)         ## Put this game away and begin another with the next make debate
 	@$(CATHERD_DO) new
 doctor: $(CATHERD_BIN)      ## What this machine lacks; LIVE=1 tries each model with one tiny paid call
@@ -91,7 +112,7 @@ $(VENV)/.base: $(LOCKS)/base.txt $(ORIGIN) $(filter %.whl,$(if $(ORIGIN),$(shell
 	if test -f "$$home/src/catherd/cli.py"; then \
 	  $(BIN)/python -c 'import os, sys, sysconfig; open(os.path.join(sysconfig.get_path("purelib"), "catherd-src.pth"), "w").write(os.path.abspath(sys.argv[1]) + "\n")' "$$home/src"; \
 	  printf '%s\n' '#!/bin/sh' 'exec "$${0%/*}/python" -P -c "from catherd.cli import main; main(prog_name=\"catherd\")" "$$@"' > $(BIN)/catherd; \
-	  chmod +x $(BIN)/catherd; \
+	  chmod +x $(BIN)/catherd; $(BIN)/python -m compileall -q "$$home/src"; \
 	else rm -f $(VENV)/lib/python*/site-packages/catherd-src.pth; $(PIP) --no-deps --force-reinstall "$$home"; fi
 	@touch $@
 ifneq ($(ORIGIN),)
