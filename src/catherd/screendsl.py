@@ -186,7 +186,7 @@ def _words(value: Any) -> bool:
 def _compound(kind: str, value: Any) -> str:
     """What is wrong with the value of an element that is no plain text; "" when nothing is."""
     if kind == "list":
-        fine = isinstance(value, list) and value
+        fine = isinstance(value, list) and bool(value)
         for item in value if fine else ():
             if isinstance(item, dict):
                 fine = fine and isinstance(item.get("text"), str) and set(item) <= {"text", "note", *COMMON}

@@ -80,7 +80,7 @@ class Pen(NamedTuple):
         for n, line in enumerate(wrapped.lines):
             need = width(line, size, bold=bold)
             self.shapes.append(Shape("text", x, y + size + n * size * 1.35, need, text=line, **more))
-        return len(wrapped.lines) * size * 1.35
+        return float(len(wrapped.lines) * size * 1.35)
 
     def goes(self, element: Element, x: float, y: float, target: str) -> None:
         """The little mark at the upper right corner (x, y) of something that leads somewhere."""
