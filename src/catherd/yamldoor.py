@@ -18,12 +18,16 @@ from catherd.messages import FORMAT
 T = TypeVar("T")
 
 LIMIT = 1 << 20  # bytes; the largest file the engine itself writes is an ask, a tenth of this
+DEEP = 64  # levels; the parser recurses in C, and a file nested without end would end the process
+_SUSPECT = re.compile(r"^[ \t?:-]{30,}", re.MULTILINE)  # blocks deeper than DEEP begin somewhere beyond this column
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]+)?\Z")
 _HIDDEN = re.compile(
     "[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\x7f-\x9f]"
 )  # bidi and C1: never raw on a terminal
 _HINTS = {
+    "tab character": "use spaces, not a tab",
+    "another document": "delete the line `---`, or put what follows it into a file of its own",
     "cannot start any token": "use spaces, not a tab; quote the value if it begins with @, `, % or *",
     "mapping values are not allowed": "quote the value: it holds a colon followed by a blank",
     "unexpected end of stream": "close the quote that is open",
@@ -64,6 +68,7 @@ def loads(text: str, name: str, limit: int = LIMIT) -> Document:
     if len(text) > limit:
         raise CatherdError(f"larger than {limit} bytes", where=name, fix="split it; no file of the bus is that large")
     try:
+        _shallow(text, name)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -83,13 +88,32 @@ def loads(text: str, name: str, limit: int = LIMIT) -> Document:
         raise CatherdError(what, where=name, fix="remove the character; YAML holds text only") from None
     if node is None:
         return Document(None, None, name)
-    return Document(_build(node, name, set()), node, name)
+    return Document(_build(node, name, text, set()), node, name)
 
 
-def _build(node: yaml.Node, name: str, seen: set[int]) -> Any:
+def _shallow(text: str, name: str) -> None:
+    """Refuse what is nested deeper than DEEP; only a text that could be is looked through for it."""
+    if text.count("[") + text.count("{") < DEEP // 2 and not _SUSPECT.search(text):
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEP:
+            raise CatherdError(
+                f"nested deeper than {DEEP} levels", where=_place(name, event.start_mark), fix="write it flatter"
+            )
+
+
+def _build(node: yaml.Node, name: str, text: str, seen: set[int]) -> Any:
     if id(node) in seen:
         raise CatherdError(
             "an alias (`*name`) is not taken here", where=_place(name, node.start_mark), fix="write the value out"
+        )
+    if text[node.start_mark.index : node.start_mark.index + 1] == "&":
+        raise CatherdError(
+            "an anchor (`&name`) is not taken here",
+            where=_place(name, node.start_mark),
+            fix="delete the anchor; quote a text that begins with &",
         )
     seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
@@ -103,10 +127,10 @@ def _build(node: yaml.Node, name: str, seen: set[int]) -> Any:
                     where=_place(name, key.start_mark),
                     fix="delete one of them",
                 )
-            built[key.value] = _build(value, name, seen)
+            built[key.value] = _build(value, name, text, seen)
         return built
     if isinstance(node, yaml.SequenceNode):
-        return [_build(item, name, seen) for item in node.value]
+        return [_build(item, name, text, seen) for item in node.value]
     assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - there is no fourth kind of node
     return _scalar(node, name)
 
@@ -145,10 +169,11 @@ def text_of(path: str, name: str | None = None, limit: int = LIMIT) -> str:
     except OSError as error:
         what = "a symbolic link" if os.path.islink(path) else (error.strerror or "unreadable")
         raise CatherdError(what, where=name, fix=f"put a regular file there: rm '{name}' and write it anew") from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise CatherdError("not a regular file", where=name, fix=f"rm -r '{name}' and write a file there")
     with open(fd, "rb") as file:
         info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
-            raise CatherdError("not a regular file", where=name, fix=f"rm -r '{name}' and write a file there")
         if info.st_size > limit:
             raise CatherdError(
                 f"{info.st_size} bytes; the limit is {limit}",
@@ -175,7 +200,7 @@ def typed(document: Document, kind: type[T]) -> T:
         raise CatherdError(
             f"format {written} is newer than this catherd, which reads format {FORMAT}",
             where=document.where("catherd"),
-            fix="update catherd: git pull, or pip install -U catherd",
+            fix="git pull && make .venv, or make CATHERD=/path/to/a/newer/catherd.whl",
         )
     try:
         return msgspec.convert({k: v for k, v in data.items() if v is not None}, kind)  # `key:` alone says nothing
@@ -185,18 +210,29 @@ def typed(document: Document, kind: type[T]) -> T:
         keys = [name or (int(index) if index.isdigit() else 0) for name, index in parts]
         missing = re.match(r"Object missing required field `(.+)`", what)
         subject = ".".join(str(k) for k in keys)
-        if "Expected `str`" in what and "got `object`" not in what and "got `array`" not in what:
-            fix = f"quote the value of {subject}"
-        else:
-            fix = (
-                f"add a line `{missing[1]}: …`"
-                if missing
-                else f"correct the value{f' of {subject}' if subject else ''}"
-            )
+        fix = f"add a line `{missing[1]}: …`" if missing else _instead(what, keys, document)
         what = f"{missing[1]} is missing" if missing else f"{subject}: {what}" if subject else what
         raise CatherdError(
             what[0].lower() + what[1:] if missing else what, where=document.where(*keys), fix=fix
         ) from None
+
+
+def _instead(what: str, keys: list[str | int], document: Document) -> str:
+    """The line as it would be taken, as far as the wrong type lets one guess."""
+    value = document.data
+    for at in keys:
+        found = (isinstance(value, list) and isinstance(at, int)) or (isinstance(value, dict) and at in value)
+        value = value[at] if found else {}
+    last = next((str(key) for key in reversed(keys) if isinstance(key, str)), "")
+    key = f"{last}: " if last else ""
+    wanted = re.search(r"Expected `(\w+)", what)
+    if wanted and wanted[1] == "str" and not isinstance(value, list | dict):
+        told = str(value).lower() if isinstance(value, bool) else value
+        return f"{key}'{told}'" if isinstance(keys[-1], str) else f"quote it: '{told}'"
+    like = {"str": "'a text'", "array": "[one, two]", "int": "3", "float": "0.5", "bool": "true", "object": "{a: b}"}
+    if wanted and wanted[1] in like:
+        return f"write it like {key}{like[wanted[1]]}"
+    return f"correct the value of {last}" if last else "correct the value"
 
 
 def unknown(document: Document, kind: type[msgspec.Struct]) -> list[str]:
