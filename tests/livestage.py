@@ -4,10 +4,10 @@ import random
 
 import msgspec
 
-from catherd import debate, prompts, statement
+from catherd import prompts, statement
 from catherd.answers import Unusable
 from catherd.llm import Live
-from catherd.messages import Argument, Ask, Ballot, Input, Pitch
+from catherd.messages import Argument, Ask, Ballot, Pitch
 from catherd.model import ModelError, Request, Said
 from stage import FOUR, ROOT, Debate, card
 from vendors import Fault, Say, Seen, Vendors, rehearsed
@@ -75,12 +75,6 @@ class LiveDebate(Debate, kw_only=True):
                 words = (*words, Said("assistant", text or "(empty)"), Said("user", "\n".join(error.errors)))
         self.abstained.append((prompts.form(one), name))
         return statement.Heard(instead(prompts.form(one)))
-
-    def proposals(self, *, full: bool) -> list[Input]:
-        shown = {n: p for n, p in self.stand.items() if full or p.status == "open"}
-        made = debate.proposal_inputs(shown, dict.fromkeys(self.stand, ("p", "0")))
-        facts = {n: {"authors": p.authors, "status": p.status, "merged_into": p.merged_into} for n, p in shown.items()}
-        return [msgspec.structs.replace(i, data=i.data | facts[i.by]) for i in made]
 
     def ask(self, live: Live, request: Request) -> str:
         for _ in range(20):

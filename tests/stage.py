@@ -109,8 +109,9 @@ class Debate(msgspec.Struct):
 
     def proposals(self, *, full: bool) -> list[Input]:
         shown = {n: p for n, p in self.stand.items() if full or p.status == "open"}
-        made = debate.proposal_inputs(shown, dict.fromkeys(self.stand, ("p", "0")), full=full)
-        return [msgspec.structs.replace(i, data=i.data | {"authors": self.stand[i.by].authors}) for i in made]
+        made = debate.proposal_inputs(shown, dict.fromkeys(self.stand, ("p", "0")))
+        facts = {n: {"authors": p.authors, "status": p.status, "merged_into": p.merged_into} for n, p in shown.items()}
+        return [msgspec.structs.replace(i, data=i.data | facts[i.by]) for i in made]
 
     def play(self) -> "Debate":
         self.hold("pitch", [])
@@ -119,13 +120,10 @@ class Debate(msgspec.Struct):
         self.stand = debate.standing(self.names, pitches, [])
         self.hold("objections", self.proposals(full=True) + self.chats())
         self.hold("answers", self.proposals(full=True) + self.arguments("objections") + self.chats())
-        first = self.proposals(full=False)
+        first, shown = debate.standing(self.names, pitches, []), self.proposals(full=True)
         self.stand = debate.standing(self.names, pitches, [self.said["answers"]])
-        now = self.proposals(full=True)
-        if self.apart:
-            texts = {i.by: (i.data["title"], i.data["body"]) for i in first}
-            changed = [i for i in now if texts[i.by] != (i.data["title"], i.data["body"]) or i.data["status"] != "open"]
-            now = first + [msgspec.structs.replace(i, kind="standing") for i in changed]
+        apart = debate.standing_inputs(first, self.stand)
+        now = shown + apart if self.apart else self.proposals(full=True)
         self.hold("final", now + self.arguments("objections") + self.arguments("answers") + self.chats())
         code = {agent: c for c, agent in self.names.items()}
         finals: dict[str, Argument] = self.said["final"]
