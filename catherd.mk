@@ -19,7 +19,7 @@ export CATHERD_MSG   = $(value MSG)
 ifneq ($(origin BRIEF),undefined)
 export CATHERD_BRIEF = $(value BRIEF)
 endif
-export LIVE STEP PACE AGENTS NOTIFY TIMEBOX REHEARSAL_SEED TO N PORT ARGS
+export LIVE STEP PACE AGENTS NOTIFY TIMEBOX REHEARSAL_SEED TO N PORT ARGS SEEN
 # A venv whose Python is gone (moved, upgraded away, half deleted) is built again.
 ifeq ($(wildcard $(BIN)/python),)
 $(shell rm -f $(VENV)/.base $(VENV)/.live $(VENV)/.plan $(VENV)/.poc $(VENV)/.dev)

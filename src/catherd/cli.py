@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from catherd import __version__
-from catherd.doors import app, herding, people, steps, tools
+from catherd.doors import app, herding, people, pulls, steps, tools
 from catherd.errors import CatherdError, NeedsYou
 
 
@@ -67,5 +67,5 @@ def main() -> None:
     """Several AI agents, one git repo, a folder of YAML files for a bus, and Make for a clock."""
 
 
-for _command in (*app.COMMANDS, *steps.COMMANDS, *herding.COMMANDS, *people.COMMANDS, *tools.COMMANDS):
+for _command in (*app.COMMANDS, *steps.COMMANDS, *herding.COMMANDS, *people.COMMANDS, *pulls.COMMANDS, *tools.COMMANDS):
     main.add_command(_command)

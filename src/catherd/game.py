@@ -12,11 +12,11 @@ import time
 
 import msgspec
 
-from catherd import config, doctor, effects, events, files, git, herd, landing, objects, recovery, snapshot, yamldoor
+from catherd import asks, config, effects, events, files, git, herd, objects, snapshot, yamldoor
 from catherd.bus import OPEN, Bus, now
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
-from catherd.messages import FORMAT, Game, Receipt
+from catherd.messages import FORMAT, Game
 
 FOLDERS = [
     "agents",
@@ -45,6 +45,8 @@ class Begun(msgspec.Struct, kw_only=True):
 
 def workspace(cwd: str) -> str:
     """The root of the workspace that `cwd` is in. Refuses inside `worktrees/`: the game is played from the root."""
+    if os.path.isdir(os.path.join(cwd, ".git")) and files.whole(os.path.join(cwd, "bus")):
+        return os.path.realpath(cwd)  # `make` laid it: git was asked then
     root = git.root(cwd)
     if os.path.realpath(cwd).startswith(os.path.join(os.path.realpath(root), "worktrees") + os.sep):
         raise CatherdError("this is an agent's worktree", where="worktrees/", fix=f"cd '{root}'")
@@ -56,6 +58,8 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
     effects.role[0] = "herd"
     phases = config.phases(root)
     gate = _gate_of(phases, goal)
+    from catherd import recovery
+
     bus = Bus(root)
     if dry:
         return Begun(game=bus.game() if os.path.isdir(bus.path) else None, lines=[], reached=bus.closed(gate))
@@ -78,6 +82,8 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
     for trouble in [n for n in bus.names("problems") if n.startswith(("fuse-", "model-", "crank."))]:
         files.remove(bus.path, f"problems/{trouble}")
     herd.Herd(bus, {n: a for n, a in config.agents(root).items() if n in game.roll}).look()
+    phase = next(phase for phase in phases.values() if not all(bus.closed(name) for name in phase.gates))
+    asks.ahead(bus, phase, game, goal, asking=_terminal())
     return Begun(game=game, lines=lines, reached=False)
 
 
@@ -85,6 +91,8 @@ def _equipped(bus: Bus, phases: dict[str, Phase], gate: str) -> None:
     """What the milestone's gate will need is asked for in the first second, not at the gate."""
     for phase in phases.values():
         if gate in phase.gates and any(g.does == "prove" for g in phase.gates.values()) and not bus.closed(gate):
+            from catherd import doctor
+
             fix = doctor.lacks(phase.options, browser=not bus.there(f"{phase.name}/waiver.yaml"))
             if fix:
                 raise CatherdError(
@@ -114,7 +122,7 @@ def lay(bus: Bus) -> None:
 
 
 def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
-    game = bus.game()
+    game = bus.game() or _cloned(bus, lines)
     if game is not None and live and game.models == "rehearsal":
         lines.append(f"the rehearsal {game.id} goes to bus/archive/; a live game begins")
         archive(bus.root)
@@ -147,6 +155,19 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
     return bus.must("game.yaml", Game)
 
 
+def _cloned(bus: Bus, lines: list[str]) -> Game | None:
+    """The game that origin holds, restored into a clone that has none; None where there is no such thing."""
+    from catherd import adopt
+
+    return bus.game() if adopt.from_origin(bus, lines) else None
+
+
+def _adopt(bus: Bus, game: Game) -> bool:
+    from catherd import adopt
+
+    return adopt.decision(bus, game)
+
+
 def _cast(root: str) -> dict[str, Agent]:
     """Who takes part: every agent file, or those that AGENTS='a b' names."""
     agents = config.agents(root)
@@ -172,42 +193,20 @@ def _brief_file(root: str) -> str:
 
 
 def _ask_brief() -> str:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or "CATHERD_BRIEF" in os.environ:
+    if not _terminal() or "CATHERD_BRIEF" in os.environ:
         return ""
     sys.stdout.write("what should they build? (one line; empty: they are free) ")
     sys.stdout.flush()
     return sys.stdin.readline()
 
 
+def _terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _about(game: Game) -> str:
     words = " ".join(game.brief.split())
     return f"brief: {words if len(words) <= 72 else words[:71] + '…'}" if words else "no brief: they are free"
-
-
-def _adopt(bus: Bus, game: Game) -> bool:
-    """A decision is on main and the bus is new: the clone of a finished game. Its gates count as closed; nothing is debated."""
-    found = objects.read_blob(bus.root, landing.ref_of(game.branch) if game.branch else "HEAD", DECISION)
-    if not found:
-        return False
-    data = yamldoor.loads(found.decode("utf-8", "replace"), DECISION).data
-    if not isinstance(data, dict) or not data.get("winner"):
-        return False
-    phase = config.phases(bus.root)["debate"]
-    if all(map(bus.closed, phase.gates)):
-        return False
-    for name in phase.gates:
-        bus.post(
-            f"gates/{name}.yaml",
-            Receipt(
-                gate=name,
-                closed=now(),
-                outcome="adopted",
-                winner=str(data["winner"]),
-                notes=[f"adopted from {DECISION} of game {data.get('game', '')}"],
-                data={"decision": data} if name == "decision" else {},
-            ),
-        )
-    return True
 
 
 def _opened(bus: Bus) -> bool:
@@ -219,6 +218,8 @@ def _opened(bus: Bus) -> bool:
 
 def _mend(bus: Bus, game: Game) -> list[str]:
     """A receipt of a landing whose documents are gone from main is taken back: its gate lands them again from the bus."""
+    from catherd import landing
+
     lines = []
     tip = landing.tip(bus.root, game.branch)
     there = objects.list_tree(bus.root, tip, "docs")
@@ -243,8 +244,11 @@ def finish(root: str, goal: str) -> tuple[Game | None, str]:
         clear_goal(bus, goal)
     if bus.closed(goal) and not _saved(root, f"bus/gates/{goal}.yaml"):
         snapshot.snapshot(root, f"{goal} reached")
-    undo = landing.before(root, game.id, game.branch) if game and bus.closed("debate") and _landed(bus) else ""
-    return game, undo
+    if game is None or not bus.closed("debate") or not _landed(bus):
+        return game, ""
+    from catherd import landing
+
+    return game, landing.before(root, game.id, game.branch)
 
 
 def _saved(root: str, path: str) -> bool:
@@ -268,6 +272,8 @@ def archive(root: str) -> str:
 
     `game.yaml` goes last: killed halfway, the same command goes on.
     """
+    from catherd import landing
+
     bus = Bus(root)
     game = bus.game() if os.path.isdir(bus.path) else None
     if game is None:
@@ -303,6 +309,8 @@ def _put_away(bus: Bus, old: str, new: str) -> None:
 
 def _deliverables(root: str, game: Game) -> list[str]:
     """What the game put on main: its documents and its app."""
+    from catherd import landing
+
     tree = objects.list_tree(root, landing.tip(root, game.branch), "")
     base = objects.list_tree(root, game.base, "") if game.base else {}
     kept = ("docs/handbook/",)

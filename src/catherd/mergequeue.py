@@ -31,6 +31,7 @@ class Queue(msgspec.Struct):
     desk: desk.Desk
     roll: tuple[str, ...]
     keep_branches: bool = False
+    largest: int = 1_000_000  # bytes of one file in a PR
     load: dict[str, int] = msgspec.field(default_factory=dict)
     _looked: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict)
 
@@ -139,7 +140,7 @@ class Queue(msgspec.Struct):
         result = objects.merge_tree(self.bus.root, main, view.head)
         if result.conflicts:
             return self._back(view, "it conflicts with main", main, files=list(result.conflicts))
-        rules = Rules(tuple(task.paths))
+        rules = Rules(tuple(task.paths), largest=self.largest)
         found = changeset.policy(self.bus.root, main, result.tree, rules)
         broken = [str(f) for f in found if f.severity == "error" or (f.severity == "person" and not overridden)]
         broken += [] if overridden else self._guarded(task, view, main)

@@ -41,14 +41,14 @@ def fetch(root: str, specs: Sequence[str], remote: str = "origin") -> None:
         _speak(root, remote, ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, *specs])
 
 
-def list_refs(root: str, pattern: str, remote: str = "origin") -> dict[str, str]:
+def list_refs(root: str, pattern: str, remote: str = "origin", *, seconds: float = 600.0) -> dict[str, str]:
     """{ref: commit} of what is there and matches (`refs/catherd/*`)."""
-    out = _speak(root, remote, ["ls-remote", "--quiet", "--", remote, pattern])
+    out = _speak(root, remote, ["ls-remote", "--quiet", "--", remote, pattern], seconds)
     rows = (line.split("\t") for line in out.splitlines())
     return {ref: sha for sha, ref in rows}
 
 
-def _speak(root: str, remote: str, args: list[str]) -> str:
+def _speak(root: str, remote: str, args: list[str], seconds: float = 600.0) -> str:
     if not url(root, remote):
         raise CatherdError(f"there is no remote {remote}", where=root, fix=f"git remote add {remote} URL")
     yours = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
@@ -59,7 +59,7 @@ def _speak(root: str, remote: str, args: list[str]) -> str:
     env = {**yours, **kept, **ssh, "GIT_ALLOW_PROTOCOL": PROTOCOLS}
     safe = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
     argv = [program(env["PATH"]), *(w for option in safe for w in ("-c", option)), *args]
-    out = run(argv, root, env, b"", 600.0)
+    out = run(argv, root, env, b"", seconds)
     refused = any(line[:1] == "!" for line in out.out.decode("utf-8", "replace").splitlines())
     if out.rc and not refused:
         fix = f"git {args[0]} {remote}"

@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from catherd import config, desk, landing, mergequeue, objects, plan, recovery, snapshot, yamldoor
+from catherd import caps, config, desk, landing, mergequeue, objects, plan, recovery, snapshot, yamldoor
 from catherd.bus import Bus, now, slug
 from catherd.config import Phase
 from catherd.errors import CatherdError, NeedsYou
@@ -151,7 +151,9 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
     agents = config.agents(bus.root)
     recovery.recover(bus.root)
     kept = bool(phase.options.get("keep_branches", False))
-    queue = mergequeue.Queue(bus, game, agents, desk.Desk(bus, agents), tuple(game.roll), kept)
+    largest = int(caps.caps(phase).artifact * caps.MB)
+    queue = mergequeue.Queue(bus, game, agents, desk.Desk(bus, agents), tuple(game.roll), kept, largest)
+    caps.watch(bus, phase, list(agents))
     grace = config.seconds(phase.grace, "grace")
     dead: dict[str, float] = {}
     began = time.monotonic()
@@ -174,7 +176,7 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
                 for name in agents:
                     herd.fine(name)
                 mergequeue.frees(queue, dead, grace)
-                _stuck(bus, tasks, done)
+                stuck(bus, tasks, done)
             teller.work(bus, gate, len(done), len(tasks), time.monotonic() - began)
             watch.wait(teller.patience(2.0))
 
@@ -183,7 +185,7 @@ def _gate(phase: Phase, does: str) -> str:
     return next(g.name for g in phase.gates.values() if g.does == does)
 
 
-def _stuck(bus: Bus, tasks: list[str], done: list[str]) -> None:
+def stuck(bus: Bus, tasks: list[str], done: list[str]) -> None:
     """Every task that is left is blocked: a person must look."""
     left = [t for t in tasks if t not in done]
     if left and all(desk.holder(bus, t) == "blocked" for t in left):

@@ -3,10 +3,9 @@
 import os
 import time
 
-from catherd import config, files
-from catherd.bus import Bus
+from catherd import caps, config, files
+from catherd.bus import TIEBREAK, Bus
 from catherd.config import Agent, Phase
-from catherd.election import TIEBREAK
 from catherd.errors import CatherdError
 from catherd.look import Looker
 from catherd.messages import Trouble
@@ -34,6 +33,8 @@ def lines(root: str) -> list[str]:
         out.append(_gates(bus, phase, snapshot))
         if not all(bus.closed(name) for name in phase.gates):
             break  # what comes later is not begun
+    if bus.names("prs"):
+        out.append(caps.line(bus, phase, list(agents)))
     out += [f"  {line}" for line in waiting_for(snapshot)]
     out += ["", *_herd(bus, agents, snapshot)]
     return out

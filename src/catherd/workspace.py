@@ -22,7 +22,7 @@ ORIGIN = ".catherd/origin"
 LOCKS = ".catherd/locks"
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 MAKEFILE = "# Plain `make` lists what you can do.\n.DEFAULT_GOAL := help\ninclude catherd.mk\n"
-IGNORED = ("/bus/*", "!/bus/README.md", "/worktrees/*", "!/worktrees/README.md", "/.catherd/", ".venv/")
+IGNORED = ("/bus/*", "!/bus/README.md", "/worktrees/*", "!/worktrees/README.md", "/.catherd/", "/design.html", ".venv/")
 
 
 class Laid(msgspec.Struct):

@@ -1,0 +1,117 @@
+"""A clone of a game: its bus fetched from origin where origin has one; else what is on main counts as done.
+
+Which phases are done can be told from main alone: the plan from its trace, a milestone from its green evidence.
+"""
+
+import os
+
+from catherd import config, files, landing, objects, remote, snapshot, trace, yamldoor
+from catherd.bus import Bus, now
+from catherd.config import Phase
+from catherd.errors import CatherdError
+from catherd.git import rev
+from catherd.messages import FORMAT, Game, Lock, Receipt
+
+DECISION = "docs/debate/decision.yaml"
+ASK_S = 10.0  # seconds for asking origin whether it has a bus
+
+
+def from_origin(bus: Bus, lines: list[str]) -> bool:
+    """Restore the bus that was published to origin, with the agents' branches; False where there is none.
+
+    Only where this repository has never had a bus. `game.yaml` comes last: a kill before it, and it is restored again.
+    """
+    root = bus.root
+    if rev(root, snapshot.REF) and not bus.there(".restoring"):
+        return False
+    if not remote.url(root):
+        return False
+    try:
+        if snapshot.REF not in remote.list_refs(root, "refs/catherd/*", seconds=ASK_S):
+            return False
+        files.publish(bus.path, ".restoring", f"catherd: {FORMAT}\n")
+        remote.fetch(root, ["refs/catherd/*:refs/catherd/*"])
+        heads = [f"refs/heads/{name}/*:refs/heads/{name}/*" for name in config.agents(root)]
+        remote.fetch(root, heads)
+    except CatherdError as error:
+        lines.append(f"origin could not be asked for the bus: {error.what}")
+        return False
+    top = sorted({path.split("/")[1] for path in objects.list_tree(root, snapshot.REF, "bus")} - {"game.yaml", "goal"})
+    written = [path for name in top for path in snapshot.restore(root, bus.path, path=name)]
+    written += snapshot.restore(root, bus.path, path="game.yaml")
+    files.remove(bus.path, ".restoring")
+    lines.append(f"restored the bus from {remote.url(root)}: {len(written)} files")
+    return True
+
+
+def decision(bus: Bus, game: Game) -> bool:
+    """A decision is on main and the bus is new: the clone of a finished game. Its gates count as closed; nothing is debated."""
+    from catherd import landing
+
+    found = objects.read_blob(bus.root, landing.ref_of(game.branch) if game.branch else "HEAD", DECISION)
+    if not found:
+        return False
+    data = yamldoor.loads(found.decode("utf-8", "replace"), DECISION).data
+    if not isinstance(data, dict) or not data.get("winner"):
+        return False
+    phase = config.phases(bus.root)["debate"]
+    if all(map(bus.closed, phase.gates)):
+        return False
+    for name in phase.gates:
+        bus.post(
+            f"gates/{name}.yaml",
+            Receipt(
+                gate=name,
+                closed=now(),
+                outcome="adopted",
+                winner=str(data["winner"]),
+                notes=[f"adopted from {DECISION} of game {data.get('game', '')}"],
+                data={"decision": data} if name == "decision" else {},
+            ),
+        )
+    later(bus, game)
+    return True
+
+
+def later(bus: Bus, game: Game) -> list[str]:
+    """Close the gates of every later phase whose result is on main, in order; the names of those phases."""
+    main = landing.tip(bus.root, game.branch)
+    adopted = []
+    for phase in config.phases(bus.root).values():
+        if phase.after and (phase.after in adopted or phase.after == "debate"):
+            found = _proof(bus.root, phase, main)
+            if not found:
+                break
+            _tasks(bus, phase, main)
+            for name in phase.gates:
+                notes = [f"adopted from {found}"]
+                bus.post(f"gates/{name}.yaml", Receipt(gate=name, closed=now(), outcome="adopted", notes=notes))
+            adopted.append(phase.name)
+    return adopted
+
+
+def _proof(root: str, phase: Phase, main: str) -> str:
+    """The file on main that says that the phase is done; "" where it is not."""
+    does = {gate.does for gate in phase.gates.values()}
+    if "document" in does:
+        there = objects.read_blob(root, main, trace.TRACE) and objects.list_tree(root, main, "docs/tasks")
+        return trace.TRACE if there else ""
+    path = f"docs/milestones/{phase.name}/evidence.yaml"
+    text = objects.read_blob(root, main, path) if "prove" in does else None
+    if not text:
+        return ""
+    data = yamldoor.loads(text.decode("utf-8", "replace"), path).data
+    return path if isinstance(data, dict) and data.get("verdict") == "green" else ""
+
+
+def _tasks(bus: Bus, phase: Phase, main: str) -> None:
+    """The tasks of an adopted milestone are done: later ones need them."""
+    if "tasks" in phase.options:
+        return
+    from catherd.stages import tasks_of
+
+    for name, task in tasks_of(bus, phase, main).items():
+        bus.post(f"tasks/{name}.yaml", task)
+        os.makedirs(bus.here("claims/done"), exist_ok=True)
+        lock = yamldoor.dumps(Lock(catherd=FORMAT, task=name, why="adopted"))
+        files.publish(bus.path, f"claims/done/{name}.lock", lock)

@@ -1,0 +1,77 @@
+"""`catherd audit`: that every merge on a branch had its reviews and its green verdict, proved by git alone, in any clone.
+
+The game's first commit and how many took part stand in docs/debate/decision.yaml on that branch. Files that the engine
+itself made (drawings, the Gantt chart, the trace) must be what their sources in the same commit give.
+"""
+
+import os
+import tempfile
+
+from catherd import landing, merge, objects, screens, trace, yamldoor
+from catherd.changeset import Finding
+from catherd.checkouts import ABSENT, changes
+from catherd.errors import CatherdError
+from catherd.git import call, head_branch, rev
+
+DECISION = "docs/debate/decision.yaml"
+DRAWN = ("docs/ux/SCR-", "docs/ux/map.mmd", trace.GANTT, trace.TRACE)
+
+
+def audit(root: str, name: str = "") -> tuple[list[Finding], int]:
+    """What is not proved on `name` (a branch or commit; the game's branch), and how many merges there are.
+
+    Raises CatherdError when there is no such commit, or no game on it.
+    """
+    head = rev(root, name) if name else landing.tip(root, head_branch(root))
+    if not head:
+        raise CatherdError(f"there is no commit {name}", where=root, fix="git log --oneline --branches")
+    text = objects.read_blob(root, head, DECISION)
+    data = yamldoor.loads((text or b"").decode("utf-8", "replace"), DECISION).data if text else None
+    base = rev(root, str(data.get("base", ""))) if isinstance(data, dict) else ""
+    if not isinstance(data, dict) or not base:
+        what = "says no base: there is nothing to prove from" if text else "is not there: no game was landed"
+        raise CatherdError(what, where=f"{head[:12]}:{DECISION}", fix="catherd audit <the game's branch>")
+    roll = data.get("roll") or []
+    needed = min(2, len(roll) - 1) if isinstance(roll, list) and roll else 2
+    found = merge.audit(root, base, head, needed=max(0, needed), engine=(*merge.ENGINE, *DRAWN))
+    out = call(root, "rev-list", "--first-parent", "--parents", f"{base}..{head}", "--").out.decode().splitlines()
+    merges = [line for line in out if line.count(" ") == 2]
+    found += [f for line in out if line.count(" ") == 1 for f in _drawn(root, *line.split())]
+    return found, len(merges)
+
+
+def _drawn(root: str, sha: str, parent: str) -> list[Finding]:
+    """What in an engine commit is called a drawing and is not what its sources give."""
+    touched = {p for p, c in changes(root, parent, sha).items() if p.startswith(DRAWN) and c.new_mode != ABSENT}
+    who = call(root, "show", "-s", "--format=%ce", sha).out.decode().strip()
+    if not touched or who != "catherd@agents.invalid":
+        return []
+    with tempfile.TemporaryDirectory(prefix="catherd-audit-") as folder:
+        objects.export(root, sha, folder)
+        made = _made(folder)
+        wrong = []
+        for path in sorted(touched):
+            there = os.path.join(folder, path)
+            text = _read(there) if os.path.isfile(there) else None
+            if text is not None and made.get(path) != text:
+                wrong.append(Finding(sha[:12], "drawn", "error", f"{path} is not what its sources give"))
+    return wrong
+
+
+def _made(folder: str) -> dict[str, str]:
+    source = os.path.join(folder, screens.FILE)
+    made = {}
+    if os.path.isfile(source):
+        made = {f"docs/ux/{name}": text for name, text in screens.compiled(_read(source)).items()}
+    plan = trace.read(folder)
+    if plan.milestones:
+        made[trace.GANTT] = trace.gantt(plan)
+    known = os.path.join(folder, trace.TRACE)
+    if os.path.isfile(known):
+        made[trace.TRACE] = trace.trace(plan, trace.prs_in(_read(known)))
+    return made
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()

@@ -1,0 +1,132 @@
+"""Pull requests, the design document, and what leaves the machine."""
+
+import os
+import sys
+import tempfile
+
+import click
+
+from catherd.doors.terminal import on
+from catherd.errors import CatherdError
+
+
+@click.command()
+def prs() -> None:
+    """The pull requests, one a line."""
+    from catherd import game, pulls
+
+    for line in pulls.listed(game.workspace(os.getcwd())):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("number", envvar="N")
+def pr(number: str) -> None:
+    """One pull request: how it stands, its checks, its reviews, its diff."""
+    from catherd import game, pulls
+
+    for line in pulls.shown(game.workspace(os.getcwd()), number):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("number", envvar="N")
+def approve(number: str) -> None:
+    """Approve a pull request as it is now: it goes to main though others object."""
+    _decide(number, "approve")
+
+
+@click.command()
+@click.argument("number", envvar="N")
+def changes(number: str) -> None:
+    """Ask for changes in a pull request: CATHERD_MSG (make changes N=3 MSG=…) says which."""
+    _decide(number, "changes")
+
+
+def _decide(number: str, verdict: str) -> None:
+    from catherd import game, pulls
+
+    click.echo(pulls.decide(game.workspace(os.getcwd()), number, verdict, os.environ.get("CATHERD_MSG", "")))
+
+
+@click.command()
+@click.argument("rev", default="")
+def audit(rev: str) -> None:
+    """Prove from git alone that every merge on REV (your branch) had its reviews and its green checks."""
+    from catherd import audits, git
+
+    found, merges = audits.audit(git.root(os.getcwd()), rev)
+    for one in found:
+        click.echo(str(one))
+    errors = sum(one.severity == "error" for one in found)
+    click.echo(f"{merges} merges, {errors} without proof" if errors else f"{merges} merges, each proved")
+    sys.exit(1 if errors else 0)
+
+
+@click.command()
+@click.argument("path", default="docs/")
+@click.option("--json", "as_json", is_flag=True, help="one JSON array")
+def check(path: str, *, as_json: bool) -> None:
+    """Check a design document: findings like a compiler's; 1 when one is an error or could not be looked at."""
+    from catherd import checks
+
+    root, only = checks.place(path)
+    cache = os.path.join(root, ".catherd", "checks") if os.path.isdir(os.path.join(root, ".catherd")) else None
+    found = checks.check(root, only, cache)
+    if as_json:
+        click.echo(checks.to_json(found))
+    else:
+        for one in found:
+            click.echo(str(one))
+        counts = {kind: sum(one.severity == kind for one in found) for kind in ("error", "unknown", "warning")}
+        click.echo(f"{counts['error']} errors, {counts['warning']} warnings, {counts['unknown']} unknown")
+    sys.exit(0 if checks.passes(found) else 1)
+
+
+@click.command()
+@click.argument("path", default="")
+@click.option("--out", default="design.html", help="the file to write")
+def design(path: str, out: str) -> None:
+    """Render the design document on the game's branch (or that below PATH, as it is) as one HTML file."""
+    from catherd import design as page
+    from catherd import game, git, landing, objects
+    from catherd.bus import Bus
+
+    if path:
+        page.render(path, out)
+    else:
+        root = game.workspace(os.getcwd())
+        on_it = Bus(root).game()
+        main = landing.tip(root, on_it.branch if on_it else git.head_branch(root))
+        if not objects.list_tree(root, main, "docs/index.md"):
+            raise CatherdError("is not there", where=f"{main[:12]}:docs/index.md", fix="make plan")
+        with tempfile.TemporaryDirectory(prefix="catherd-design-") as folder:
+            objects.export(root, main, folder)
+            page.render(folder, out, os.path.join(root, ".catherd", "checks"))
+    click.echo(os.path.abspath(out))
+
+
+@click.command()
+@click.option("--to", default="origin", help="the remote")
+def publish(to: str) -> None:
+    """Push main, the agents' open branches and refs/catherd/* to origin, after a look for secrets."""
+    from catherd import game
+    from catherd import publish as push
+
+    done = push.publish(game.workspace(os.getcwd()), to=to, seen=on("SEEN"))
+    click.echo(f"{done.url}: {len(done.refs) - len(done.refused)} refs, {done.objects} new objects looked through")
+    for line in done.refused:
+        click.echo(f"refused: {line}")
+    sys.exit(1 if done.refused else 0)
+
+
+@click.command()
+def tidy() -> None:
+    """Remove merged branches and archived games that git holds in full."""
+    from catherd import clearing, game
+
+    for line in clearing.tidy(game.workspace(os.getcwd())) or ["nothing to tidy"]:
+        click.echo(line)
+
+
+COMMANDS = (prs, pr, approve, changes, audit, check, design, publish, tidy)

@@ -1,0 +1,104 @@
+"""`make publish`: the game to your remote with plain git: main, the open branches of the agents, refs/catherd/*.
+
+Before anything leaves, every object that the remote does not have is looked through for secrets; one finding, and nothing
+is pushed. Nothing is forced: a ref that has moved on over there is named and left alone.
+"""
+
+import re
+
+import msgspec
+
+from catherd import config, landing, objects, remote, secrets, snapshot
+from catherd.bus import Bus
+from catherd.errors import CatherdError
+from catherd.git import call, head_branch
+from catherd.worktree import BRANCH
+
+SHOWN = 10
+LARGEST = 4_000_000  # bytes of an object that is looked through; more is told
+_OBJECT = re.compile(r"^([0-9a-f]{40,64})(?: (.*))?$")
+
+
+class Published(msgspec.Struct, frozen=True):
+    """What was pushed, what was refused and why, and how many objects were looked through."""
+
+    url: str
+    refs: list[str]
+    refused: list[str]
+    objects: int
+
+
+def publish(root: str, *, to: str = "origin", seen: bool = False) -> Published:
+    """Push the game to the remote `to`. `seen`: you looked at what the scan found, and it is no secret.
+
+    Raises CatherdError when there is no remote, it cannot be reached, or a secret would leave.
+    """
+    bus = Bus(root)
+    game = bus.game()
+    if game is not None:
+        snapshot.snapshot(root, "publish")
+    branch = game.branch if game is not None else head_branch(root)
+    refs = refs_of(root, branch)
+    theirs = remote.list_refs(root, "refs/*", to)
+    leaving = _leaving(root, refs, sorted(set(theirs.values())))
+    if not seen:
+        _scan(root, leaving, refs, sorted(set(theirs.values())), to)
+    refused = remote.push(root, refs, to)
+    return Published(remote.url(root, to), refs, refused, len(leaving))
+
+
+def refs_of(root: str, branch: str) -> list[str]:
+    """The refs that make up the game: its branch, the open branches of agents, everything under refs/catherd/."""
+    agents = set(config.agents(root))
+    rows = call(root, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/catherd").out.decode().split()
+    main = landing.ref_of(branch)
+    tip = landing.tip(root, branch)
+    found = [main] if main in rows else []
+    for ref in rows:
+        name = ref.removeprefix("refs/heads/")
+        topic = ref.startswith("refs/heads/") and BRANCH.match(name) and name.partition("/")[0] in agents
+        if ref != main and (ref.startswith("refs/catherd/") or (topic and not objects.is_ancestor(root, ref, tip))):
+            found.append(ref)
+    return found
+
+
+def _known(root: str, theirs: list[str]) -> list[str]:
+    """What the remote has and we have too."""
+    asked = "".join(f"{sha}\n" for sha in theirs).encode()
+    out = (
+        call(root, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked).out.decode() if theirs else ""
+    )
+    return [line.split()[0] for line in out.splitlines() if line.endswith((" commit", " tag"))]
+
+
+def _leaving(root: str, refs: list[str], theirs: list[str]) -> dict[str, str]:
+    """Object → a path that it has, of everything that the remote does not have."""
+    asked = "".join(f"{line}\n" for line in [*refs, *(f"^{sha}" for sha in _known(root, theirs))]).encode()
+    out = call(root, "rev-list", "--objects", "--stdin", stdin=asked).out.decode("utf-8", "replace")
+    return {m[1]: m[2] or "" for line in out.splitlines() if (m := _OBJECT.match(line))}
+
+
+def _scan(root: str, leaving: dict[str, str], refs: list[str], theirs: list[str], to: str) -> None:
+    asked = "".join(f"{oid}\n" for oid in leaving).encode()
+    out = call(root, "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", stdin=asked).out.decode()
+    sizes = {row[0]: int(row[2]) for row in map(str.split, out.splitlines()) if row[1:2] == ["blob"]}
+    found = [
+        f"{leaving[oid]}: {size} bytes, too large to be looked through" for oid, size in sizes.items() if size > LARGEST
+    ]
+    small = [oid for oid, size in sizes.items() if size <= LARGEST]
+    told: set[str] = set()
+    for start in range(0, len(small), 200):
+        part = small[start : start + 200]
+        for oid, content in zip(part, objects.read_blobs(root, part), strict=True):
+            told |= {str(one) for one in secrets.find(content.decode("utf-8", "replace"), leaving[oid] or oid[:12])}
+    asked = "".join(f"{line}\n" for line in [*refs, *(f"^{sha}" for sha in _known(root, theirs))]).encode()
+    words = call(root, "log", "--stdin", "--format=%H%n%an %ae%n%B", stdin=asked).out.decode("utf-8", "replace")
+    told |= {str(one) for one in secrets.find(words, "a commit message")}
+    found += sorted(told)
+    if found:
+        more = f" (and {len(found) - SHOWN} more)" if len(found) > SHOWN else ""
+        raise CatherdError(
+            f"a secret would leave, so nothing was pushed: {'; '.join(found[:SHOWN])}{more}",
+            where=remote.url(root, to),
+            fix="revoke it and take it out of the history first; or, if it is no secret: make publish SEEN=1",
+        )
