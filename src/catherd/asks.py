@@ -14,7 +14,7 @@ from catherd.messages import Argument, Ask, Ballot, Game, Input, Pitch, Spoken, 
 from catherd.tasks import Bid
 
 Message = Pitch | Argument | Ballot | Bid
-KINDS: dict[str, type[Message]] = {"pitch": Pitch, "ballot": Ballot, "bid": Bid}
+KINDS: dict[str, type[Message]] = {"pitch": Pitch, "ballot": Ballot, "bid": Bid, "swap": Bid}
 CHAT_SHOWN = 40
 
 
@@ -108,13 +108,29 @@ def open_ask(bus: Bus, phase: Phase, gate: Gate, game: Game, roll: list[str], sh
         template=gate.template,
         roll=roll,
         brief=game.brief,
-        constraints=[m.text for m in bus.chat().values() if m.kind == "constraint"],
+        constraints=[m.text for m in bus.chat(fresh=True).values() if m.kind == "constraint"],
         inputs=inputs,
         names=known.names,
         opened=now(),
     )
     bus.post(path, ask)
     return bus.must(path, Ask)
+
+
+def ahead(bus: Bus, phase: Phase, game: Game, goal: str, *, asking: bool) -> None:
+    """Open the ask of the first gate of `phase` that is not closed, if `goal` lies there or beyond.
+
+    So the answers are under way while make starts that gate's process. What must not be hurried is left to the gate itself:
+    a held or paused game, bids and swaps (their inputs are on main) and, where somebody is `asking` you for a vote, the ballots.
+    """
+    left = [gate for gate in phase.gates.values() if not bus.closed(gate.name)]
+    names = list(phase.gates)
+    if not goal or not left or (goal in names and names.index(goal) < names.index(left[0].name)):
+        return
+    gate = left[0]
+    held = bus.paused() or bus.there("STEP") or (gate.kind == "ballot" and asking)
+    if gate.does == "ask" and gate.kind not in {"bid", "swap"} and not held:
+        open_ask(bus, phase, gate, game, list(game.roll))
 
 
 def _inputs(bus: Bus, kind: str, known: Record) -> list[Input]:
@@ -174,7 +190,7 @@ def veto(bus: Bus, proposal: str) -> str:
 def chat_inputs(bus: Bus) -> list[Input]:
     """The last messages of the chat, under real names."""
     made = []
-    for stem, message in list(bus.chat().items())[-CHAT_SHOWN:]:
+    for stem, message in list(bus.chat(fresh=True).items())[-CHAT_SHOWN:]:
         path = f"chat/{stem}.yaml"
         who = stem.rpartition(".")[2]
         data = {"text": message.text, "reply_to": message.reply_to}

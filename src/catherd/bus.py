@@ -6,9 +6,11 @@ a later reader sees that a person changed it; a message without one (yours, a fo
 
 import contextlib
 import datetime as dt
+import errno
 import hashlib
 import os
 import re
+import stat
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +23,7 @@ from catherd.messages import FORMAT, Base, Chat, Game, Receipt, Trouble
 M = TypeVar("M", bound=Base)
 
 OPEN = "open.yaml"
+TIEBREAK = "debate/tiebreak.yaml"
 
 
 def now() -> str:
@@ -42,13 +45,13 @@ def tidy(text: str) -> str:
 
 
 class Bus:
-    """`<root>/bus`. Holds no state but a cache of what cannot change: chat messages already parsed."""
+    """`<root>/bus`. Holds no state but a cache: chat messages already parsed."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.path = os.path.join(root, "bus")
         self.by = "catherd"  # whose events these are
-        self._chat: dict[str, Chat | None] = {}
+        self._chat: dict[str, tuple[tuple[int, int, int], Chat | None]] = {}  # with what changes when it is edited
         self._chat_at = (-1, 0)
 
     # Reading
@@ -73,16 +76,20 @@ class Bus:
         try:
             document = yamldoor.read(self.here(path), f"bus/{path}")
         except FileNotFoundError:
+            self.solved(slug(path))
             return None
         message = yamldoor.typed(document, kind)
+        self.solved(slug(path))
         if extra := yamldoor.unknown(document, kind):
             self.trouble(
                 f"unknown-{slug(path)}",
                 document.where(extra[0]),
                 f"the key '{extra[0]}' is not known here; it is kept and not used",
-                f"one of: {', '.join(f for f in kind.__struct_fields__ if f not in {'seal', 'wrote'})}",
+                f"one of: {', '.join(f for f in kind.__struct_fields__ if f not in {'catherd', 'seal', 'wrote'})}",
                 self.sha(path),
             )
+        else:
+            self.solved(f"unknown-{slug(path)}")
         return message
 
     def must(self, path: str, kind: type[M]) -> M:
@@ -93,9 +100,13 @@ class Bus:
         return found
 
     def sha(self, path: str) -> str:
-        """The sha256 of the file's bytes."""
-        with open(self.here(path), "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        """The sha256 of the file's bytes. OSError where no regular file stands there: opening a FIFO would wait for ever."""
+        fd = os.open(self.here(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        with open(fd, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def game(self) -> Game | None:
         """The game that is on, or None before the first."""
@@ -104,8 +115,7 @@ class Bus:
     def goal(self) -> str:
         """The make target that the herd works toward, "" when there is none."""
         try:
-            with open(self.here("goal"), encoding="utf-8") as file:
-                return file.read(200).strip()
+            return yamldoor.text_of(self.here("goal"), "bus/goal").strip()[:200]
         except (FileNotFoundError, NotADirectoryError):
             return ""
 
@@ -129,27 +139,46 @@ class Bus:
         """Whether a sealed message was changed after it was posted."""
         return bool(message.seal) and message.seal != seal_of(message)
 
-    def chat(self, last: int = 200) -> dict[str, Chat]:
-        """The last messages of the chat by stem (`<utc>.<who>`), oldest first; a broken one is reported once and left out."""
-        folder = self.here("chat")
+    def chat(self, last: int = 200, *, fresh: bool = False) -> dict[str, Chat]:
+        """The last messages of the chat by stem (`<utc>.<who>`), oldest first; a broken one is reported once and left out.
+
+        What you edit in place is seen with the next message that comes, or when `fresh` asks for it; a broken one at once.
+        """
         try:
-            info = os.stat(folder)
+            info = os.stat(self.here("chat"))
         except FileNotFoundError:
             return {}
-        if (info.st_mtime_ns, info.st_ino) != self._chat_at:
-            self._chat_at = (info.st_mtime_ns, info.st_ino)
+        at = (info.st_mtime_ns, info.st_ino)
+        broken = [stem for stem, (_, message) in self._chat.items() if message is None]
+        if fresh or at != self._chat_at or any(self._mark(stem) != self._chat[stem][0] for stem in broken):
+            self._chat_at = at
             stems = [name.removesuffix(".yaml") for name in self.names("chat") if name.endswith(".yaml")][-last:]
-            self._chat = {stem: self._chat.get(stem) or self._said(stem) for stem in stems}
-        return {stem: message for stem, message in self._chat.items() if message is not None}
+            for gone in set(broken) - set(stems):
+                self.solved(slug(f"chat/{gone}.yaml"))
+            self._chat = {stem: self._said(stem) for stem in stems}
+        return {stem: message for stem, (_, message) in self._chat.items() if message is not None}
 
-    def _said(self, stem: str) -> Chat | None:
-        path = f"chat/{stem}.yaml"
+    def _mark(self, stem: str) -> tuple[int, int, int]:
+        """What changes when the message is edited."""
         try:
-            return self.get(path, Chat)
+            info = os.lstat(self.here(f"chat/{stem}.yaml"))
+        except OSError:
+            return (0, 0, 0)
+        return (info.st_mtime_ns, info.st_ino, info.st_size)
+
+    def _said(self, stem: str) -> tuple[tuple[int, int, int], Chat | None]:
+        path, mark = f"chat/{stem}.yaml", self._mark(stem)
+        before = self._chat.get(stem)
+        if before is not None and before[0] == mark:
+            return before
+        try:
+            found = self.get(path, Chat)
         except CatherdError as error:
             self.broken(path, error)
-            self._chat_at = (-1, 0)  # look again: it may be mended in place
-            return None
+            return mark, None
+        if before is not None and before[1] is None:
+            self.solved(slug(path))
+        return mark, found
 
     # Writing
 

@@ -14,12 +14,9 @@ from catherd import (
     config,
     debate,
     effects,
-    election,
     events,
     files,
     gates,
-    landing,
-    record_files,
     snapshot,
     talk,
 )
@@ -120,6 +117,8 @@ def _ask(crank: Crank) -> None:
     shown = _shown(crank)
     ask = asks.open_ask(bus, crank.phase, gate, crank.game, roll, shown)
     if "human" in ask.roll:
+        from catherd import election  # here and below: what one gate needs is not imported by the others
+
         election.form(bus, ask)
     hearing = Hearing(bus, gate, ask)
     verdict = _wait(crank, ask, hearing)
@@ -130,6 +129,7 @@ def _ask(crank: Crank) -> None:
             fix=f"write the missing answers ({', '.join(verdict.waiting)}) there, or type make {bus.goal() or gate.name} to wait again",
         )
     _close(crank, ask, hearing, list(verdict.absent))
+    asks.ahead(bus, crank.phase, crank.game, bus.goal(), asking=crank.teller.asking)
 
 
 def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
@@ -230,6 +230,8 @@ def _close(crank: Crank, ask: Ask, hearing: Hearing, absent: list[str]) -> None:
 
 def _count(crank: Crank) -> None:
     """The decision: the count, or you."""
+    from catherd import election
+
     bus = crank.bus
     outcome = election.decide(bus, crank.phase, crank.game, crank.agents, crank.teller)
     bus.post(
@@ -248,6 +250,8 @@ def _count(crank: Crank) -> None:
 
 def _land(crank: Crank) -> None:
     """One commit on the game's branch with everything the debate delivers; its receipt names the commit."""
+    from catherd import landing, record_files
+
     bus, game, root = crank.bus, crank.game, crank.bus.root
     landing.before(root, game.id, game.branch)
     events.settle(bus)
@@ -272,9 +276,20 @@ def _shown(crank: Crank) -> list[Input] | None:
 
 
 def _allot(crank: Crank) -> None:
-    from catherd import stages
+    """The allotment; whoever could swap without loss to either side is asked once, where the phase file has a step for it."""
+    from catherd import allotment
+    from catherd.tasks import Bid
 
-    stages.allot(crank.bus, crank.phase, crank.gate.name, crank.game.branch, crank.teller)
+    bus, gate = crank.bus, crank.gate
+    made = allotment.table(bus, crank.phase, crank.game.branch)
+    wishes: dict[str, Bid] = {}
+    if gate.step and (shown := allotment.offers(made)):
+        roll = sorted({one.by for one in shown})
+        ask = asks.open_ask(bus, crank.phase, gate, crank.game, roll, shown)
+        hearing = Hearing(bus, gate, ask)
+        _wait(crank, ask, hearing)
+        wishes = {who: one.message for who, one in hearing.heard.items() if isinstance(one.message, Bid)}
+    allotment.publish(bus, crank.phase, gate.name, made, wishes, crank.teller)
 
 
 def _tasks(crank: Crank) -> None:

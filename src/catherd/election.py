@@ -6,14 +6,12 @@ from typing import Any
 from catherd import debate, files, gates, tiecard, yamldoor
 from catherd import vote as votes
 from catherd.asks import Record, record, veto
-from catherd.bus import OPEN, Bus
+from catherd.bus import OPEN, TIEBREAK, Bus
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError, NeedsYou
 from catherd.messages import FORMAT, Ask, Ballot, Game, Input, Receipt, Tiebreak
 from catherd.tell import Decision, Teller
 from catherd.vote import Candidate, Gone, Open, Sheet, Vote
-
-TIEBREAK = "debate/tiebreak.yaml"
 
 
 def assemble(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent], known: Record | None = None) -> Vote:

@@ -293,14 +293,18 @@ def root(cwd: str) -> str:
     if os.path.dirname(top) == os.path.join(outer, "worktrees") and os.path.isdir(os.path.join(outer, ".git")):
         top = outer  # an agent's worktree, whose `.git` file is not to be believed
     here = Place(top, git_dir(top))
-    common = os.path.realpath(git(here, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+    said = call(
+        here, "rev-parse", "--path-format=absolute", "--git-common-dir", "-q", "--verify", "HEAD^{commit}", okay=(0, 1)
+    )
+    told = os.fsdecode(said.out).removesuffix("\n")  # the directory, and below it the commit where there is one
+    common = os.path.realpath(told if said.rc else told.rpartition("\n")[0])
     if os.path.basename(common) != ".git":
         raise CatherdError(
             f"the git directory of this checkout is {common}, not a directory .git beside the files",
             where=top,
             fix=f"git clone {top} {top}-game && cd {top}-game",
         )
-    if call(here, "rev-parse", "-q", "--verify", "HEAD^{commit}", okay=(0, 1)).rc:
+    if said.rc:
         raise CatherdError("the repository has no commit yet", where=top, fix="git add -A && git commit -m start")
     return os.path.dirname(common)
 

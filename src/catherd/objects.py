@@ -73,7 +73,8 @@ def private(root: str, tree: str = "") -> Iterator[Place]:
     """A throw-away index, filled from `tree` (empty: nothing); your index never sees what happens in it."""
     with tempfile.TemporaryDirectory(prefix="index-", dir=state(root)) as scratch:
         place = at(root, index=os.path.join(scratch, "index"))
-        git(place, "read-tree", tree or "--empty")
+        if tree:  # an index that is not there is an empty one
+            git(place, "read-tree", tree)
         yield place
 
 

@@ -51,7 +51,7 @@ def snapshot(root: str, message: str) -> Snapshot:
 
 def _commit(root: str, message: str, skipped: list[str]) -> str:
     old = rev(root, REF)
-    entries = _entries(root, skipped)
+    entries = _entries(root, skipped, known=_known(root) if old else {})  # without the ref its objects may be pruned
     if old and list_tree(root, old) == entries:
         return ""
     new = commit_tree(root, build_tree(root, "", entries), [old] if old else [], message)
@@ -59,9 +59,8 @@ def _commit(root: str, message: str, skipped: list[str]) -> str:
     return new
 
 
-def _entries(root: str, skipped: list[str]) -> dict[str, tuple[str, str]]:
+def _entries(root: str, skipped: list[str], *, known: dict[str, list[object]]) -> dict[str, tuple[str, str]]:
     """{path: (mode, object id)} of the bus, hashing what is not known already."""
-    known = _known(root)
     now: dict[str, list[object]] = {}
     batch: dict[str, bytes] = {}
     sizes = 0
@@ -148,8 +147,8 @@ def _known(root: str) -> dict[str, list[object]]:
             found = json.load(file)
     except (OSError, ValueError):
         return {}
-    if not isinstance(found, dict) or not rev(root, REF):
-        return {}  # without the ref its objects may have been pruned
+    if not isinstance(found, dict):
+        return {}
     return {p: m for p, m in found.items() if isinstance(m, list) and len(m) == 5}
 
 

@@ -4,7 +4,7 @@ It sees a Request and nothing else, so whatever it knows it read in the prompt: 
 texts in their fences. What it says depends on what is asked and on the seed, never on a clock, on who asked first, or on
 the order in which others wrote. `voices/` holds how each agent talks, `ideas/` what they propose and how that fares.
 
-Switches, all in `request.options`: `latency` (seconds per answer), `rehearsal` (see misbehaviour.py).
+Switches, all in `request.options`: `latency` (seconds per answer, a tenth of it for a line in the chat), `rehearsal` (see misbehaviour.py).
 """
 
 from collections.abc import Callable
@@ -47,10 +47,10 @@ def _book(form: str) -> Callable[[Scene], str]:
         from catherd.rehearsal import talk
 
         return talk.reply
-    if form in {"bid", "write", "revise", "review"}:
+    if form in {"bid", "swap", "write", "revise", "review"}:
         from catherd.rehearsal import work
 
-        return {"bid": work.bid, "write": work.write, "revise": work.write, "review": work.review}[form]
+        return {"bid": work.bid, "swap": work.swap, "write": work.write, "revise": work.write, "review": work.review}[form]
     raise ModelError(
         "refused", f"the rehearsal has no answer to '{form}': the prompt needs a line 'Your task: <step> (<form>)'"
     )

@@ -7,9 +7,14 @@ half=debate/round-3       stops in the middle; asked again it is right
 late=debate/round-2       answers one second after its deadline
 die=debate/round-2        is killed before it answers; once per turn if `options["rehearsal_marker"]` names a file,
                               or a folder, ending in a slash, where `.died` is kept
+memory=build/T-001        its first answer to that task eats memory in the box; likewise
+time=build/T-001          hangs there,
+disk=build/T-001          fills the disk there,
+badaccept=build/T-001     fails the task's own tests
 """
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,6 +22,14 @@ from collections.abc import Iterator
 from catherd.model import ModelError, Request
 
 GARBAGE = "As a large language model I would love to, but first: colourless green ideas sleep furiously, 4 of 5 dentists agree."
+
+SPOILT = {  # appended to the tests that the first answer brings: what the box must stop, and the author mend
+    "memory": 'HELD = [b"x" * (1 << 24) for _ in range(1 << 12)]',
+    "time": "import threading\n\nthreading.Event().wait()",
+    "disk": 'for n in range(1 << 12):\n    with open(f"filler-{n}", "wb") as file:\n        file.write(b"x" * (1 << 24))',
+    "badaccept": 'raise AssertionError("rehearsal: told to fail")',
+}
+_TESTS = re.compile(r"^(~{6,})file path=(\S*/test_\S+\.py)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 
 
 def _told(request: Request) -> Iterator[tuple[str, str]]:
@@ -32,9 +45,8 @@ def _is(request: Request, what: str, step: str) -> bool:
 
 def before(request: Request, step: str) -> None:
     """What happens before there is an answer: waiting, silence, death. Raises ModelError."""
-    wait = float(request.options.get("latency") or 0) + sum(
-        float(s) for w, s in _told(request) if w == "slow" and s != "all"
-    )
+    wait = float(request.options.get("latency") or 0) * (0.1 if request.turn.startswith("chat/") else 1.0)
+    wait += sum(float(s) for w, s in _told(request) if w == "slow" and s != "all")
     if _is(request, "die", step) and _first(request):
         os.kill(os.getpid(), signal.SIGKILL)
     if _is(request, "late", step):
@@ -46,11 +58,15 @@ def before(request: Request, step: str) -> None:
 
 
 def after(request: Request, step: str, text: str) -> str:
-    """The answer as it leaves: whole, cut in half, or garbage."""
+    """The answer as it leaves: whole, cut in half, garbage, or with code that the box must stop."""
     if _is(request, "garbage", step):
         return GARBAGE
     if _is(request, "half", step) and len(request.messages) < 2:
         return text[: len(text) // 2]
+    if ".write." in request.turn and len(request.messages) < 2:
+        for what, code in SPOILT.items():
+            if _is(request, what, step):
+                text = _TESTS.sub(lambda m, code=code: f"{m[1]}file path={m[2]}\n{m[3]}\n{code}\n{m[1]}", text)  # type: ignore[misc]
     return text
 
 
