@@ -163,8 +163,16 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
                 return verdict
             if not seen.paused:
                 crank.herd.look()
+            elif bus.there("problems/cap.yaml"):
+                _money(bus)
             teller.waiting(gate.name, verdict, seen.paused, waited)
             watch.wait(teller.patience(max(0.05, min(2.0, box - waited if waited < box else 2 * box - waited))))
+
+
+def _money(bus: Bus) -> None:
+    from catherd import budget
+
+    budget.ask(bus)
 
 
 def _pending(ask: Ask, seen: Snapshot) -> int:

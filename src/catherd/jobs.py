@@ -98,32 +98,35 @@ def _jobs(me: str, work: Work) -> Iterator[Job]:
     for one in sorted(work.slots):
         if _may_review(me, one, work):
             yield Examine(one)
-    after = waiting({**work.open, **work.mine}, work.later)
-    for task in sorted(work.mine, key=lambda t: (-after.get(t, 0), t)):
+    after = {t: (-deep, -many) for t, (deep, many) in waiting({**work.open, **work.mine}, work.later).items()}
+    for task in sorted(work.mine, key=lambda t: (after[t], t)):
         if task not in mine:
             yield Write(task)
     if len(mine) < OPEN_PRS:
-        for task in sorted(work.open, key=lambda t: (work.assignment.get(t) != me, -after.get(t, 0), t)):
+        for task in sorted(work.open, key=lambda t: (work.assignment.get(t) != me, after[t], t)):
             if _may_take(me, task, work):
                 yield Take(task)
 
 
-def waiting(tasks: Mapping[str, Task], later: Mapping[str, Task]) -> dict[str, int]:
-    """Task → how long the longest chain of tasks is that cannot begin before it is merged: the longest goes first.
+def waiting(tasks: Mapping[str, Task], later: Mapping[str, Task]) -> dict[str, tuple[int, int]]:
+    """Task → (how long the longest chain is that cannot begin before it is merged, how many tasks that are): most goes first.
 
     >>> a, b, c = (Task(kind="design", title="", needs=needs) for needs in ([], ["a"], ["b"]))
     >>> waiting({"a": a}, {"b": b, "c": c})
-    {'a': 2}
+    {'a': (2, 2)}
     """
     needed: dict[str, list[str]] = {}
     for name, task in {**tasks, **later}.items():
         for need in task.needs:
             needed.setdefault(need, []).append(name)
 
-    def depth(one: str, seen: frozenset[str]) -> int:
-        return max((1 + depth(n, seen | {one}) for n in needed.get(one, []) if n not in seen), default=0)
+    def behind(one: str, seen: frozenset[str]) -> tuple[int, frozenset[str]]:
+        found = [(behind(n, seen | {one}), n) for n in needed.get(one, []) if n not in seen]
+        depth = max((1 + deep for (deep, _), _ in found), default=0)
+        return depth, frozenset(n for (_, below), name in found for n in (name, *below))
 
-    return {name: depth(name, frozenset({name})) for name in tasks}
+    made = {name: behind(name, frozenset({name})) for name in tasks}
+    return {name: (depth, len(below)) for name, (depth, below) in made.items()}
 
 
 def _may_review(me: str, one: Slot, work: Work) -> bool:

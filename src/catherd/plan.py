@@ -82,3 +82,38 @@ def reasons(
         why = said.get(agent, {}).get(task, "")
         made[task] = f"fit {NEUTRAL if fit is None else fit}{best}" + (f": {why}" if why else "")
     return made
+
+
+def swappable(
+    chosen: Mapping[str, str], fits: Mapping[str, Mapping[str, int]], fixed: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """Pairs of tasks of two agents that could be swapped without loss to either; where there is none nobody need be asked.
+
+    >>> swappable({"a": "x", "b": "y"}, {"x": {"a": 3, "b": 3}, "y": {"a": 2, "b": 2}})
+    [('a', 'b')]
+    """
+
+    def fit(agent: str, task: str) -> int:
+        return fits.get(agent, {}).get(task, NEUTRAL)
+
+    free = sorted(set(chosen) - set(fixed))
+    return [
+        (a, b)
+        for n, a in enumerate(free)
+        for b in free[n + 1 :]
+        if chosen[a] != chosen[b] and fit(chosen[a], b) >= fit(chosen[a], a) and fit(chosen[b], a) >= fit(chosen[b], b)
+    ]
+
+
+def swapped(chosen: Mapping[str, str], wishes: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """The allotment after the swaps that both sides wished for: (what I give, what I take), mirrored. One each, so none clash.
+
+    >>> swapped({"a": "x", "b": "y"}, {"x": ("a", "b"), "y": ("b", "a")})
+    {'a': 'y', 'b': 'x'}
+    """
+    made = dict(chosen)
+    for agent, (give, take) in sorted(wishes.items()):
+        other = chosen.get(take, "")
+        if chosen.get(give) == agent != other and wishes.get(other) == (take, give):
+            made[give] = other
+    return made

@@ -10,7 +10,7 @@ import os
 
 import msgspec
 
-from catherd import bids, files, prompts, statement
+from catherd import bids, config, files, prompts, statement
 from catherd import bus as bus_
 from catherd.answers import Unusable
 from catherd.bus import Bus
@@ -157,6 +157,8 @@ def _converse(seat: Seat, ask: Ask, turn: str) -> tuple[Heard | None, list[str]]
         try:
             if ask.kind == "bid":
                 kept.append(Heard(bids.hear(ask, text, last_try=last)))
+            elif ask.kind == "swap":
+                kept.append(Heard(bids.hear_swap(ask, seat.agent.id, text)))
             else:
                 said = statement.hear(ask, card, text, last_try=last)
                 kept.append(Heard(said.message, said.aside, said.reply_to))
@@ -164,8 +166,17 @@ def _converse(seat: Seat, ask: Ask, turn: str) -> tuple[Heard | None, list[str]]
             return "\n".join(error.errors)
         return ""
 
-    text = converse(seat.bus, seat.model, request(seat, turn, ask.kind, rendered), seat.reserve, reread)
+    asked = request(seat, turn, ask.kind, rendered)
+    if ask.kind == "chat":
+        asked = msgspec.structs.replace(asked, phase=_phase_on(seat.bus))
+    text = converse(seat.bus, seat.model, asked, seat.reserve, reread)
     return (None if text is None else kept[-1]), rendered.shown
+
+
+def _phase_on(bus: Bus) -> str:
+    """The phase that is on: it pays for the chat."""
+    phases = config.phases(bus.root)
+    return next((name for name, phase in phases.items() if not all(map(bus.closed, phase.gates))), "game")
 
 
 def chat(bus: Bus, agent: str, text: str, reply_to: str, at: str, wrote: dict[str, str]) -> None:
@@ -222,8 +233,8 @@ def _instead(ask: Ask) -> Pitch | Argument | Ballot | Bid | None:
     """What is posted when no answer could be used: never a guessed vote, and no pitch that nobody made."""
     if ask.kind == "ballot":
         return Ballot(abstain=True, why="no usable ballot in three tries")
-    if ask.kind == "bid":
-        return Bid(note="no usable bid in three tries")
+    if ask.kind in {"bid", "swap"}:
+        return Bid(note=f"no usable {ask.kind} in three tries")
     if ask.kind == "pitch":
         return None
     return Argument(body="(no usable answer in three tries)")

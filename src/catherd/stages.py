@@ -7,13 +7,13 @@ import os
 import time
 from typing import Any
 
-from catherd import caps, config, desk, landing, mergequeue, objects, plan, recovery, snapshot, yamldoor
-from catherd.bus import Bus, now, slug
+from catherd import caps, config, desk, landing, mergequeue, objects, recovery, snapshot, yamldoor
+from catherd.bus import Bus, now
 from catherd.config import Phase
 from catherd.errors import CatherdError, NeedsYou
 from catherd.herd import Herd
 from catherd.messages import Game, Input, Receipt
-from catherd.tasks import Assignment, Bid, Task, cycle
+from catherd.tasks import Head, Pr, Review, Task, cycle
 from catherd.tell import Teller
 from catherd.watch import Watch
 
@@ -96,45 +96,27 @@ def inputs(bus: Bus, phase: Phase, branch: str) -> list[Input]:
             "body": task.body,
         }
         made.append(Input(path=f"tasks/{name}.yaml", sha256="", kind="task", by=name, data=told))
+    for name, (passed, of) in sorted(rates(bus).items()):
+        made.append(Input(path="", sha256="", kind="record", by=name, data={"passed": passed, "of": of}))
     return made
 
 
-def allot(bus: Bus, phase: Phase, gate: str, branch: str, teller: Teller) -> None:
-    """Publish the allotment and the tasks, and open their claims."""
-    main = landing.tip(bus.root, branch)
-    tasks = tasks_of(bus, phase, main)
-    asked = next(g for g in phase.gates.values() if g.kind == "bid")
-    receipt = bus.must(f"gates/{asked.name}.yaml", Receipt)
-    bids: dict[str, Bid] = {}
-    for spoken in receipt.counted:
-        name = os.path.basename(spoken.path).removesuffix(".yaml")
-        bids[name] = yamldoor.typed(yamldoor.loads(spoken.text, f"bus/{spoken.path}"), Bid)
-        for odd in sorted(set(bids[name].fits) - set(tasks)):
-            bus.trouble(
-                f"bid-{slug(spoken.path)}",
-                f"bus/{spoken.path}",
-                f"a bid for '{odd}', which is no task, is not counted",
-                f"one of: {', '.join(tasks)}",
-                spoken.sha256,
-            )
-    fits = {name: bid.fits for name, bid in bids.items()}
-    proves = sorted(name for name, task in tasks.items() if "app/app.yaml" in task.artifacts)
-    chosen = plan.allot_apart(list(tasks), sorted(bids) or receipt.roll, fits, proves)
-    path = f"{phase.name}/assignment.yaml"
-    header = "# Yours to edit until a task is claimed: task: agent. `why` only explains.\n"
-    bus.post(
-        path,
-        Assignment(
-            tasks=chosen, proves=proves, why=plan.reasons(chosen, fits, {n: b.reasons for n, b in bids.items()})
-        ),
-        header,
-    )
-    for name, task in tasks.items():
-        bus.post(f"tasks/{name}.yaml", task)
-        desk.offer(bus, name, task.title)
-    bus.post(f"gates/{gate}.yaml", Receipt(gate=gate, closed=now(), roll=receipt.roll, data={"tasks": chosen}))
-    loads = {a: sum(1 for owner in chosen.values() if owner == a) for a in sorted(set(chosen.values()))}
-    teller.line(f"{gate}: " + ", ".join(f"{teller.names.get(a, a)} {n}" for a, n in loads.items()))
+def rates(bus: Bus) -> dict[str, tuple[int, int]]:
+    """Agent → (pull requests whose first head nobody asked to change, pull requests whose first head was reviewed)."""
+    found: dict[str, tuple[int, int]] = {}
+    for name in bus.names("prs"):
+        try:
+            pr, head = bus.get(f"prs/{name}/pr.yaml", Pr), bus.get(f"prs/{name}/head-1.yaml", Head)
+            seen = [
+                n for n in bus.names(f"prs/{name}/reviews") if head is not None and n.startswith(f"{head.head[:12]}.")
+            ]
+            said = [review.verdict for n in seen if (review := bus.get(f"prs/{name}/reviews/{n}", Review)) is not None]
+        except CatherdError:
+            continue  # reported by who reads PRs
+        if pr is not None and said:
+            passed, of = found.get(pr.author, (0, 0))
+            found[pr.author] = (passed + all(word == "approve" for word in said), of + 1)
+    return found
 
 
 def merge_all(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: Teller) -> None:

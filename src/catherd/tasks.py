@@ -43,13 +43,16 @@ def phase_of(task: Task) -> str:
 
 
 class Bid(Base, kw_only=True):
-    """`…/bids/<agent>.yaml`: a sealed bid: fit 0–5 and a reason per task, and tasks that the agent adds."""
+    """`…/bids/<agent>.yaml`: a sealed bid: fit 0–5 and a reason per task, and tasks that the agent adds (id, title, paths,
+    needs). `…/swaps/<agent>.yaml`: `swap`, what it would give and take; empty: it keeps what it has.
+    """
 
     kind: str = "bid"
     fits: dict[str, int] = msgspec.field(default_factory=dict)
     effort: dict[str, int] = msgspec.field(default_factory=dict)
     reasons: dict[str, str] = msgspec.field(default_factory=dict)
     adds: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    swap: dict[str, str] = msgspec.field(default_factory=dict)
     note: str = ""
 
 

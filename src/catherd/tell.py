@@ -244,6 +244,10 @@ def headline(message: Pitch | Argument | Ballot | Bid) -> str:
     if isinstance(message, Pitch):
         first = next((line for line in message.body.splitlines() if line.strip() and not line.startswith("#")), "")
         return f"{message.title}. {first}"
+    if isinstance(message, Bid) and message.kind == "swap" and not message.swap:
+        return "keeps what it has"
+    if isinstance(message, Bid) and message.swap:
+        return f"would give {message.swap.get('give', '')} for {message.swap.get('take', '')}. {message.note}".strip()
     if isinstance(message, Bid):
         best = sorted(message.fits, key=lambda task: (-message.fits[task], task))[:3]
         return (

@@ -50,7 +50,9 @@ def _book(form: str) -> Callable[[Scene], str]:
     if form in {"bid", "swap", "write", "revise", "review"}:
         from catherd.rehearsal import work
 
-        return {"bid": work.bid, "swap": work.swap, "write": work.write, "revise": work.write, "review": work.review}[form]
+        return {"bid": work.bid, "swap": work.swap, "write": work.write, "revise": work.write, "review": work.review}[
+            form
+        ]
     raise ModelError(
         "refused", f"the rehearsal has no answer to '{form}': the prompt needs a line 'Your task: <step> (<form>)'"
     )

@@ -75,6 +75,14 @@ def bid(scene: Scene) -> str:
     return "---\nkind: bid\n---\n" + "\n".join(lines) + "\n"
 
 
+def swap(scene: Scene) -> str:
+    """A swap now and then: both sides draw the same of the same pair."""
+    offered = re.findall(r"^- ([A-Z]-[\w-]+) \(.*\) for ([A-Z]-[\w-]+) \(", scene.bare, re.MULTILINE)
+    wanted = [pair for pair in offered if draw("swap", *sorted(pair)) % 5 == 0]
+    line = f"- give {wanted[0][0]}, take {wanted[0][1]}: I would rather" if wanted else "- keep"
+    return f"---\nkind: swap\n---\n{line}\n"
+
+
 def write(scene: Scene) -> str:
     """The files of a task: with its flaws at first, without those that were found."""
     _, entry, where = _parts(scene)
@@ -85,9 +93,9 @@ def write(scene: Scene) -> str:
     files = _files(where)
     if not files:
         raise ModelError("refused", f"the rehearsal has no files for {scene.step}")
-    resolved = os.path.join(where, "resolved")
-    if _clashes(scene, entry) and os.path.isdir(resolved):
-        files |= _files(resolved)
+    both = _files(os.path.join(where, "resolved"))
+    if both and _clashes(scene, entry, where, both):
+        files |= both
     for flaw in entry.get("flaws", []):
         if not _mended(scene, flaw["seen_by"]) and not _right(scene, flaw) and flaw["file"] in files:
             files[flaw["file"]] = files[flaw["file"]].replace(flaw["good"], flaw["bad"], 1)
@@ -110,9 +118,30 @@ def _mend(scene: Scene) -> str:
     return _answer(f"Mended {', '.join(sorted(files))}; the evidence said where to look.", files)
 
 
-def _clashes(scene: Scene, entry: dict[str, Any]) -> bool:
-    """Whether the other side of the pack's merge conflict is on main already."""
-    return bool(entry.get("clash")) and any(b.kind == "conflict" for b in scene.blocks)
+def _clashes(scene: Scene, entry: dict[str, Any], where: str, shared: dict[str, str]) -> bool:
+    """Whether the other side of the pack's merge conflict is there already, so that what both meant is to be written: git
+    reports the conflict, the lines of the other stand in a file that the prompt shows, or a check misses them.
+    """
+    other = str(entry.get("clash") or "")
+    if not other:
+        return False
+    if any(b.kind == "conflict" or (b.kind == "finding" and f"the accept of {other}," in b.text) for b in scene.blocks):
+        return True
+    for path in shared:
+        mine, theirs = ({*re.findall(r"\w+", _read(side, path))} for side in (where, _beside(where, other)))
+        shown = {word for b in scene.of("file") if b.status == path for word in re.findall(r"\w+", b.text)}
+        if theirs - mine and theirs - mine <= shown:
+            return True
+    return False
+
+
+def _beside(where: str, other: str) -> str:
+    return os.path.join(os.path.dirname(where), other)
+
+
+def _read(folder: str, path: str) -> str:
+    with open(os.path.join(folder, path), encoding="utf-8") as file:
+        return file.read()
 
 
 def _right(scene: Scene, flaw: dict[str, Any]) -> bool:
