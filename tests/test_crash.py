@@ -93,7 +93,7 @@ def change_the_record(game: Path) -> list[str]:
     decision = game / "docs/debate/decision.yaml"
     decision.write_text(decision.read_text() + "more: of it\n")
     sh(game, "commit", "-q", "-am", "Change it")
-    commits = sh(game, "log", "--format=%s").splitlines()
+    commits = sorted(sh(game, "log", "--format=%s").splitlines())
     return ["main differs in docs/debate/decision.yaml", f"commits on main: {commits}"]
 
 
@@ -103,9 +103,9 @@ def stay(game: Path) -> list[str]:
     (game / "notes.txt").touch()
     return [
         "files: more goal",
+        "refs: more refs/heads/stray",
         "not cleared: bus/goal",
         "git status: ?? notes.txt",
-        "refs: ['refs/catherd/before/GAME', 'refs/catherd/bus', 'refs/heads/main', 'refs/heads/stray']",
     ]
 
 

@@ -24,6 +24,7 @@ from crash import compare, handbook, lab
 from crash.lab import Hit, Template, Trial
 
 WHENS = ("before", "after")
+SAME_TALK = {"debate"}  # goals in which not only the result but every word is the same again
 
 
 class Result(msgspec.Struct):
@@ -71,6 +72,13 @@ def at_effect(play: Play, hit: Hit, *, crank: bool = False) -> Result:
     return Result(kind, str(found or hit), found, wrong, missed=found is None)
 
 
+def unkilled(play: Play) -> list[str]:
+    """How a second game that nobody kills differs from the first: nothing may."""
+    trial = lab.begin(play.from_, play.room / "unkilled")
+    lab.type_again(trial, play.goal, lab.environment(trial.crash))
+    return _judge(play, trial, 0)
+
+
 def at_random(play: Play, seed: int) -> Result:
     """Kill whole processes at any time."""
     trial = lab.killed_at_random(play.from_, play.room / f"random-{seed}", play.goal, seed)
@@ -83,7 +91,9 @@ def at_random(play: Play, seed: int) -> Result:
 def _judge(play: Play, trial: Trial, kills: int) -> list[str]:
     wrong = list(trial.faults)
     try:
-        wrong += compare.faults(play.want, compare.left(trial.game), trial.game, kills)
+        wrong += compare.faults(
+            play.want, compare.left(trial.game), trial.game, kills, same_talk=play.goal in SAME_TALK
+        )
     except Exception as error:
         wrong.append(f"cannot be read: {type(error).__name__}: {error}")
     if not wrong:
@@ -197,6 +207,8 @@ def main() -> int:
         f"{told.goal}: {sum(map(len, counted.values()))} effects of {len(counted)} roles; {lab.interpreter()}",
         flush=True,
     )
+    if apart := unkilled(play):
+        raise SystemExit("two games that nobody killed differ:\n  " + "\n  ".join(apart))
     every = points(counted)
     if told.only:
         jobs: list[Callable[[], Result]] = [_only(play, told.only)]
