@@ -48,11 +48,11 @@ def write(seat: Seat, task_id: str, task: Task) -> bool:
         )
         return False
     attempt = bus.must(f"tasks/{task_id}.try/{n}.{me}.yaml", Try)
-    base, left = attempt.base, attempt.base if attempt.after else ""
+    base = attempt.base
     remark(bus, me, attempt.at, f"{task_id}.{n}", _taking(task_id, task, attempt))
     begun = worktree.begin(seat.bus.root, me, task_id, base)
     _told(seat, begun.notes)
-    ask = ask_for(seat, task_id, task, "write", landing.tip(bus.root, seat.game.branch), begun=left)
+    ask = ask_for(seat, task_id, task, "write", base)  # what it is shown is what its worktree holds
     head = _work(seat, task_id, task, ask, f"{phase_of(task)}/{task_id}.write.{n}", begun.path)
     if not head:
         bus.post(f"tasks/{task_id}.try/{n}.{me}.failed.yaml", Try(agent=me, base=base, at=now()))

@@ -27,17 +27,16 @@ def ask_for(
     main: str,
     *,
     view: View | None = None,
-    begun: str = "",
     tree: str = "",
     conflicts: tuple[str, ...] = (),
 ) -> Ask:
-    """The ask for one turn of work. `kind`: write, revise or review; `begun` is the commit that somebody left it at; `tree`
-    is the worktree whose conflicts are shown.
+    """The ask for one turn of work. `kind`: write, revise or review; `main` is the commit that it is carried out on; `tree` is
+    the worktree whose conflicts are shown.
     """
     bus = seat.bus
     inputs = [_decision(bus.root, main), _task(task_id, task)]
     inputs += _formats(bus.root, task)
-    at = view.head if view is not None else begun or main
+    at = view.head if view is not None else main
     inputs += _files(bus.root, at, task)
     if view is not None:
         inputs += findings_of(view)

@@ -1,0 +1,119 @@
+"""Building by a herd in one process, step by step: what goes wrong comes back to its author, or calls the person."""
+
+from pathlib import Path
+
+import pytest
+
+from catherd import git, merge, objects, sandbox, stages, worktree
+from catherd.accept import run as accept
+from catherd.errors import NeedsYou
+from catherd.tasks import Head, Needs, Review, Task
+from gitrooms import put
+from test_packs import NAMES, PACKS, SWEEP
+from workshop import Workshop, alter, lay
+
+needs_box = pytest.mark.skipif(sandbox.probe().name != "bwrap", reason=f"no bubblewrap box: {sandbox.probe().why_not}")
+
+
+def passes(shop: Workshop, task: str, folder: Path) -> bool:
+    """Whether the accept of a task passes on main as it is."""
+    folder.mkdir()
+    objects.export(shop.bus.root, shop.main(), str(folder))
+    return accept(shop.bus.must(f"tasks/{task}.yaml", Task), str(folder)).rc == 0
+
+
+def needs(shop: Workshop, task: str) -> list[Needs]:
+    """What the queue sent the PR of a task back for."""
+    name = shop.pr(task)
+    return [shop.bus.must(f"prs/{name}/{n}", Needs) for n in shop.bus.names(f"prs/{name}") if n.startswith("needs-")]
+
+
+@needs_box
+@pytest.mark.parametrize("name", NAMES if SWEEP else NAMES[:1])
+def test_two_who_write_the_same_lines_both_get_to_main(name: str, tmp_path: Path) -> None:
+    owner = {"T-003": "claude", "T-004": "chatgpt"}
+    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003", "T-004"], name=name, owner=owner)
+    shop.until("T-003")
+    shop.until("T-004")
+    assert [one.why for task in owner for one in needs(shop, task)] == ["it conflicts with main"]
+    assert [passes(shop, task, tmp_path / task) for task in ("T-003", "T-004")] == [True, True]
+    assert merge.audit(shop.bus.root, shop.game.base, shop.main()) == []
+    wrote = git.git(shop.bus.root, "log", "--no-merges", "--format=%an", f"{shop.game.base}..{shop.main()}")
+    assert {"Chatgpt (catherd)", "Claude (catherd)"} <= set(wrote.split("\n"))
+
+
+@needs_box
+def test_who_begins_after_the_partner_was_merged_writes_what_both_meant(tmp_path: Path) -> None:
+    shop = lay(tmp_path / "game", ["T-001", "T-002", "T-004"], only=["T-003"], owner={"T-003": "claude"})
+    shop.until("T-003")
+    assert shop.bus.names(f"prs/{shop.pr('T-003')}") == ["head-1.yaml", "merged.yaml", "pr.yaml", "reviews"]
+    routes = (objects.read_blob(shop.bus.root, shop.main(), "app/shelf/routes.py") or b"").decode()
+    assert "list_things" in routes
+    assert "give_back" in routes
+
+
+@needs_box
+def test_whoever_leaves_out_a_partners_lines_is_told_whose_accept_fails(tmp_path: Path) -> None:
+    shop = lay(tmp_path / "game", ["T-001", "T-002", "T-004"], only=["T-003"], owner={"T-003": "claude"})
+    shop.do("claude")
+    shop.do("claude")
+    alone = (PACKS / NAMES[0] / "build" / "T-003" / "app" / "shelf" / "routes.py").read_text()
+    put(Path(shop.bus.root, "worktrees/claude"), {"app/shelf/routes.py": alone})
+    worktree.commit(shop.bus.root, "claude", ["app/shelf/routes.py"], "Without the loans\n")
+    shop.until("T-003")
+    (red,) = needs(shop, "T-003")
+    assert red.why == "its checks are red"
+    assert red.findings[:3] == [
+        "the accept of T-004, merged before, fails now:",
+        "$ python3 -m unittest app/tests/test_loans_api.py",
+        "exit 1",
+    ]
+    assert passes(shop, "T-004", tmp_path / "main")
+
+
+@needs_box
+@pytest.mark.parametrize(
+    ("switch", "said"),
+    [
+        ("badaccept", "AssertionError: rehearsal: told to fail"),
+        ("memory", "stopped: memory"),
+        ("time", "stopped: wall"),
+        ("disk", "No space left on device"),
+    ],
+)
+def test_what_the_box_stops_comes_back_to_its_author_who_mends_it(switch: str, said: str, tmp_path: Path) -> None:
+    shop = lay(tmp_path / "game", [], only=["T-001"], owner={"T-001": "claude"})
+    alter(shop, "T-001", accept_s=5.0)
+    shop.misbehave = f"{switch}=build/T-001"
+    shop.do("claude")
+    shop.do("claude")
+    asked = shop.said("claude", "poc.T-001.write.1")
+    assert len(asked) == 2
+    assert asked[1].startswith("Findings:\n$ python3 -m unittest app/tests/test_store.py\n")
+    assert said in asked[1]
+    assert shop.pr("T-001") == "PR-0001"
+
+
+@needs_box
+def test_a_review_that_asks_for_changes_is_done_and_looked_at_again_by_who_asked(tmp_path: Path) -> None:
+    shop = lay(tmp_path / "game", [], only=["T-005"], owner={"T-005": "claude"})
+    shop.until("T-005")
+    reviews = [shop.bus.must(f"prs/PR-0001/reviews/{n}", Review) for n in shop.bus.names("prs/PR-0001/reviews")]
+    first, second = (shop.bus.must(f"prs/PR-0001/head-{n}.yaml", Head).head for n in (1, 2))
+    assert [one.verdict for one in reviews if one.head == first] == ["changes", "changes"]
+    assert [one.verdict for one in reviews if one.head == second] == ["approve", "approve"]
+    (note,) = next(one.notes for one in reviews if one.head == first)
+    assert (note.file, note.text[:37]) == ("app/static/shelf.js", "`title.innerHTML = thing.name` runs w")
+
+
+@needs_box
+def test_who_never_gives_an_answer_that_works_calls_the_person(tmp_path: Path) -> None:
+    shop = lay(tmp_path / "game", [], only=["T-001"], owner={"T-001": "claude"})
+    shop.misbehave = "garbage=all"
+    for _ in range(5):
+        shop.do("claude")
+    assert shop.bus.names("claims/blocked") == ["T-001.lock"]
+    with pytest.raises(NeedsYou) as caught:
+        stages.stuck(shop.bus, ["T-001"], [])
+    assert (caught.value.what, caught.value.where) == ("T-001 failed too often", "bus/claims/blocked/")
+    assert caught.value.fix == "edit bus/tasks/T-001.yaml, then mv bus/claims/blocked/T-001.lock bus/claims/open/"
