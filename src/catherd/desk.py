@@ -4,7 +4,6 @@ Names decide: `claims/open/T-007.lock` is claimable, `claims/claude/T-007.lock` 
 `done/` is never listed, only asked for by name; a message is parsed after it was won, and once.
 """
 
-import os
 import time
 
 import msgspec
@@ -135,6 +134,8 @@ class Desk:
                 objectors[who] = None
                 rejected.add(seen)
             if seen == head.head[:12]:
+                if who == "human" and not review.head:
+                    review.head = head.head
                 reviews[who] = review
         needs = self._read(f"prs/{name}/needs-{head.head[:12]}.yaml", Needs)
         again = [  # whose slot for this head is done without a review of theirs was stood in for, or cannot look
@@ -163,7 +164,6 @@ class Desk:
 
 def claim(bus: Bus, lock: str, me: str) -> bool:
     """Try to claim: one rename; False when somebody was first."""
-    os.makedirs(bus.here(f"claims/{me}"), exist_ok=True)
     won = files.rename(bus.path, f"claims/open/{lock}.lock", f"claims/{me}/{lock}.lock")
     if won:
         bus.event("claimed", lock, agent=me)

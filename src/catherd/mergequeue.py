@@ -142,9 +142,12 @@ class Queue(msgspec.Struct):
             return self._back(view, "it conflicts with main", main, files=list(result.conflicts))
         rules = Rules(tuple(task.paths), largest=self.largest)
         found = changeset.policy(self.bus.root, main, result.tree, rules)
-        broken = [str(f) for f in found if f.severity == "error" or (f.severity == "person" and not overridden)]
-        broken += [] if overridden else self._guarded(task, view, main)
-        return bool(broken) and self._back(view, "it breaks the rules for pull requests", main, findings=broken)
+        broken = [str(f) for f in found if f.severity == "error"]
+        yours = [str(f) for f in found if f.severity == "person"] + self._guarded(task, view, main)
+        told = broken + ([] if overridden else yours)
+        return bool(told) and self._back(
+            view, "it breaks the rules for pull requests", main, findings=told, yours=not broken
+        )
 
     def _offer(self, view: View) -> None:
         """See to it that each review that is still wanted can be claimed, and no more than those."""
@@ -225,11 +228,18 @@ class Queue(msgspec.Struct):
         ]
 
     def _back(
-        self, view: View, why: str, main: str, *, files: list[str] | None = None, findings: list[str] | None = None
+        self,
+        view: View,
+        why: str,
+        main: str,
+        *,
+        files: list[str] | None = None,
+        findings: list[str] | None = None,
+        yours: bool = False,
     ) -> bool:
         """The author's turn; True: it went back."""
         file = f"needs-{view.head[:12]}.yaml"
-        needs = Needs(why=why, main=main, at=now(), files=files or [], findings=findings or [])
+        needs = Needs(why=why, main=main, at=now(), files=files or [], findings=findings or [], yours=yours)
         self.bus.post(f"prs/{view.name}/{file}", needs, pr=view.name, why=why)
         first = next(iter([*needs.files, *needs.findings]), "")
         self._remark(view, file, Needs, f"{view.name} comes back to me: {why}. {first}")

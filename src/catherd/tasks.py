@@ -97,7 +97,7 @@ class Review(Base, kw_only=True):
     """`prs/PR-0007/reviews/<head12>.<who>.yaml`: approve or changes, for exactly this head."""
 
     verdict: str
-    head: str
+    head: str = ""  # yours may leave it out: the file's name says it
     notes: list[Note] = msgspec.field(default_factory=list)
     body: str = ""
     at: str = ""
@@ -111,6 +111,7 @@ class Needs(Base, kw_only=True):
     at: str = ""
     files: list[str] = msgspec.field(default_factory=list)
     findings: list[str] = msgspec.field(default_factory=list)
+    yours: bool = False  # your approval is all that is needed
 
 
 class Merged(Base, kw_only=True):
@@ -178,7 +179,7 @@ def stand(view: View, roll: Collection[str], vendors: Mapping[str, str]) -> Stan
     """Whether an open PR may merge. A review counts for exactly the head that it saw, and never the author's own.
 
     At least two approvals by others, another vendor among them where there is one; `changes` blocks until that reviewer looks
-    at a later head; your approval overrides; alone, yours is the one that is needed.
+    at a later head; your approval overrides them, but no conflict and no red check; alone, yours is the one that is needed.
     """
     author = view.pr.author
     forged = tuple(
@@ -190,7 +191,7 @@ def stand(view: View, roll: Collection[str], vendors: Mapping[str, str]) -> Stan
     )
     counted = {who: review for who, review in view.reviews.items() if who not in forged}
     approvals = tuple(sorted(who for who, review in counted.items() if review.verdict == "approve"))
-    if "human" in approvals:
+    if "human" in approvals and (view.needs is None or view.needs.yours):
         return Stand("merge", tuple(a for a in approvals if a != "human"), ("human",), forged=forged)
     blocking = sorted(who for who, review in counted.items() if review.verdict != "approve")
     need = wanted(author, roll)
