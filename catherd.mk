@@ -4,6 +4,10 @@ PYTHON  ?= python3
 VENV    ?= .venv
 BIN     ?= $(VENV)/bin
 CATHERD_BIN := $(VENV)/.base
+# A live game needs what speaks to the vendors; a rehearsal never does.
+ifneq ($(filter-out 0 no false,$(LIVE)),)
+CATHERD_BIN += $(VENV)/.live
+endif
 CATHERD_DO  := $(BIN)/catherd
 # catherd's own checkout has locks/; a workspace has what `catherd init` recorded, or what CATHERD=<wheel or folder> names.
 ifneq ($(wildcard src/catherd/cli.py locks/base.txt),)
@@ -37,7 +41,7 @@ endef
 include $(patsubst %,phases/%.mk,debate plan poc mvp vertical-slice alpha beta release)
 
 ##@ the game
-.PHONY: up down status chat say ballot run doctor go new
+.PHONY: up down status costs chat say ballot run doctor go new
 up: $(CATHERD_BIN)          ## Start one daemon per agents/*.yaml (no-op if they run)
 	@$(CATHERD_DO) up
 down: $(CATHERD_BIN)        ## Stop them; nothing is lost
@@ -75,6 +79,8 @@ tidy: $(CATHERD_BIN)        ## Remove merged branches and old games that git hol
 	@$(CATHERD_DO) tidy
 new: $(CATHERD_BIN)         ## Put this game away and begin another with the next make debate
 	@$(CATHERD_DO) new
+costs: $(CATHERD_BIN)       ## What a live game has cost, by agent, phase and kind of turn
+	@$(CATHERD_DO) costs
 doctor: $(CATHERD_BIN)      ## What this machine lacks; LIVE=1 tries each model with one tiny paid call
 	@$(CATHERD_DO) doctor
 

@@ -19,6 +19,7 @@ from catherd.config import Agent
 from catherd.desk import Desk
 from catherd.errors import CatherdError
 from catherd.jobs import Job, Work, next_job
+from catherd.ledger import Entry
 from catherd.look import Looker
 from catherd.model import ModelError
 from catherd.models import choose
@@ -126,6 +127,8 @@ class Daemon:
         self.unheld = time.monotonic()
         self.crank: subprocess.Popen[bytes] | None = None
         self.tries = 0  # at the crank
+        self.warmed = False
+        self.spent: dict[str, Entry] = {}  # what of the journal can change no more
 
     def _agents(self) -> dict[str, Agent]:
         try:
@@ -143,6 +146,7 @@ class Daemon:
             while True:
                 snapshot = self.look()
                 turn = self.turn(snapshot) or self.job(snapshot)
+                self.warm(snapshot)
                 if turn is not None and snapshot.game is not None:
                     self.do(turn, snapshot)
                     since = time.monotonic()
@@ -153,6 +157,14 @@ class Daemon:
                     raise Leave("idle")
                 self.take_up_the_crank(snapshot)
                 watch.wait(self.patience(snapshot))
+
+    def warm(self, snapshot: Snapshot) -> None:
+        """In a live game LiteLLM, which takes seconds to import, is on its way before the first call."""
+        if not self.warmed and snapshot.game is not None and snapshot.game.models == "live" and self.agent.model:
+            from catherd import llm
+
+            llm.warm()
+            self.warmed = True
 
     def look(self) -> Snapshot:
         """A fresh snapshot; raises Leave when the bus is gone or the goal was reached."""
@@ -186,7 +198,7 @@ class Daemon:
         assert snapshot.game is not None  # noqa: S101 - loop asked
         try:
             with _while_there(self.bus, self.inode):
-                done = self.carry_out(turn, choose(self.bus, self.agent, snapshot.game))
+                done = self.carry_out(turn, choose(self.bus, self.agent, snapshot.game, self.spent))
             self.bus.solved(f"turn-{self.agent.id}")
             if not done:  # an ask is answered once; a task has more attempts, which are counted on the bus
                 rest = 3600.0 if isinstance(turn, Speak) else 1.0
@@ -213,12 +225,17 @@ class Daemon:
         soon = {"timeout": 2.0, "unavailable": 5.0, "rate_limited": error.retry_after_s or 30.0}
         self.given_up[key(turn)] = time.monotonic() + soon.get(error.kind, 3600)
         self.bus.event("unanswered", f"{self.agent.id}:{key(turn)}", error=error.kind)
-        if not isinstance(turn, Speak | Mention) and error.kind not in soon:
+        if not isinstance(turn, Speak | Mention) and error.kind not in {*soon, "budget"}:
             from catherd import hands
 
             for freed in hands.release(self.bus, self.agent.id, turn):
                 self.given_up[key(freed)] = time.monotonic() + 3600
-        if error.kind not in {*soon, "silent"}:
+        if error.kind == "budget":
+            from catherd import budget
+
+            self.given_up[key(turn)] = time.monotonic() + 1
+            budget.pause(self.bus, self.agent, error)
+        elif error.kind not in {*soon, "silent"}:
             self.bus.trouble(
                 f"model-{self.agent.id}",
                 f"agents/{self.agent.id}.yaml",

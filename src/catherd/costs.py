@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from catherd import ledger, live, llm
+from catherd import ledger, live, llm, prices
 from catherd.config import Agent
 from catherd.ledger import Entry, Row
 from catherd.model import ModelError
@@ -11,26 +11,39 @@ _OF = {"agent": "by agent", "phase": "by phase", "kind": "by kind of turn"}
 
 
 def offer(
-    agents: Mapping[str, Agent], environ: Mapping[str, str], goal: str, caps: Mapping[str, float] | None = None
+    agents: Mapping[str, Agent],
+    environ: Mapping[str, str],
+    goal: str,
+    caps: Mapping[str, float] | None = None,
+    through: Sequence[str] = (),
 ) -> list[str]:
-    """Who could play live here, on which model, who could not and what it would take; and what LIVE=1 costs at most."""
+    """Who could play live here, on which model, who could not and what it would take; and what LIVE=1 costs at most.
+
+    `through` are the phases that would be played; just that of the goal if empty.
+    """
     ready: list[str] = []
     without: list[str] = []
     for agent in agents.values():
         chosen = live.name(agent, environ)
+        if not chosen and agent.command:
+            ready.append(f"{agent.name} (a command; what it takes counts at its own word)")
+            continue
         if not chosen:
             without.append(f"{agent.name} (set {' or '.join(live.keys_named(agent)[:1])})")
             continue
         try:
             llm.price(chosen, agent.options if chosen == agent.model else {})
         except ModelError as error:
+            if not prices.installed():
+                ready.append(f"{agent.name} ({chosen})")
+                continue
             without.append(f"{agent.name} ({error.what})")
             continue
         ready.append(
             f"{agent.name} ({chosen}{'' if chosen == agent.model else f', for want of a key for {agent.model}'})"
         )
     limits = {**live.CAPS, **(caps or {})}
-    most = limits.get(goal, limits["game"])
+    most = min(sum(limits.get(name, limits["game"]) for name in through or [goal]), limits["game"])
     lines = [f"keys found for {', '.join(ready)}" if ready else "no key found"]
     lines += [f"sitting out: {', '.join(without)}"] if without else []
     return [*lines, f"LIVE=1 costs at most ${most:.2f} for {goal} (caps: in bus/game.yaml)"] if ready else lines

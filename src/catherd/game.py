@@ -12,7 +12,7 @@ import time
 
 import msgspec
 
-from catherd import asks, config, effects, events, files, git, herd, objects, snapshot, yamldoor
+from catherd import asks, budget, cast, config, effects, events, files, git, herd, objects, snapshot, yamldoor
 from catherd.bus import OPEN, Bus, now
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
@@ -68,7 +68,8 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
     _equipped(bus, phases, gate)
     if bus.goal():  # whoever typed it was killed, or is at it still
         events.settle(bus)
-    lines = recovery.recover(root)
+    lines = [] if bus.closed(gate) else budget.offer(bus, _cast(root), phases, gate, asked=live)
+    lines += recovery.recover(root)
     game = _game(bus, brief, live=live, lines=lines)
     lines += _mend(bus, game)
     if bus.closed(gate):
@@ -79,9 +80,11 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
         files.publish(bus.path, "STEP", "catherd: 1\n")
     files.replace(bus.path, "goal", f"{goal}\n")
     bus.event("goal", goal)
-    for trouble in [n for n in bus.names("problems") if n.startswith(("fuse-", "model-", "crank."))]:
+    for trouble in [n for n in bus.names("problems") if n.startswith(("fuse-", "model-", "loop-", "crank."))]:
         files.remove(bus.path, f"problems/{trouble}")
-    herd.Herd(bus, {n: a for n, a in config.agents(root).items() if n in game.roll}).look()
+    players = {n: a for n, a in config.agents(root).items() if n in game.roll}
+    budget.begun(bus, players, game)
+    herd.Herd(bus, players).look()
     phase = next(phase for phase in phases.values() if not all(bus.closed(name) for name in phase.gates))
     asks.ahead(bus, phase, game, goal, asking=_terminal())
     return Begun(game=game, lines=lines, reached=False)
@@ -135,21 +138,25 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
         return game
     agents = _cast(bus.root)
     bus_branch = git.head_branch(bus.root)
+    seed = _seed(live=live)
+    roles = cast.settle(agents, os.environ, seed) if live else {}
     text = brief or _brief_file(bus.root) or _ask_brief()
     game = Game(
         id=f"g-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}",
         brief=text.strip(),
         branch=bus_branch,
         base=git.rev(bus.root, "HEAD"),
-        roll=list(agents),
+        roll=[name for name in agents if "sits_out" not in roles.get(name, {})],
         models="live" if live else "rehearsal",
-        seed=_seed(live=live),
+        seed=seed,
         began=now(),
         caps={"debate": 2.0, "plan": 5.0, "poc": 10.0} if live else {},
+        cast=roles,
     )
     header = "# yaml-language-server: $schema=../templates/schemas/game.json\n"
     if bus.post("game.yaml", game, header):
-        lines += [f"game {game.id}: {', '.join(a.name for a in agents.values())}", _about(game)]
+        lines += [f"game {game.id}: {', '.join(agents[n].name for n in game.roll)}", _about(game)]
+        lines += cast.lines(agents, roles) if roles else []
     if _adopt(bus, game):
         lines.append(f"adopted what was decided on {game.branch or 'HEAD'}: {DECISION}")
     return bus.must("game.yaml", Game)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 import msgspec
@@ -178,10 +178,12 @@ def living(bus: Bus) -> dict[str, int]:
     return {name: pid for name in locks if (pid := pid_of(bus, name)) is not None}
 
 
-def down(bus: Bus, patience: float = 3.0) -> list[str]:
-    """Stop every daemon: SIGTERM, and SIGKILL for one that does not go within `patience` seconds. The names stopped."""
+def down(bus: Bus, patience: float = 3.0, only: Collection[str] | None = None) -> list[str]:
+    """Stop every daemon, or those named: SIGTERM, and SIGKILL for one that does not go within `patience` seconds. The names stopped."""
     stopped = []
     for name, pid in living(bus).items():
+        if only is not None and name not in only:
+            continue
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         stopped.append(name)

@@ -16,6 +16,7 @@ from catherd.bus import Bus, now
 from catherd.messages import Answer, Call
 from catherd.model import Model, ModelError, Reply, Request, Said
 
+CUT = "The answer was cut off: it was longer than there is room for. Say it in fewer words."
 Reserve = Callable[[Request], float]  # the worst case in dollars; raises ModelError("budget") beyond a cap
 
 
@@ -28,7 +29,7 @@ def converse(
     bad answer at most `tries - 1` times; `last` says that no further try follows. None: no answer was right.
     Raises ModelError when the model gives none; that too is journalled.
     """
-    messages, n, left = request.messages, 1, tries
+    messages, n, left, room = request.messages, 1, tries, request.max_tokens
     while True:
         call, answer = _entry(bus, request, n)
         if call is not None:
@@ -48,11 +49,14 @@ def converse(
         if answer.error:
             continue  # an old failure, tried again: a new one raises in _call
         left -= 1
-        complaint = reread(answer.text, left == 0)
+        cut = answer.finish == "length"  # half an answer may well parse: it is never taken for a whole one
+        complaint = CUT if cut else reread(answer.text, left == 0)
         if not complaint:
             return answer.text
         if left == 0:
             return None
+        if cut and request.max_tokens == room:
+            request = msgspec.structs.replace(request, max_tokens=2 * room)
         retry = f"{complaint}\n\nReturn the full document again, corrected, and nothing else."
         messages = (*messages, Said("assistant", answer.text or "(empty)"), Said("user", retry))
 
@@ -79,7 +83,7 @@ def _call(bus: Bus, model: Model, request: Request, n: int, reserve: Reserve) ->
             sha256=prompt,
             reserved_usd=usd,
             max_tokens=request.max_tokens,
-            phase=request.turn.partition("/")[0],
+            phase=request.phase or request.turn.partition("/")[0],
             system=request.system,
             messages=words,
         )

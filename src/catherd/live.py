@@ -13,13 +13,13 @@ import msgspec
 from catherd import llm, secrets
 from catherd.bus import Bus
 from catherd.config import Agent
-from catherd.ledger import Entry, entry, may_spend
+from catherd.ledger import Entry, Refusal, entry, looping, may_spend
 from catherd.messages import Answer, Call, Game
 from catherd.model import Model, ModelError, Reply, Request, Said
 
-CAPS = {"debate": 2.0, "plan": 5.0, "poc": 10.0, "chat": 1.0, "game": 20.0}  # dollars, where game.yaml says nothing
+CAPS = {"debate": 2.0, "plan": 5.0, "poc": 10.0, "game": 20.0}  # dollars, where game.yaml says nothing
 _KEYS = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "ollama": (), "ollama_chat": ()}
-_OWN = ("api_base", "price", "stable_chars")  # options that belong to one model, not to its stand-in
+OWN = ("api_base", "price", "stable_chars")  # options that belong to one model, not to its stand-in
 
 
 def key_of(model: str, environ: Mapping[str, str], named: str = "") -> str | None:
@@ -61,6 +61,14 @@ def model(_root: str, agent: Agent, environ: Mapping[str, str] | None = None) ->
     return Speaker(key_of(chosen, env, agent.key if own else "") or "", env, own=own)
 
 
+class CapReached(ModelError):
+    """A call that a cap does not allow: `cap` is its name, `refusal` the sums. The game pauses and asks you."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.cap, self.refusal = refusal.cap, refusal
+        super().__init__("budget", f"{refusal}: raise `{refusal.cap}:` under `caps:` in bus/game.yaml to go on")
+
+
 class Speaker:
     """A live model that is shown no secret. `own`: it is the agent's own model, so that all of its options hold."""
 
@@ -71,25 +79,61 @@ class Speaker:
         """The reply; secrets in the prompt are replaced by what they were. Raises ModelError."""
         said = tuple(Said(m.role, secrets.redact(m.content, environ=self.environ)[0]) for m in request.messages)
         system = secrets.redact(request.system, environ=self.environ)[0]
-        options = request.options if self.own else {k: v for k, v in request.options.items() if k not in _OWN}
+        options = request.options if self.own else {k: v for k, v in request.options.items() if k not in OWN}
         return self.live.complete(msgspec.structs.replace(request, system=system, messages=said, options=options))
 
 
-def reserve(bus: Bus, agent: Agent, game: Game) -> Callable[[Request], float]:
-    """The worst case of a call in dollars, if every cap allows it; else it raises ModelError("budget")."""
-    settled: dict[str, Entry] = {}
+def reserve(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None) -> Callable[[Request], float]:
+    """The worst case of a call in dollars, if every cap allows it. Raises CapReached; ModelError("rate_limited") while only
+    what others have in the air stands in the way. `settled` is what entries() keeps between looks.
+    """
+    known: dict[str, Entry] = {} if settled is None else settled
 
     def worst(request: Request) -> float:
         own = request.model == agent.model
-        options = request.options if own else {k: v for k, v in request.options.items() if k not in _OWN}
+        options = request.options if own else {k: v for k, v in request.options.items() if k not in OWN}
         usd = llm.worst_case_usd(request.model, llm.estimate(request), request.max_tokens, options)
-        caps = {**CAPS, **game.caps, **({"agent": agent.limits["usd"]} if "usd" in agent.limits else {})}
-        refusal = may_spend(entries(bus, settled), caps, agent.id, request.turn.partition("/")[0], usd)
-        if refusal is not None:
-            raise ModelError("budget", f"{refusal}: raise `{refusal.cap}:` under `caps:` in bus/game.yaml to go on")
+        allow(bus, agent, game, request.phase or request.turn.partition("/")[0], usd, known)
         return usd
 
     return worst
+
+
+def allow(bus: Bus, agent: Agent, game: Game, phase: str, usd: float, settled: dict[str, Entry]) -> None:
+    """Nothing, if `usd` more stay within every cap; raises as reserve() does. Says it when the agent goes in circles."""
+    spent = entries(bus, settled)
+    caps = {**CAPS, **game.caps, **({"agent": agent.limits["usd"]} if "usd" in agent.limits else {})}
+    refusal = may_spend(spent, caps, agent.id, phase, usd)
+    if refusal is not None:
+        flying = _in_the_air(bus, agent.id)
+        landed = [e for e in spent if e.answered or (e.agent, e.turn) not in flying]
+        if flying and may_spend(landed, caps, agent.id, phase, usd) is None:
+            raise ModelError("rate_limited", "the money is reserved for calls in the air", retry_after_s=2.0)
+        raise CapReached(refusal)
+    for who, turn, times in looping(spent):
+        if who == agent.id:
+            bus.trouble(
+                f"loop-{who}",
+                f"bus/runs/{who}/{turn.replace('/', '.')}.1.yaml",
+                f"{agent.name} gave the same answer to the same prompt {times} times: money going in circles?",
+                f"make costs shows what it cost; touch bus/PAUSE stops it; rm bus/problems/loop-{who}.yaml",
+                f"{turn} {times}",
+            )
+
+
+def _in_the_air(bus: Bus, me: str) -> set[tuple[str, str]]:
+    """(agent, turn) of the calls that the other living agents are waiting for: for each the newest, if it has no answer."""
+    found = set()
+    for agent in bus.names("runs"):
+        if agent == me or not bus.alive(agent):
+            continue
+        names = bus.names(f"runs/{agent}")
+        calls = [n for n in names if n.endswith(".yaml") and not n.endswith(".answer.yaml")]
+        newest = max(calls, key=lambda n: os.stat(bus.here(f"runs/{agent}/{n}")).st_mtime_ns, default="")
+        if newest and newest.removesuffix(".yaml") + ".answer.yaml" not in names:
+            call = bus.get(f"runs/{agent}/{newest}", Call)
+            found |= {(agent, call.turn)} if call is not None else set()
+    return found
 
 
 def entries(bus: Bus, settled: dict[str, Entry] | None = None) -> list[Entry]:

@@ -33,6 +33,7 @@ class Game(Base, kw_only=True):
     seed: int = 0
     began: str = ""
     caps: dict[str, float] = msgspec.field(default_factory=dict)  # dollars: debate, plan, poc, agent, game
+    cast: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)  # live: agent → model, or why it sits out
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -28,6 +28,7 @@ class Request(msgspec.Struct, frozen=True):
     deadline_s: float = 300.0
     seed: int = 0
     options: dict[str, str] = msgspec.field(default_factory=dict)  # agents/*.yaml `options:`; api_base, effort …
+    phase: str = ""  # whose cap pays; empty: what the turn's name begins with
 
 
 class Reply(msgspec.Struct, frozen=True):

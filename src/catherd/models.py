@@ -4,21 +4,24 @@ import os
 
 from catherd.bus import Bus
 from catherd.config import Agent
+from catherd.ledger import Entry
 from catherd.messages import Game
 from catherd.model import Model, Request
 from catherd.speak import Seat
 
 
-def choose(bus: Bus, agent: Agent, game: Game) -> Seat:
-    """The agent's seat at this game's table."""
+def choose(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None) -> Seat:
+    """The agent's seat at this game's table, as it is cast there. `settled`: what of the journal is known already."""
     if game.models == "rehearsal":
         from catherd.rehearsal import Rehearsal
 
         return Seat(bus, agent, game, Rehearsal(), "rehearsal", _nothing)
-    from catherd import live
+    from catherd import cast, live
 
+    agent = cast.of(agent, game)
+        )
     model: Model = live.model(bus.root, agent)
-    return Seat(bus, agent, game, model, live.name(agent, os.environ), live.reserve(bus, agent, game))
+    return Seat(bus, agent, game, model, live.name(agent, os.environ), live.reserve(bus, agent, game, settled))
 
 
 def _nothing(_request: Request) -> float:

@@ -67,6 +67,8 @@ def price(model: str, options: dict[str, str] | None = None) -> Price:
             "unpriced", "options: price is 'free' or dollars per million tokens in and out, like 2.50/10.00"
         )
     entry = _entry(model)
+    if entry is None and not installed():
+        raise ModelError("unpriced", "LiteLLM is not installed here: make debate LIVE=1 installs it")
     if entry is None:
         raise ModelError(
             "unpriced",
@@ -114,6 +116,11 @@ def _entry(model: str) -> Price | None:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def installed() -> bool:
+    """Whether LiteLLM, and with it a table of prices, is there."""
+    return bool(_table())
 
 
 @lru_cache(maxsize=1)

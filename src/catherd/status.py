@@ -97,7 +97,13 @@ def _herd(bus: Bus, agents: dict[str, Agent], snapshot: Snapshot | None) -> list
         doing = ""
         if snapshot is not None and state != "not running" and (turn := next_turn(name, snapshot)) is not None:
             doing = f"thinking: {turn.ask.gate}" if isinstance(turn, Speak) else "answering in the chat"
+        role = snapshot.game.cast.get(name, {}) if snapshot is not None and snapshot.game is not None else {}
+        if "sits_out" in role:
+            state, doing = "sits out", role["sits_out"]
         rows.append(f"  {name:<12} {state:<15} {doing:<24} {_last(bus, name)}".rstrip())
+        if "model" in role:
+            instead = f", for want of a key for {role['instead_of']}" if "instead_of" in role else ""
+            rows.append(f"  {'':<12} on {role['model']}{instead}")
     return ["agents", *rows]
 
 

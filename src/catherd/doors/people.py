@@ -20,6 +20,16 @@ def status() -> None:
 
 
 @click.command()
+def costs() -> None:
+    """What the game has cost: by agent, phase and kind of turn; every sum is the journal's."""
+    from catherd import game
+    from catherd.budget import table
+
+    for line in table(game.workspace(os.getcwd())):
+        click.echo(line)
+
+
+@click.command()
 def chat() -> None:
     """Follow the group chat; piped, print it and stop."""
     from catherd import game, talk
@@ -59,4 +69,4 @@ def ballot() -> None:
     click.echo(f"bus/{election.form(bus, ask)}")
 
 
-COMMANDS = (status, chat, say, ballot)
+COMMANDS = (status, costs, chat, say, ballot)

@@ -16,8 +16,9 @@ def teller_of(root: str) -> "Teller":
     """The voice on this terminal, for the game that is on in `root`."""
     from catherd import config
     from catherd.bus import Bus
+    from catherd.cast import label
     from catherd.tell import Teller
 
     game = Bus(root).game() if os.path.isdir(os.path.join(root, "bus")) else None
-    names = {name: agent.name for name, agent in config.agents(root).items()}
+    names = {name: label(agent, game) for name, agent in config.agents(root).items()}
     return Teller(names, rehearsal=game is None or game.models == "rehearsal")

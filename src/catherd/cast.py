@@ -1,0 +1,135 @@
+"""Who plays whom in a live game: settled once, when it begins, and kept in game.yaml.
+
+An agent plays on its own model, on one that is drawn for it (`draw:`), or, where it has no key for these, on one of `also:`;
+without any it sits out. Drawn from the game's seed among the models that have a key. A rehearsal draws nothing: it has a
+voice of its own for each agent.
+"""
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from catherd import live
+from catherd.bus import Bus
+from catherd.config import Agent
+from catherd.debate import draw
+from catherd.errors import CatherdError
+from catherd.messages import Game
+from catherd.remarks import remark
+
+Cast = dict[str, dict[str, str]]  # agent → model, instead_of, temper; or why it sits out
+
+
+def settle(agents: Mapping[str, Agent], environ: Mapping[str, str], seed: int) -> Cast:
+    """The cast of a game with this seed. Raises CatherdError when nobody has a key."""
+    cast: Cast = {}
+    for name, agent in agents.items():
+        if agent.runs == "elsewhere":
+            continue
+        drawn = _drawn(agent, environ, seed)
+        model = live.name(drawn, environ)
+        if not model and not agent.command:
+            cast[name] = {"sits_out": f"no key: set {' or '.join(live.keys_named(drawn)) or 'a model'}"}
+            continue
+        cast[name] = {"model": model} if model else {"command": str((agent.command.get("argv") or [""])[0])}
+        if model not in {"", drawn.model}:
+            cast[name]["instead_of"] = drawn.model
+        if drawn.temper != agent.temper or drawn.model != agent.model:
+            cast[name]["temper"] = drawn.temper
+    if all("sits_out" in one for one in cast.values()) and not any(a.runs == "elsewhere" for a in agents.values()):
+        names = sorted({key for agent in agents.values() for key in live.keys_named(agent)})
+        raise CatherdError(
+            "no key was found, so nobody can play live",
+            where="LIVE=1",
+            fix=f"export one of {', '.join(names)}; or leave LIVE=1 away for a rehearsal, which is free",
+        )
+    return cast
+
+
+def _drawn(agent: Agent, environ: Mapping[str, str], seed: int) -> Agent:
+    models = agent.draw.get("model", [])
+    models = [m for m in models if live.key_of(m, environ) is not None] or models
+    tempers = agent.draw.get("temper", [])
+    return msgspec.structs.replace(
+        agent,
+        model=_pick(models, seed, agent.id, "model") or agent.model,
+        temper=_pick(tempers, seed, agent.id, "temper") or agent.temper,
+        key="" if models else agent.key,
+    )
+
+
+def _pick(choices: list[str], *parts: object) -> str:
+    return choices[int(draw(*map(str, parts)), 16) % len(choices)] if choices else ""
+
+
+def of(agent: Agent, game: Game | None) -> Agent:
+    """The agent as it plays in this game: its model and temper; options of its own model only where it is that."""
+    role = game.cast.get(agent.id) if game is not None else None
+    if not role or game is None or game.models == "rehearsal":
+        return agent
+    model = role.get("model", "")
+    own = model == agent.model
+    return msgspec.structs.replace(
+        agent,
+        model=model,
+        temper=role.get("temper", agent.temper),
+        key=agent.key if own else "",
+        also=[],
+        options=agent.options if own else {k: v for k, v in agent.options.items() if k not in live.OWN},
+        vendor=model.partition("/")[0] if "instead_of" in role else agent.vendor,
+    )
+
+
+def label(agent: Agent, game: Game | None) -> str:
+    """The agent's name as screens show it: with the model where it is not the one that it stands for."""
+    role = game.cast.get(agent.id, {}) if game is not None else {}
+    stand_in = role.get("model", "") if "instead_of" in role else ""
+    return f"{agent.name} on {stand_in.rpartition('/')[2]}" if stand_in else agent.name
+
+
+def lines(agents: Mapping[str, Agent], cast: Cast) -> list[str]:
+    """Who plays on what, and who sits out."""
+    plays = [
+        f"{agents[n].name} ({one.get('model') or one.get('command', '')}"
+        + (f", for want of a key for {one['instead_of']}" if "instead_of" in one else "")
+        + ")"
+        for n, one in cast.items()
+        if "sits_out" not in one
+    ]
+    out = [f"{agents[n].name} ({one['sits_out']})" for n, one in cast.items() if "sits_out" in one]
+    return [f"live: {', '.join(plays)}", *([f"sitting out: {', '.join(out)}"] if out else [])]
+
+
+def reveal(bus: Bus, agents: Mapping[str, Agent], game: Game) -> None:
+    """What was drawn, said in the chat by whoever it is about; once, however often it is called."""
+    for name, role in game.cast.items():
+        if name in agents and agents[name].draw and "model" in role:
+            how = role.get("temper") or agents[name].temper
+            instead = f" (for want of a key for {role['instead_of']})" if "instead_of" in role else ""
+            remark(bus, name, game.began, "cast", f"drawn for this game: I am {role['model']}{instead}; {how}.")
+
+
+def strangers(bus: Bus, agents: Mapping[str, Agent], game: Game, environ: Mapping[str, str]) -> list[str]:
+    """The living daemons that were started without a key that is here now: they are to be started again."""
+    from catherd import herd
+
+    found = []
+    for name, pid in herd.living(bus).items():
+        if name not in agents:
+            continue
+        theirs = _environ_of(pid)
+        mine = of(agents[name], game)
+        if theirs is None or live.name(mine, theirs) != live.name(mine, environ):
+            found.append(name)
+    return found
+
+
+def _environ_of(pid: int) -> dict[str, str] | None:
+    """The environment that a process was started with; None where the system does not show it."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            entries = file.read().split(b"\0")
+    except OSError:
+        return None
+    return {os.fsdecode(k): os.fsdecode(v) for k, _, v in (entry.partition(b"=") for entry in entries) if k}
