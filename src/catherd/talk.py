@@ -53,12 +53,15 @@ def follow(root: str, teller: Teller) -> None:
 
 def log(bus: Bus) -> None:
     """Bring `chat.log` up to date: the chat as one text for `tail -f`, derived from the messages and never read back."""
-    path = bus.here("chat.log")
     try:
-        with open(path, encoding="utf-8") as file:
-            have = set(re.findall(r"^\[(.+?)\]", file.read(), re.MULTILINE))
+        have = set(
+            re.findall(r"^\[(.+?)\]", yamldoor.text_of(bus.here("chat.log"), "bus/chat.log", 1 << 30), re.MULTILINE)
+        )
     except FileNotFoundError:
         have = set()
+    except CatherdError as error:
+        bus.broken("chat.log", error)
+        return
     for stem, message in bus.chat().items():
         if stem not in have:
             text = tidy(message.text).replace("\n", " ")
