@@ -23,6 +23,21 @@ def finished_game(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return game
 
 
+@pytest.fixture(scope="session")
+def finished_poc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A game whose PoC is proved; whoever wrote or read T-003 was killed once in the middle of it. Read it, or take a copy.
+
+    What the person saw stands beside it in `session.txt`.
+    """
+    game = games.lay(tmp_path_factory.mktemp("poc") / "game")
+    done = games.make(game, "poc", seconds=600, **games.told_all(game, "die=build/T-003"))
+    (game.parent / "session.txt").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    gone = games.make(game, "down")
+    assert gone.returncode == 0, gone.stderr
+    return game
+
+
 @pytest.fixture
 def game(tmp_path: Path) -> Iterator[Path]:
     """A game in which nothing was played yet; whatever the test starts in it is stopped afterwards."""

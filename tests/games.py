@@ -85,3 +85,8 @@ def run(game: Path, *words: str, seconds: float = 120, **more: str) -> subproces
 def catherd(game: Path, *words: str, seconds: float = 60, **more: str) -> subprocess.CompletedProcess[str]:
     """`catherd WORDS…` in the game."""
     return run(game, ".venv/bin/catherd", *words, seconds=seconds, **more)
+
+
+def told_all(game: Path, switches: str) -> dict[str, str]:
+    """The environment in which every agent's rehearsal misbehaves in that way."""
+    return {f"REHEARSAL_{file.stem.upper()}": switches for file in (game / "agents").glob("*.yaml")}

@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+import msgspec
+
 from catherd import objects, sandbox
 from catherd.bus import Bus
 from catherd.desk import Desk
@@ -24,29 +26,43 @@ def faults(task: Task, tree: str) -> list[str]:
     return [] if passed(result) else told(task, result)
 
 
-def verdict(bus: Bus, desk: Desk, task_id: str, task: Task, main: str, tree: str) -> tuple[list[str], str]:
-    """Red → green on a merge result: the command fails on main, passes on `tree`, and so does that of every task merged
-    before. Gives what is wrong, in lines, and the tier of the box.
+class Verdict(msgspec.Struct, frozen=True):
+    """What the accepts say about a merge result: what is wrong, in lines; the tier of the box; how the task's own accept ended
+    on main without the change ("" when it was not asked).
     """
-    tier = ""
+
+    findings: list[str]
+    tier: str = ""
+    before: str = ""
+
+
+def verdict(bus: Bus, desk: Desk, task_id: str, task: Task, main: str, tree: str) -> Verdict:
+    """Red → green on a merge result: the command fails on main, passes on `tree`, and so does that of every task merged
+    before, by the tests that are on main.
+    """
+    tier = before = ""
     if task.accept:
         result = run(task, tree)
         tier = result.tier
         if not passed(result):
-            return told(task, result), tier
-        if proves_nothing(bus.root, task, main):
-            return [f"$ {' '.join(task.accept)}", "passes on main already: it proves nothing about this change"], tier
+            return Verdict(told(task, result), tier)
+        was = on_main(bus.root, task, main)
+        before = how(was)
+        if passed(was):
+            wrong = [f"$ {' '.join(task.accept)}", "passes on main already: it proves nothing about this change"]
+            return Verdict(wrong, tier, before)
     for name in bus.names("tasks"):
         other = name.removesuffix(".yaml")
         if other == task_id or not bus.there(f"claims/done/{other}.lock"):
             continue
-        before = desk.task(other)
-        if before is None or not before.accept:
+        earlier = desk.task(other)
+        if earlier is None or not earlier.accept:
             continue
-        _keep_judges(bus.root, before, main, tree)
-        if not passed(again := run(before, tree)):
-            return [f"the accept of {other}, merged before, fails now:", *told(before, again)], again.tier
-    return [], tier
+        _keep_judges(bus.root, earlier, main, tree)
+        if not passed(again := run(earlier, tree)):
+            wrong = [f"the accept of {other}, merged before, fails now:", *told(earlier, again)]
+            return Verdict(wrong, again.tier, before)
+    return Verdict([], tier, before)
 
 
 GATE_FILES = frozenset({"app/app.yaml"})  # what the milestone gate goes by; see _keep_judges for the accepts
@@ -62,11 +78,11 @@ def _keep_judges(root: str, task: Task, main: str, tree: str) -> None:
                 file.write(judge)
 
 
-def proves_nothing(root: str, task: Task, main: str) -> bool:
-    """Whether the command passes without the change."""
+def on_main(root: str, task: Task, main: str) -> Result:
+    """What comes of the command without the change."""
     with tempfile.TemporaryDirectory(prefix="catherd-main-") as folder:
         objects.export(root, main, folder)
-        return passed(run(task, folder))
+        return run(task, folder)
 
 
 def passed(result: Result) -> bool:
@@ -74,7 +90,11 @@ def passed(result: Result) -> bool:
     return result.rc == 0 and result.why is None
 
 
+def how(result: Result) -> str:
+    """How it ended, in two words."""
+    return f"stopped: {result.why}" if result.why else f"exit {result.rc}"
+
+
 def told(task: Task, result: Result) -> list[str]:
     """A failure in lines: the command, how it ended, the end of what it printed."""
-    how = f"stopped: {result.why}" if result.why else f"exit {result.rc}"
-    return [f"$ {' '.join(task.accept)}", how, *result.log.splitlines()[-40:]]
+    return [f"$ {' '.join(task.accept)}", how(result), *result.log.splitlines()[-40:]]

@@ -254,24 +254,25 @@ class Queue(msgspec.Struct):
             began = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="catherd-ci-") as folder:
                 objects.export(self.bus.root, tree, folder)
-                findings, tier = self._run(view, task, main, folder)
+                said = self._run(view, task, main, folder)
             found = Check(
-                verdict="red" if findings else "green",
+                verdict="red" if said.findings else "green",
                 tree=tree,
                 check=name,
-                findings=findings[:60],
+                findings=said.findings[:60],
                 seconds=round(time.monotonic() - began, 3),
-                tier=tier,
+                tier=said.tier,
+                before=said.before,
             )
             self.bus.post(path, found, verdict=found.verdict)
         return [found]
 
-    def _run(self, view: View, task: Task, main: str, folder: str) -> tuple[list[str], str]:
+    def _run(self, view: View, task: Task, main: str, folder: str) -> accept.Verdict:
         if task.kind == "design":
             paths = sorted(checkouts.changes(self.bus.root, main, view.head))
             cache = os.path.join(self.bus.root, ".catherd", "checks")
             found = checks.check_paths(folder, [p for p in paths if p.startswith("docs/")], cache)
-            return [str(one) for one in found if one.severity != "warning"], ""
+            return accept.Verdict([str(one) for one in found if one.severity != "warning"])
         return accept.verdict(self.bus, self.desk, view.pr.task, task, main, folder)
 
 

@@ -130,7 +130,10 @@ class Closed(Base, kw_only=True):
 
 
 class Check(Base, kw_only=True):
-    """`ci/<tree12>-<check>.yaml`: one verdict per (tree, check with its limits and sandbox tier): green or red."""
+    """`ci/<tree12>-<check>.yaml`: one verdict per (tree, check with its limits and sandbox tier): green or red.
+
+    `before`: how a task's accept ended on main without the change.
+    """
 
     verdict: str
     tree: str
@@ -138,6 +141,7 @@ class Check(Base, kw_only=True):
     findings: list[str] = msgspec.field(default_factory=list)
     seconds: float = 0.0
     tier: str = ""
+    before: str = ""
     log: str = ""
 
 
