@@ -7,7 +7,7 @@ killed: the journal has the answers, the branch the commit, and a PR is found ag
 
 import os
 
-from catherd import accept, checkouts, checks, desk, landing, prompts, safewrite, worktree
+from catherd import accept, checkouts, checks, commanded, desk, landing, prompts, safewrite, worktree
 from catherd.answers import Unusable, parse
 from catherd.bus import now
 from catherd.changeset import Rules
@@ -19,6 +19,7 @@ from catherd.material import ask_for
 from catherd.messages import Ask, Base
 from catherd.objects import is_ancestor, merge_tree
 from catherd.remarks import remark
+from catherd.secrets import find_in_files
 from catherd.speak import Seat, request
 from catherd.tasks import Pr, Task, View, phase_of
 
@@ -133,11 +134,15 @@ def revise(seat: Seat, view: View, task: Task) -> bool:
 def _work(seat: Seat, task_id: str, task: Task, ask: Ask, turn: str, tree: str, *, merging: str = "") -> str:
     """Ask until the files pass in the worktree, commit them; the head, "" when no answer was good enough."""
     root, me = seat.bus.root, seat.agent.id
+    if seat.agent.command:
+        seat = commanded.hands(seat, tree)
     rendered = prompts.render(root, ask, seat.card())
     kept: list[list[File]] = []
     rules = Rules(tuple(task.paths))
 
     def reread(text: str, last: bool) -> str:  # noqa: ARG001 - the journal's call
+        if text.startswith(commanded.NOT_TAKEN):
+            return text
         try:
             envelope = parse(text)
         except Unusable as error:
@@ -152,7 +157,9 @@ def _work(seat: Seat, task_id: str, task: Task, ask: Ask, turn: str, tree: str, 
                 safewrite.put(tree, file, rules)
         except CatherdError as error:
             return str(error)
-        faults = faulty(seat, task, tree, [file.path for file in envelope.files])
+        paths = [file.path for file in envelope.files]
+        found = [f"{one}: take it out; nothing that is secret may be committed" for one in find_in_files(paths, tree)]
+        faults = found or faulty(seat, task, tree, paths)
         if faults:
             return "Findings:\n" + "\n".join(faults[:40])
         kept.append(envelope.files)

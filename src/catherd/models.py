@@ -19,7 +19,10 @@ def choose(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None 
     from catherd import cast, live
 
     agent = cast.of(agent, game)
-        )
+    if agent.command and not agent.model:
+        from catherd import commanded
+
+        return commanded.seat(bus, agent, game, settled)
     model: Model = live.model(bus.root, agent)
     return Seat(bus, agent, game, model, live.name(agent, os.environ), live.reserve(bus, agent, game, settled))
 

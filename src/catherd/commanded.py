@@ -1,0 +1,228 @@
+"""Command agents: any CLI as hands in the agent's worktree, and as its voice where the agent has no model of its own.
+
+Behind the seam of every other model: what the program wrote comes back as the whole files of an ordinary answer, is
+journalled as one, and from there on nothing knows that it was no completion. So a kill costs no second run, the checks
+send the same findings back, and the daemon commits. It runs in its own HOME (`.catherd/home/<agent>`), with the keys that its
+YAML names and no others; where bubblewrap works, `bus/` and the other worktrees are not there for it.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+
+import msgspec
+
+from catherd import files, git, live, prices, sandbox, secrets, treescan, worktree
+from catherd.bus import Bus
+from catherd.changeset import bad_name
+from catherd.command import Outcome, run_command
+from catherd.config import Agent
+from catherd.driver import Driver, driver
+from catherd.effects import effect
+from catherd.journal import Reserve
+from catherd.ledger import Entry
+from catherd.messages import Game
+from catherd.model import Model, ModelError, Reply, Request
+from catherd.speak import Seat
+
+RUN_USD = 2.0  # reserved for one run, where neither `usd:` of the command nor `limits: {run_usd: …}` says another
+NOT_TAKEN = "Not taken: "  # what an answer begins with that holds no files
+_HANDS = """You work in the current directory, a git worktree. Change its files directly: whatever is said below about returning
+files in fences does not apply to you. Touch nothing outside this directory. Do not commit, switch branches or change anything of
+git: what you leave in the files is taken, tested and committed for you.
+
+"""
+_FAILED = {
+    "spawn_failed": "not_found",
+    "auth": "auth",
+    "budget": "quota",
+    "error": "unavailable",
+    "scope_violation": "refused",
+    "idle_timeout": "timeout",
+    "wall_timeout": "timeout",
+}
+
+
+def seat(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None) -> Seat:
+    """The seat of an agent that has a command and no model: the program speaks for it too."""
+    return Seat(bus, agent, game, Program(bus, agent), "command", reserve(bus, agent, game, settled))
+
+
+def hands(it: Seat, tree: str, settled: dict[str, Entry] | None = None) -> Seat:
+    """The same seat with the agent's program at work in `tree`, where it has one and the game is live."""
+    if not it.agent.command or it.game.models == "rehearsal":
+        return it
+    return msgspec.structs.replace(
+        it,
+        model=Program(it.bus, it.agent, tree),
+        model_name="command",
+        reserve=reserve(it.bus, it.agent, it.game, settled),
+    )
+
+
+def reserve(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None) -> Reserve:
+    """Dollars that one run may cost, if every cap allows it; raises as live.reserve does."""
+    known: dict[str, Entry] = {} if settled is None else settled
+    usd = worst(agent)
+
+    def allowed(request: Request) -> float:
+        live.allow(bus, agent, game, request.phase or request.turn.partition("/")[0], usd, known)
+        return usd
+
+    return allowed
+
+
+def worst(agent: Agent) -> float:
+    """Dollars set aside for one run."""
+    told = driver(agent.command, f"agents/{agent.id}.yaml").usd
+    return float(told) if told else agent.limits.get("run_usd", RUN_USD)
+
+
+class Program(Model):
+    """The agent's CLI. With a `tree` its work there is the answer, without one what it says is."""
+
+    def __init__(self, bus: Bus, agent: Agent, tree: str = "") -> None:
+        self.bus, self.agent, self.tree = bus, agent, tree
+        self.home = os.path.join(bus.root, ".catherd", "home", agent.id)
+        self.was = {path: _sum(tree, path) for path in worktree.changed(bus.root, agent.id)} if tree else {}
+
+    def complete(self, request: Request) -> Reply:
+        """The files that it left, as an answer; empty when it changed nothing. Raises ModelError."""
+        made = driver(self.agent.command, f"agents/{self.agent.id}.yaml")
+        with effect("home", self.agent.id):
+            os.makedirs(self.home, mode=0o700, exist_ok=True)
+        self._end_what_is_left()
+        tree = self.tree or self._desk()
+        asked = [
+            said.content for said in request.messages if said.role == "user"
+        ]  # what it answered stands in the tree
+        texts = [_HANDS if self.tree else "", request.system, *asked]
+        prompt = secrets.redact("\n\n".join(text for text in texts if text))[0]
+        made.wall_s = min(made.wall_s, max(request.deadline_s, made.wall_s if self.tree else 0.0))
+        keys = [self.agent.key] if self.agent.key else []
+        outcome = run_command(self._apart(made, tree), prompt, tree, keys, self.home, started=self._started)
+        self.bus.event(
+            "ran",
+            f"{self.agent.id}:{request.turn}",
+            result=outcome.result,
+            detail=outcome.detail,
+            rc=outcome.rc,
+            seconds=outcome.seconds,
+            changed=len(outcome.changed),
+        )
+        if outcome.result in _FAILED and not (outcome.result.endswith("_timeout") and outcome.changed):
+            told = f"{outcome.result.replace('_', ' ')}: {outcome.detail}".strip(": ")
+            raise ModelError(_FAILED[outcome.result], f"the command {made.argv[0]} gave no answer ({told})", requests=1)
+        if self.tree:  # a merge that it was given to finish is not its own work
+            outcome.changed = [path for path in outcome.changed if _sum(tree, path) != self.was.get(path)]
+        text = self._taken(outcome, tree) if self.tree else outcome.heard.text
+        return self._reply(text, made, outcome)
+
+    def _desk(self) -> str:
+        """An empty repository to talk in: there is nothing to read and nothing to break."""
+        tree = os.path.join(self.home, "talk")
+        if not os.path.isdir(os.path.join(tree, ".git")):
+            with effect("talk", self.agent.id):
+                shutil.rmtree(tree, ignore_errors=True)
+                os.makedirs(tree)
+                git.git(tree, "init", "--quiet")
+        return tree
+
+    def _apart(self, made: Driver, tree: str) -> Driver:
+        """The command in a mount namespace in which `bus/` and the other worktrees are empty, where bubblewrap works."""
+        if sandbox.probe().name != "bwrap":
+            return made
+        root = self.bus.root
+        masks = ["--tmpfs", self.bus.path, "--tmpfs", os.path.join(root, "worktrees"), "--bind", tree, tree]
+        prefix: list[str | list[str]] = [
+            "bwrap",
+            "--die-with-parent",
+            "--dev-bind",
+            "/",
+            "/",
+            *masks,
+            "--chdir",
+            tree,
+            "--",
+        ]
+        return msgspec.structs.replace(made, argv=[*prefix, *made.argv])
+
+    def _taken(self, outcome: Outcome, tree: str) -> str:
+        """What it wrote, as an answer with whole files; what must not be taken is said instead. Its own commits are undone."""
+        place = git.Place(tree, _git_dir(tree))
+        if outcome.commits:
+            git.call(place, "reset", "--quiet", outcome.base, change=f"worktrees/{self.agent.id}")
+        faults = [str(one) for one in treescan.scan(tree)]
+        parts = [f"---\nkind: work\n---\n{len(outcome.changed)} files, as {outcome.result}.\n"]
+        for path in outcome.changed:
+            if odd := bad_name(path):
+                faults.append(f"{path}: {odd}")
+                continue
+            try:
+                with open(os.path.join(tree, path), encoding="utf-8", newline="") as file:
+                    parts.append(_fenced(path, file.read()))
+            except FileNotFoundError:
+                parts.append(f"~~~~~~delete path={path}\n~~~~~~\n")
+            except (UnicodeDecodeError, OSError) as error:
+                faults.append(f"{path}: no text file ({type(error).__name__})")
+        if faults:
+            return NOT_TAKEN + "\n".join(faults[:40])
+        return (
+            "\n".join(parts)
+            if outcome.changed
+            else f"{NOT_TAKEN}nothing was changed ({outcome.detail or outcome.result})"
+        )
+
+    def _reply(self, text: str, made: Driver, outcome: Outcome) -> Reply:
+        heard = outcome.heard
+        usd = heard.usd
+        if not usd:
+            usd = worst(self.agent)  # not said and not known: never for nothing
+            with contextlib.suppress(ModelError):
+                price = prices.price(f"{self.agent.vendor}/{made.model}")
+                if heard.prompt_tokens:
+                    usd = price.usd(heard.prompt_tokens, heard.cached_tokens, 0, heard.completion_tokens)
+        return Reply(
+            text=text,
+            model=made.model or str(made.argv[0]),
+            prompt_tokens=heard.prompt_tokens,
+            cached_tokens=heard.cached_tokens,
+            completion_tokens=heard.completion_tokens,
+            usd=usd,
+            seconds=outcome.seconds,
+            requests=1,
+        )
+
+    def _started(self, pid: int) -> None:
+        with effect("pid", self.agent.id), open(os.path.join(self.home, "pid"), "w", encoding="utf-8") as file:
+            file.write(f"{pid} {files.started(pid)}")
+
+    def _end_what_is_left(self) -> None:
+        """A run whose daemon was killed is still at it: end it, the journal says that it may have been billed."""
+        with contextlib.suppress(OSError, ValueError):
+            with open(os.path.join(self.home, "pid"), encoding="utf-8") as file:
+                pid, started = file.read().split(" ", 1)
+            if files.started(int(pid)) == started:
+                os.killpg(int(pid), signal.SIGKILL)
+
+
+def _git_dir(tree: str) -> str:
+    with open(os.path.join(tree, ".git"), encoding="utf-8") as file:
+        return file.read().removeprefix("gitdir:").strip()
+
+
+def _sum(tree: str, path: str) -> str:
+    try:
+        with open(os.path.join(tree, path), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "gone"
+
+
+def _fenced(path: str, text: str) -> str:
+    fence = "~" * 8
+    while fence in text:
+        fence += "~"
+    return f"{fence}file path={path}\n{text}{'' if text.endswith(chr(10)) else chr(10)}{fence}\n"
