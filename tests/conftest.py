@@ -44,3 +44,22 @@ def game(tmp_path: Path) -> Iterator[Path]:
     made = games.lay(tmp_path / "game")
     yield made
     games.catherd(made, "down")
+
+
+@pytest.fixture(scope="session")
+def finished_plan(finished_game: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A game whose plan is done, played while you had edits, a staged file, an untracked and an ignored one lying about.
+
+    `before.txt` beside it holds what `git status` said, and `YOURS` what those files hold.
+    """
+    game = games.copy(finished_game, tmp_path_factory.mktemp("planned") / "game")
+    for name, text in games.YOURS.items():
+        (game / name).write_text(text)
+    games.run(game, "git", "add", "staged.txt")
+    (game.parent / "before.txt").write_text(games.run(game, "git", "status", "--porcelain", "--ignored=no").stdout)
+    done = games.make(game, "plan", seconds=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (game.parent / "session.txt").write_text(done.stdout)
+    gone = games.make(game, "down")
+    assert gone.returncode == 0, gone.stderr
+    return game

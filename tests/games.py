@@ -13,6 +13,12 @@ from gitrooms import PERSON, sh
 
 ROOT = Path(__file__).resolve().parent.parent
 LAID = ("Makefile", "catherd.mk", "locks", "phases", "templates", "agents", ".gitignore")
+YOURS = {  # what lies about in your checkout while a game goes on: edited, staged, untracked, ignored
+    "worktrees/README.md": "yours\n",
+    "staged.txt": "yours, staged\n",
+    "untracked.txt": "yours\n",
+    "design.html": "yours, ignored\n",
+}
 TOLD = (
     "CATHERD",
     "REHEARSAL",

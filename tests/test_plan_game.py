@@ -1,0 +1,123 @@
+"""A whole plan, played once by the rehearsal: what is on main afterwards, and what it cost you (nothing)."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import games
+from catherd import audits, checks, yamldoor
+from gitrooms import sh
+
+
+def merges(game: Path) -> list[str]:
+    out = sh(game, "log", "--first-parent", "--merges", "--reverse", "--format=%an%x00%B%x01", "main")
+    return [one.strip("\n") for one in out.split("\x01") if one.strip()]
+
+
+def test_main_has_one_merge_for_each_task_by_several_authors_each_read_by_two_others(finished_plan: Path) -> None:
+    tasks = [p.stem for p in (finished_plan / "bus/tasks").glob("D-*.yaml")]
+    found = merges(finished_plan)
+    assert sorted(re.findall(r"^Task: (.+)$", "\n".join(found), re.MULTILINE)) == sorted(tasks)
+    authors = set()
+    for one in found:
+        author = one.partition(" (catherd)")[0].lower()
+        authors.add(author)
+        readers = set(re.findall(r"^Reviewed-by: (\w+) <", one, re.MULTILINE))
+        assert len(readers - {author}) >= 2, one
+        assert author not in readers
+    assert len(authors) >= 3
+
+
+def test_the_document_has_no_finding_and_the_history_proves_itself(finished_plan: Path, tmp_path: Path) -> None:
+    sh(tmp_path, "clone", "-q", str(finished_plan), "clone")
+    assert checks.check(str(tmp_path / "clone"), None, str(finished_plan / ".catherd/checks"), complete=True) == []
+    found, count = audits.audit(str(tmp_path / "clone"))
+    assert (found, count) == ([], len(merges(finished_plan)))
+
+
+def test_a_reviewer_objected_a_check_found_something_and_two_changes_conflicted(finished_plan: Path) -> None:
+    bus = finished_plan / "bus"
+    assert [p for p in bus.glob("prs/*/reviews/*.yaml") if yamldoor.read(str(p)).data["verdict"] == "changes"]
+    found = [p for p in bus.glob("runs/*/*.write.*.2.yaml") if "Findings:" in p.read_text()]
+    assert found
+    needs = [yamldoor.read(str(p)).data["why"] for p in bus.glob("prs/*/needs-*.yaml")]
+    assert "it conflicts with main" in needs
+
+
+def test_no_more_reviews_were_paid_for_than_were_needed(finished_plan: Path) -> None:
+    bus = finished_plan / "bus"
+    for pr in bus.glob("prs/PR-*"):
+        heads = {yamldoor.read(str(p)).data["head"][:12] for p in pr.glob("head-*.yaml")}
+        for head in heads:
+            said = [p.name for p in (pr / "reviews").glob(f"{head}.*.yaml")]
+            again = {
+                p.name.split(".")[1] for p in (pr / "reviews").glob("*.yaml") if "verdict: changes" in p.read_text()
+            }
+            assert len(said) <= max(2, len(again)), (pr.name, said)
+    assert not list((bus / "claims/open").iterdir())
+
+
+def test_nothing_of_yours_was_touched(finished_plan: Path) -> None:
+    assert {name: (finished_plan / name).read_text() for name in games.YOURS} == games.YOURS
+    now = games.run(finished_plan, "git", "status", "--porcelain", "--ignored=no").stdout
+    assert now == (finished_plan.parent / "before.txt").read_text()
+
+
+def test_the_chat_tells_the_plan_without_a_call_and_without_calling_anybody(finished_plan: Path) -> None:
+    said = [yamldoor.read(str(p)).data for p in (finished_plan / "bus/chat").glob("*.yaml")]
+    lines = [one["text"] for one in said if one.get("wrote", {}).get("turn", "").startswith("line/")]
+    for what in ("I bid ", "I take ", " is on main ", "not like this: ", "comes back to me: it conflicts"):
+        assert [line for line in lines if what in line], what
+    assert not [line for line in lines if "@" in line]
+
+
+def test_prs_pr_and_status_show_it(finished_plan: Path) -> None:
+    listed = games.catherd(finished_plan, "prs").stdout.splitlines()
+    assert len(listed) == len(merges(finished_plan))
+    assert all(re.match(r"PR-00\d\d  merged   \w+ +D-\S+ +[2-4]/2  green  ", line) for line in listed), listed
+    one = games.make(finished_plan, "pr", N="1").stdout
+    assert "check docs: green on " in one
+    assert "\ndiff --git a/docs/index.md b/docs/index.md\n" in one
+    assert "disk: bus " in games.catherd(finished_plan, "status").stdout
+
+
+def test_a_published_game_goes_on_in_a_fresh_clone(finished_plan: Path, tmp_path: Path) -> None:
+    game = games.copy(finished_plan, tmp_path / "game")
+    sh(tmp_path, "init", "-q", "--bare", "-b", "main", "origin.git")
+    sh(game, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    (game / "bus/gates/plan.yaml").unlink()  # short of its end
+    done = games.make(game, "publish")
+    assert done.returncode == 0, done.stderr
+    sh(tmp_path, "clone", "-q", "origin.git", "clone")
+    clone = tmp_path / "clone"
+    games.furnish(clone)
+    shutil.copytree(game / ".catherd/checks", clone / ".catherd/checks")  # the drawings, for the sake of time
+    done = games.make(clone, "plan")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"restored the bus from {tmp_path}/origin.git: " in done.stdout
+    assert (clone / "bus/prs/PR-0001/merged.yaml").is_file()
+    assert (clone / "bus/gates/plan.yaml").is_file()
+    assert audits.audit(str(clone))[0] == []
+
+
+def test_a_clone_without_a_bus_adopts_the_plan_that_is_on_main(finished_plan: Path, tmp_path: Path) -> None:
+    sh(tmp_path, "clone", "-q", str(finished_plan), "clone", "--no-local")
+    clone = tmp_path / "clone"
+    sh(clone, "remote", "remove", "origin")
+    games.furnish(clone)
+    done = games.make(clone, "plan")
+    assert done.returncode == 0, done.stdout + done.stderr
+    receipts = [yamldoor.read(str(p)).data for p in (clone / "bus/gates").glob("*.yaml")]
+    assert {one["outcome"] for one in receipts} == {"adopted"}
+    assert not list((clone / "bus/runs").iterdir())
+
+
+@pytest.mark.parametrize("name", ["design.html"])
+def test_design_writes_one_page_of_what_is_on_main(finished_plan: Path, tmp_path: Path, name: str) -> None:
+    done = games.catherd(finished_plan, "design", "--out", str(tmp_path / name))
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / name}\n"), done.stderr
+    page = (tmp_path / name).read_text()
+    assert "SCR-001" in page
+    assert "<script" not in page
