@@ -1,7 +1,9 @@
 """A task's accept command, run in the box on a tree: red before, green after."""
 
 import os
+import re
 import tempfile
+from collections.abc import Iterable
 
 import msgspec
 
@@ -66,16 +68,45 @@ def verdict(bus: Bus, desk: Desk, task_id: str, task: Task, main: str, tree: str
 
 
 GATE_FILES = frozenset({"app/app.yaml"})  # what the milestone gate goes by; see _keep_judges for the accepts
+LOCKS = re.compile(
+    r"app/(?:.*/)?(requirements[\w.-]*\.(?:lock|txt)|.*\.lock|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml)"
+)  # what brings code that nobody here wrote
+
+
+def brings(paths: Iterable[str]) -> list[str]:
+    """The lock files among changed paths: a new dependency needs your yes."""
+    return sorted(path for path in paths if LOCKS.fullmatch(path))
 
 
 def _keep_judges(root: str, task: Task, main: str, tree: str) -> None:
-    """Put main's own versions of the files that an accept names into `tree`: nobody weakens the test of a merged task."""
-    for word in task.accept:
-        judge = objects.read_blob(root, main, word) if word.startswith("app/") else None
+    """Put main's own versions of what judges a merged task into `tree`: the tests that its accept names, and what stands
+    beside them in a directory of tests. Nobody weakens the test of a merged task.
+    """
+    for path in judges(task.accept, sorted(objects.list_tree(root, main, "app"))):
+        judge = objects.read_blob(root, main, path)
         if judge is not None:
-            os.makedirs(os.path.dirname(os.path.join(tree, word)), exist_ok=True)
-            with open(os.path.join(tree, word), "wb") as file:
+            os.makedirs(os.path.dirname(os.path.join(tree, path)), exist_ok=True)
+            with open(os.path.join(tree, path), "wb") as file:
                 file.write(judge)
+
+
+def judges(argv: list[str], there: list[str]) -> list[str]:
+    """Which of the files that are `there` an accept command goes by.
+
+    >>> judges(["python3", "-m", "unittest", "app/tests/test_a.py"], ["app/a.py", "app/tests/shell.py", "app/tests/test_a.py"])
+    ['app/tests/shell.py', 'app/tests/test_a.py']
+    """
+    found = set()
+    for word in (one.rstrip("/") for one in argv if one.startswith("app")):
+        folder = word if word not in there else os.path.dirname(word)
+        found |= {path for path in there if path == word}
+        found |= {path for path in there if path.startswith(f"{folder}/") and _tests(path)}
+    return sorted(found)
+
+
+def _tests(path: str) -> bool:
+    *folders, name = path.split("/")
+    return bool({"tests", "test"} & set(folders)) or name.startswith("test_")
 
 
 def on_main(root: str, task: Task, main: str) -> Result:

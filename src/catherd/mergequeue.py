@@ -143,7 +143,7 @@ class Queue(msgspec.Struct):
         rules = Rules(tuple(task.paths), largest=self.largest)
         found = changeset.policy(self.bus.root, main, result.tree, rules)
         broken = [str(f) for f in found if f.severity == "error"]
-        yours = [str(f) for f in found if f.severity == "person"] + self._guarded(task, view, main)
+        yours = [str(f) for f in found if f.severity == "person"] + self._guarded(task, view, main, result.tree)
         told = broken + ([] if overridden else yours)
         return bool(told) and self._back(
             view, "it breaks the rules for pull requests", main, findings=told, yours=not broken
@@ -219,13 +219,13 @@ class Queue(msgspec.Struct):
         if posted is not None:
             remark(self.bus, view.pr.author, posted.at, f"{view.name}.{file}", text)
 
-    def _guarded(self, task: Task, view: View, main: str) -> list[str]:
-        """Files by which others are judged: who changes them outside the task that makes them needs your approval."""
-        changed = set(checkouts.changes(self.bus.root, main, view.head)) if task.kind == "build" else set()
-        return [
-            f"{path} judges other work; to change it here needs your approval (make approve N={int(view.name[3:])})"
-            for path in sorted(changed & accept.GATE_FILES - set(task.artifacts))
-        ]
+    def _guarded(self, task: Task, view: View, main: str, tree: str) -> list[str]:
+        """What needs your approval: files by which others are judged, outside the task that makes them; a new dependency."""
+        changed = set(checkouts.changes(self.bus.root, main, tree)) if task.kind == "build" else set()
+        yes = f"needs your approval (make approve N={int(view.name[3:])})"
+        judging = sorted(changed & accept.GATE_FILES - set(task.artifacts))
+        found = [f"{path} judges other work; to change it here {yes}" for path in judging]
+        return found + [f"{path} brings a dependency; that {yes}" for path in accept.brings(changed)]
 
     def _back(
         self,

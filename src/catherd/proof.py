@@ -8,12 +8,14 @@ import os
 import re
 import tempfile
 
-from catherd import desk, git, landing, objects, record_files, stages, yamldoor
+import msgspec
+
+from catherd import desk, git, landing, objects, record_files, stages, wheels, yamldoor
 from catherd.acceptance import Asked, accept
 from catherd.bus import Bus, now
 from catherd.config import Phase, agents
 from catherd.errors import CatherdError, NeedsYou
-from catherd.evidence import Evidence
+from catherd.evidence import Evidence, judge
 from catherd.herd import Herd
 from catherd.messages import Base, Game, Receipt
 from catherd.note import note_md
@@ -80,13 +82,23 @@ def look(bus: Bus, phase: Phase, game: Game, teller: Teller) -> tuple[Evidence, 
             waiver=_waiver(bus, phase.name),
             minimum=str(phase.options.get("sandbox", "bwrap")),
         )
-        evidence = accept(asked)
+        evidence = _judged(bus, asked)
         pictures = {}
         for name in sorted(os.listdir(shots)):
             with open(os.path.join(shots, name), "rb") as file:
                 pictures[name] = file.read()
     _keep(bus, phase.name, evidence)
     return evidence, pictures
+
+
+def _judged(bus: Bus, asked: Asked) -> Evidence:
+    """The gate's evidence; what the app depends on is fetched first, outside the box."""
+    try:
+        return accept(msgspec.structs.replace(asked, wheels=wheels.fetch(bus.root, asked.tree)))
+    except wheels.Unfetched as error:
+        return judge(Evidence(commit=asked.commit, tree=asked.tree_id), [], [str(error)])
+    except CatherdError as error:
+        return judge(Evidence(commit=asked.commit, tree=asked.tree_id), [str(error)], [])
 
 
 def stories(tree: str, milestone: str) -> list[str]:

@@ -14,6 +14,7 @@ from catherd.evidence import Evidence
 from catherd.messages import Base, Game, Receipt
 from catherd.note import note_md
 from catherd.tell import Teller
+from catherd.wheels import fetch
 
 
 class Said(Base, kw_only=True):
@@ -48,21 +49,21 @@ def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> None:
     minimum = str(config.phases(root)[phase].options.get("sandbox", "bwrap"))
     with tempfile.TemporaryDirectory(prefix="catherd-run-") as tree:
         objects.export(root, commit, tree)
-        app = load(tree).app
+        app, wheels = load(tree).app, fetch(root, tree)
         teller.line(f"{app.name}, {phase} as proved at {commit[:12]}: {app.summary}")
         if app.kind == "web":
-            _serve(tree, data, port, minimum, teller)
+            _serve(tree, data, port, wheels, minimum, teller)
         elif args:
-            _once(tree, data, shlex.split(args), minimum)
+            _once(tree, data, shlex.split(args), wheels, minimum)
             return
         else:
-            _lines(tree, data, app.try_it, minimum, teller)
+            _lines(tree, data, app.try_it, wheels, minimum, teller)
     if teller.asking:
         _ask(bus, phase, commit, teller)
 
 
-def _serve(tree: str, data: str, port: int, minimum: str, teller: Teller) -> None:
-    with tryout.serve(tree, data, port, minimum=minimum) as served:
+def _serve(tree: str, data: str, port: int, wheels: str, minimum: str, teller: Teller) -> None:
+    with tryout.serve(tree, data, port, wheels=wheels, minimum=minimum) as served:
         teller.line(served.try_it.rstrip())
         teller.line(f"running at {served.url}; ^C stops it, what it stored stays in .catherd/run/data")
         try:
@@ -73,13 +74,13 @@ def _serve(tree: str, data: str, port: int, minimum: str, teller: Teller) -> Non
             teller.line("stopped")
 
 
-def _once(tree: str, data: str, args: list[str], minimum: str) -> None:
-    result = tryout.command(tree, data, args, minimum=minimum)
+def _once(tree: str, data: str, args: list[str], wheels: str, minimum: str) -> None:
+    result = tryout.command(tree, data, args, wheels=wheels, minimum=minimum)
     sys.stdout.write(result.out)
     sys.stderr.write(result.err)
 
 
-def _lines(tree: str, data: str, try_it: str, minimum: str, teller: Teller) -> None:
+def _lines(tree: str, data: str, try_it: str, wheels: str, minimum: str, teller: Teller) -> None:
     """A small prompt: each line is the command's arguments."""
     teller.line(try_it.rstrip())
     teller.line("type the arguments, a line each; end of input (^D) stops")
@@ -91,7 +92,7 @@ def _lines(tree: str, data: str, try_it: str, minimum: str, teller: Teller) -> N
             teller.line("")
             return
         try:
-            _once(tree, data, shlex.split(line), minimum)
+            _once(tree, data, shlex.split(line), wheels, minimum)
         except ValueError as error:
             teller.line(f"that line is not complete: {error}")
 
