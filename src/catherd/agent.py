@@ -131,10 +131,7 @@ class Daemon:
         self.spent: dict[str, Entry] = {}  # what of the journal can change no more
 
     def _agents(self) -> dict[str, Agent]:
-        try:
-            return config.agents(self.bus.root)
-        except CatherdError:
-            return {self.agent.id: self.agent}
+        return config.readable(self.bus.root)[0] or {self.agent.id: self.agent}
 
     def loop(self) -> None:
         """Until it leaves; raises Leave."""

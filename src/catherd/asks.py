@@ -12,6 +12,7 @@ from catherd.config import Gate, Phase
 from catherd.errors import CatherdError, NeedsYou
 from catherd.messages import Argument, Ask, Ballot, Game, Input, Pitch, Spoken, Veto
 from catherd.tasks import Bid
+from catherd.turns import YOU
 
 Message = Pitch | Argument | Ballot | Bid
 KINDS: dict[str, type[Message]] = {"pitch": Pitch, "ballot": Ballot, "bid": Bid, "swap": Bid}
@@ -195,7 +196,5 @@ def chat_inputs(bus: Bus) -> list[Input]:
         who = stem.rpartition(".")[2]
         data = {"text": message.text, "reply_to": message.reply_to}
         if bus.there(path):
-            made.append(
-                Input(path=path, sha256=bus.sha(path), kind="chat", by="you" if who == "human" else who, data=data)
-            )
+            made.append(Input(path=path, sha256=bus.sha(path), kind="chat", by="you" if who in YOU else who, data=data))
     return made

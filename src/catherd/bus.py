@@ -152,11 +152,20 @@ class Bus:
         broken = [stem for stem, (_, message) in self._chat.items() if message is None]
         if fresh or at != self._chat_at or any(self._mark(stem) != self._chat[stem][0] for stem in broken):
             self._chat_at = at
-            stems = [name.removesuffix(".yaml") for name in self.names("chat") if name.endswith(".yaml")][-last:]
+            stems = self._newest(last)
             for gone in set(broken) - set(stems):
                 self.solved(slug(f"chat/{gone}.yaml"))
             self._chat = {stem: self._said(stem) for stem in stems}
         return {stem: message for stem, (_, message) in self._chat.items() if message is not None}
+
+    def _newest(self, last: int) -> list[str]:
+        """The last stems of the chat. What is older than the oldest of last time need not be sorted again."""
+        names = os.listdir(self.here("chat"))
+        oldest = next(iter(self._chat), "")
+        newer = [name for name in names if name >= oldest]
+        found = sorted(name for name in (newer if len(newer) > last else names) if not IGNORED.match(name))
+        stems = [name.removesuffix(".yaml") for name in found if name.endswith(".yaml")]
+        return stems[-last:]
 
     def _mark(self, stem: str) -> tuple[int, int, int]:
         """What changes when the message is edited."""
@@ -227,6 +236,15 @@ class Bus:
         except OSError:
             of = ""
         self.trouble(slug(path), error.where or f"bus/{path}", error.what, error.fix, of)
+
+    def troubles(self, after: float = 0.0) -> list[Trouble]:
+        """What a person must look at, as far as it can be read; `after`: only what was reported since then (Unix time)."""
+        found = []
+        for name in self.names("problems"):
+            with contextlib.suppress(CatherdError, OSError):
+                if os.stat(self.here(f"problems/{name}")).st_mtime > after:
+                    found.append(self.get(f"problems/{name}", Trouble))
+        return [one for one in found if one is not None]
 
     def solved(self, name: str) -> None:
         """The trouble of that name is over."""

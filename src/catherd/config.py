@@ -1,5 +1,6 @@
 """What a person configures: `agents/*.yaml` (who speaks) and `phases/*.yaml` (what each gate needs)."""
 
+import difflib
 import os
 import re
 from typing import Any
@@ -10,7 +11,7 @@ from catherd import yamldoor
 from catherd.errors import CatherdError
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
-RESERVED = frozenset({"human", "you", "open", "blocked", "done", "catherd", "main"})
+RESERVED = frozenset({"human", "you", "me", "open", "blocked", "done", "catherd", "main"})
 IGNORED = re.compile(r"(\..*|.*~|.*\.sw[a-z]|4913|#.*#)\Z")  # editors' leftovers
 
 
@@ -69,36 +70,55 @@ def seconds(text: str, where: str) -> float:
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-def agents(root: str) -> dict[str, Agent]:
-    """Every `agents/*.yaml` by id, sorted. Raises CatherdError naming the file and the fix for the first that is wrong."""
+def agents(root: str, told: list[str] | None = None) -> dict[str, Agent]:
+    """Every `agents/*.yaml` by id, sorted. Raises CatherdError naming the file and the fix for the first that is wrong.
+
+    Keys that are not known go to `told`, a line each: they are kept and not used.
+    """
+    found, wrong = readable(root, told)
+    if wrong:
+        raise wrong[0]
+    return found
+
+
+def readable(root: str, told: list[str] | None = None) -> tuple[dict[str, Agent], list[CatherdError]]:
+    """The agents whose files are right, and what is wrong with the others: a running game goes on without those."""
     found: dict[str, Agent] = {}
+    wrong: list[CatherdError] = []
     names: dict[str, str] = {}
     folder = os.path.join(root, "agents")
     for file in sorted(os.listdir(folder) if os.path.isdir(folder) else []):
         if not file.endswith((".yaml", ".yml")) or IGNORED.match(file):
             continue
-        one = agent(root, f"agents/{file}")
-        if one.id in found:
-            raise CatherdError(
-                f"a second file for the agent '{one.id}'",
-                where=f"agents/{file}",
-                fix=f"rm 'agents/{file}', or rename it",
-            )
-        if one.name.casefold() in names:
-            raise CatherdError(
-                f"the name '{one.name}' is taken by {names[one.name.casefold()]}",
-                where=f"agents/{file}",
-                fix="give one of the two another `name:`",
-            )
+        try:
+            one = agent(root, f"agents/{file}", told)
+            _alone(one, f"agents/{file}", found, names)
+        except CatherdError as error:
+            wrong.append(error)
+            continue
         found[one.id], names[one.name.casefold()] = one, f"agents/{file}"
-    if not found:
-        raise CatherdError("no agent", where="agents/", fix="catherd init . puts four there")
-    return found
+    if not found and not wrong:
+        wrong.append(CatherdError("no agent", where="agents/", fix="catherd init . puts four there"))
+    return found, wrong
 
 
-def agent(root: str, path: str) -> Agent:
+def _alone(one: Agent, path: str, found: dict[str, Agent], names: dict[str, str]) -> None:
+    if one.id in found:
+        raise CatherdError(f"a second file for the agent '{one.id}'", where=path, fix=f"rm '{path}', or rename it")
+    if one.name.casefold() in names:
+        raise CatherdError(
+            f"the name '{one.name}' is taken by {names[one.name.casefold()]}",
+            where=path,
+            fix="give one of the two another `name:`",
+        )
+
+
+def agent(root: str, path: str, told: list[str] | None = None) -> Agent:
     """The agent in `path` (relative to `root`); its id is checked against what may be a directory and a branch name."""
-    name = os.path.basename(path).rpartition(".")[0]
+    folder, _, file = path.rpartition("/")
+    name = file.rpartition(".")[0]
+    if folder != "agents":
+        raise CatherdError("an agent's file stands in agents/", where=path, fix=f"mv '{path}' agents/")
     if not NAME.match(name) or name in RESERVED:
         why = (
             "is reserved"
@@ -108,7 +128,11 @@ def agent(root: str, path: str) -> Agent:
         raise CatherdError(
             f"an agent's name {why}, not '{name}'", where=path, fix=f"mv '{path}' agents/another-name.yaml"
         )
-    document = yamldoor.read(os.path.join(root, path), path)
+    try:
+        document = yamldoor.read(os.path.join(root, path), path)
+    except FileNotFoundError:
+        there = [f for f in sorted(os.listdir(os.path.join(root, "agents"))) if f.endswith((".yaml", ".yml"))]
+        raise CatherdError("no such agent", where=path, fix=f"there are: {', '.join(there)}") from None
     if isinstance(document.data, dict):
         for key in ("options", "rehearsal"):
             if isinstance(document.data.get(key), dict):
@@ -118,9 +142,23 @@ def agent(root: str, path: str) -> Agent:
         raise CatherdError(
             f"runs is here or elsewhere, not '{one.runs}'", where=document.where("runs"), fix="runs: here"
         )
+    _tell(told, document, Agent, set(document.data))
     one.id = name
     one.name = one.name or name.capitalize()
     return one
+
+
+def _tell(
+    told: list[str] | None, document: yamldoor.Document, kind: type[msgspec.Struct], keys: set[str], *under: str
+) -> None:
+    """A misspelt key would be ignored without a word otherwise."""
+    known = [field for field in kind.__struct_fields__ if field not in {"id", "phase"}]
+    if told is None:
+        return
+    for key in sorted(keys - {"catherd", *known}):
+        what = f"the key '{key}' is not known here; it is kept and not used"
+        error = CatherdError(what, where=document.where(*under, key), fix=f"one of: {', '.join(known)}")
+        told.append(str(error))
 
 
 def _plain(value: Any) -> str:
@@ -129,8 +167,8 @@ def _plain(value: Any) -> str:
     return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
-def phases(root: str) -> dict[str, Phase]:
-    """Every `phases/*.yaml` by name."""
+def phases(root: str, told: list[str] | None = None) -> dict[str, Phase]:
+    """Every `phases/*.yaml` by name; keys that are not known go to `told`, as in `agents`."""
     folder = os.path.join(root, "phases")
     names = sorted(
         f for f in (os.listdir(folder) if os.path.isdir(folder) else []) if f.endswith(".yaml") and f[0] != "."
@@ -143,14 +181,17 @@ def phases(root: str) -> dict[str, Phase]:
         document = yamldoor.read(os.path.join(root, path), path)
         phase = yamldoor.typed(document, Phase)
         phase.name = file.removesuffix(".yaml")
+        _tell(told, document, Phase, set(document.data))
         for name, gate in phase.gates.items():
             gate.name, gate.phase = name, phase.name
+            _tell(told, document, Gate, set(document.data["gates"][name]), "gates", name)
             seconds(gate.timebox, document.where("gates", name, "timebox"))
             if gate.template and not os.path.isfile(os.path.join(root, "templates", gate.template)):
+                like = difflib.get_close_matches(gate.template, _templates(root, os.path.dirname(gate.template)), 1, 0)
                 raise CatherdError(
                     f"the template templates/{gate.template} is not there",
                     where=document.where("gates", name, "template"),
-                    fix=f"correct the name; there are: {', '.join(_templates(root, os.path.dirname(gate.template)))}",
+                    fix=f"template: {like[0]}" if like else "git checkout -- templates/",
                 )
         seconds(phase.grace, document.where("grace"))
         found[phase.name] = phase

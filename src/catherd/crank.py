@@ -6,6 +6,7 @@ timebox runs only while a gate waits and nothing is paused; starting again resta
 
 import os
 import time
+from contextlib import suppress
 
 import msgspec
 
@@ -20,7 +21,7 @@ from catherd import (
     snapshot,
     talk,
 )
-from catherd.bus import OPEN, Bus, now
+from catherd.bus import OPEN, Bus, now, slug
 from catherd.config import Agent, Gate, Phase
 from catherd.errors import CatherdError, NeedsYou
 from catherd.hearing import Hearing
@@ -69,7 +70,9 @@ def turn(root: str, name: str, teller: Teller) -> None:
         game = bus.game()
         if game is None:
             raise CatherdError("no game is on", where="bus/game.yaml", fix=f"make {bus.goal() or 'debate'}")
-        agents = config.agents(root)
+        agents, wrong = config.readable(root)
+        for error in wrong:  # the game goes on without what is broken meanwhile; the next goal that is typed refuses it
+            bus.trouble(f"file-{slug(error.where.partition(':')[0])}", error.where, error.what, error.fix)
         crank = Crank(
             bus, phase, gate, game, agents, Herd(bus, {a: c for a, c in agents.items() if a in game.roll}), teller
         )
@@ -138,7 +141,9 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
     box = timebox(gate, crank.game)
     excused = _excused(crank)
     waited, before = 0.0, time.monotonic()
-    with Watch(bus.path, ("", "chat", ask.step), ()) as watch:
+    teller.knows(talk.logged(bus))
+    told = _so_far(bus)
+    with Watch(bus.path, ("", "chat", "problems", ask.step), ()) as watch:
         crank.herd.ring = watch.ring
         while True:
             if not files.whole(bus.path):
@@ -159,6 +164,7 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
                 crank.herd.fine(name)
             talk.log(bus)
             teller.said(ask, hearing.heard, seen.chat)
+            teller.troubles(bus.troubles(told))
             if verdict.act != "wait" and not seen.paused and _may_go(bus, teller, gate.name):
                 return verdict
             if not seen.paused:
@@ -173,6 +179,15 @@ def _money(bus: Bus) -> None:
     from catherd import budget
 
     budget.ask(bus)
+
+
+def _so_far(bus: Bus) -> float:
+    """Until when what is in `problems/` was told: the last receipt, or the goal as it was typed."""
+    stamps = [0.0]
+    for path in ["goal", *(f"gates/{name}" for name in bus.names("gates"))]:
+        with suppress(OSError):
+            stamps.append(os.stat(bus.here(path)).st_mtime)
+    return max(stamps)
 
 
 def _pending(ask: Ask, seen: Snapshot) -> int:

@@ -12,7 +12,7 @@ import time
 
 import msgspec
 
-from catherd import asks, budget, cast, config, effects, events, files, git, herd, objects, snapshot, yamldoor
+from catherd import asks, budget, cast, config, effects, events, files, git, herd, objects, snapshot, tell, yamldoor
 from catherd.bus import OPEN, Bus, now
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
@@ -56,7 +56,8 @@ def workspace(cwd: str) -> str:
 def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool) -> Begun:
     """Everything before the first gate of `goal`. With `dry` it only looks."""
     effects.role[0] = "herd"
-    phases = config.phases(root)
+    told: list[str] = []
+    phases = config.phases(root, told)
     gate = _gate_of(phases, goal)
     from catherd import recovery
 
@@ -80,9 +81,11 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
         files.publish(bus.path, "STEP", "catherd: 1\n")
     files.replace(bus.path, "goal", f"{goal}\n")
     bus.event("goal", goal)
-    for trouble in [n for n in bus.names("problems") if n.startswith(("fuse-", "model-", "loop-", "crank."))]:
+    for trouble in [n for n in bus.names("problems") if n.startswith(("fuse-", "model-", "loop-", "file-", "crank."))]:
         files.remove(bus.path, f"problems/{trouble}")
-    players = {n: a for n, a in config.agents(root).items() if n in game.roll}
+    lines += map(tell.trouble, bus.troubles())
+    players = {n: a for n, a in config.agents(root, told).items() if n in game.roll}
+    lines += told
     budget.begun(bus, players, game)
     herd.Herd(bus, players).look()
     phase = next(phase for phase in phases.values() if not all(bus.closed(name) for name in phase.gates))

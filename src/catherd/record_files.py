@@ -17,7 +17,7 @@ from catherd.bus import Bus
 from catherd.config import Agent, Phase
 from catherd.markdown import inline, quote
 from catherd.messages import Argument, Game, Pitch
-from catherd.turns import who
+from catherd.turns import YOU, who
 
 LIFE = {"came", "left", "died", "crank-taken-up", "snapshot-failed", "unanswered", "problem", "gate-opened"}
 LIFE |= {"landed"}  # git says that itself; were it here, landing again after a kill would change what was landed
@@ -98,11 +98,11 @@ def _chat(bus: Bus, agents: dict[str, Agent]) -> str:
     said = bus.chat(last=100_000)
     for stem, message in said.items():
         name = who(stem)
-        shown = "you" if name == "human" else agents[name].name if name in agents else name
+        shown = "you" if name in YOU else agents[name].name if name in agents else name
         to = ""
         if message.reply_to in said:
             other = who(message.reply_to)
-            to = f", to {'you' if other == 'human' else agents[other].name if other in agents else other}"
+            to = f", to {'you' if other in YOU else agents[other].name if other in agents else other}"
         kind = ", binding" if message.kind == "constraint" else ""
         lines += [f"**{inline(shown)}**{to}{kind} · {message.at[11:19] or stem[9:15]}", "", quote(message.text), ""]
     return "\n".join(lines)

@@ -20,7 +20,7 @@ from catherd.messages import Answer, Argument, Ask, Ballot, Base, Chat, Game, In
 from catherd.model import Model, Request, Said
 from catherd.prompts import Card
 from catherd.tasks import Bid
-from catherd.turns import who
+from catherd.turns import YOU, who
 
 MAX_TOKENS = {
     "pitch": 1500,
@@ -128,7 +128,7 @@ def reply(seat: Seat, stem: str) -> None:
                 path=f"chat/{one}.yaml",
                 sha256="",
                 kind="chat",
-                by="you" if who(one) == "human" else who(one),
+                by="you" if who(one) in YOU else who(one),
                 data={"text": said[one].text, "reply_to": said[one].reply_to},
             )
             for one in thread

@@ -1,6 +1,7 @@
 """`make status`: one screen. What needs you comes first, then the game, its gates, who does what, what it cost."""
 
 import os
+import textwrap
 import time
 
 from catherd import caps, config, files
@@ -16,14 +17,14 @@ from catherd.turns import Snapshot, Speak, next_turn
 def lines(root: str) -> list[str]:
     """The screen, line by line, at most 80 columns where the texts allow. Raises CatherdError when nothing was begun."""
     bus = Bus(root)
-    agents = config.agents(root)
-    phases = config.phases(root)
+    told: list[str] = []
+    agents, wrong = config.readable(root, told)
+    phases = config.phases(root, told)
     game = bus.game() if os.path.isdir(bus.path) else None
     if game is None:
-        return ["no game is on; make debate begins one", *_herd(bus, agents, None)]
+        return [*_needs([*map(str, wrong), *told]), "no game is on; make debate begins one", *_herd(bus, agents, None)]
     snapshot = Looker(bus, phases, agents).look()
-    needs = needs_you(bus, snapshot)
-    out = [*(["needs you", *(f"  {line}" for need in needs for line in need.split("\n")), ""] if needs else [])]
+    out = _needs([*needs_you(bus, snapshot), *map(str, wrong), *told])
     goal = snapshot.goal
     state = "paused (rm bus/PAUSE goes on)" if snapshot.paused else _crank(bus, goal)
     brief = plain(game.brief)
@@ -38,6 +39,16 @@ def lines(root: str) -> list[str]:
     out += [f"  {line}" for line in waiting_for(snapshot)]
     out += ["", *_herd(bus, agents, snapshot)]
     return out
+
+
+def _needs(needs: list[str]) -> list[str]:
+    """What needs you, each said once however many agents met it, at 80 columns; a fix stays on its line, to be pasted."""
+    rows: list[str] = []
+    for need in dict.fromkeys(needs):
+        what, _, fix = need.partition("\n")
+        rows += textwrap.wrap(what, 78, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
+        rows += [f"  {fix.strip()}"] if fix else []
+    return ["needs you", *(f"  {row}" for row in rows), ""] if rows else []
 
 
 def _crank(bus: Bus, goal: str) -> str:

@@ -51,16 +51,23 @@ def follow(root: str, teller: Teller) -> None:
             watch.wait(5.0)
 
 
-def log(bus: Bus) -> None:
-    """Bring `chat.log` up to date: the chat as one text for `tail -f`, derived from the messages and never read back."""
+def logged(bus: Bus) -> set[str]:
+    """The messages that `chat.log` holds already; none where no file stands there, which is reported."""
     try:
-        have = set(
-            re.findall(r"^\[(.+?)\]", yamldoor.text_of(bus.here("chat.log"), "bus/chat.log", 1 << 30), re.MULTILINE)
-        )
+        text = yamldoor.text_of(bus.here("chat.log"), "bus/chat.log", 1 << 30)
     except FileNotFoundError:
-        have = set()
+        text = ""
     except CatherdError as error:
         bus.broken("chat.log", error)
+        return set()
+    bus.solved("chat.log")
+    return set(re.findall(r"^\[(.+?)\]", text, re.MULTILINE))
+
+
+def log(bus: Bus) -> None:
+    """Bring `chat.log` up to date: the chat as one text for `tail -f`, derived from the messages and never used."""
+    have = logged(bus)
+    if bus.there("problems/chat.log.yaml"):
         return
     for stem, message in bus.chat().items():
         if stem not in have:

@@ -17,10 +17,10 @@ import msgspec
 from catherd import gates
 from catherd.bus import Bus
 from catherd.hearing import Heard
-from catherd.messages import Argument, Ask, Ballot, Chat, Pitch
+from catherd.messages import Argument, Ask, Ballot, Chat, Pitch, Trouble
 from catherd.remarks import MARK
 from catherd.tasks import Bid, Needs, Pr, Review
-from catherd.turns import who
+from catherd.turns import YOU, who
 
 COLOURS = (34, 35, 36, 33, 32, 31)  # of the terminal's own palette; the name is always there too
 _HOSTILE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -57,6 +57,7 @@ class Teller:
         self._held = False
         self._since = time.monotonic()
         self._steps: set[str] = set()
+        self._troubles: set[str] = set()
 
     # Plain doors
 
@@ -79,7 +80,7 @@ class Teller:
             self._status = ""
 
     def _name(self, agent: str) -> str:
-        shown = "you" if agent == "human" else plain(self.names.get(agent, agent))
+        shown = "you" if agent in YOU else plain(self.names.get(agent, agent))
         if not self.colour:
             return shown
         order = list(self.names)
@@ -87,7 +88,7 @@ class Teller:
         return f"\x1b[1;{code}m{shown}\x1b[0m"
 
     def _say(self, agent: str, text: str, mark: str) -> None:
-        shown = self.names.get(agent, "you" if agent == "human" else agent)
+        shown = "you" if agent in YOU else plain(self.names.get(agent, agent))
         indent = " " * 11
         body = textwrap.fill(
             plain(text), self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
@@ -98,11 +99,21 @@ class Teller:
 
     # What a gate tells
 
+    def knows(self, stems: set[str]) -> None:
+        """These messages of the chat were told already, by an earlier step."""
+        self._told |= {f"chat/{stem}" for stem in stems}
+
+    def troubles(self, found: list[Trouble]) -> None:
+        """What a person must look at, each once, as soon as it is there."""
+        for one in map(trouble, found):
+            if one not in self._troubles:
+                self._troubles.add(one)
+                self.line(one)
+
     def said(self, ask: Ask, heard: dict[str, Heard], chat: dict[str, Chat]) -> None:
         """What is new: each answer's headline once, each message of the chat once."""
         if ask.gate not in self._steps:
             self._steps.add(ask.gate)
-            self._told |= {f"chat/{s}" for s, m in chat.items() if m.at and m.at < ask.opened}
             self.line(f"── {ask.gate.replace('-', ' ')} {'─' * max(4, self.width - len(ask.gate) - 4)}")
         for name in sorted(heard):
             if f"{ask.step}/{name}" not in self._told:
@@ -115,7 +126,7 @@ class Teller:
 
     def chat_line(self, speaker: str, text: str, to: str) -> None:
         """One message of the chat; `to` is whom it answers."""
-        lead = f"@{'you' if to == 'human' else self.names.get(to, to)}: " if to and not text.startswith("@") else ""
+        lead = f"@{'you' if to in YOU else self.names.get(to, to)}: " if to and not text.startswith("@") else ""
         self._say(speaker, lead + text, "»")
 
     def waiting(self, gate: str, verdict: gates.Verdict, paused: bool, waited: float) -> None:
@@ -237,6 +248,11 @@ class Teller:
             if typed in options:
                 return typed
         return ""
+
+
+def trouble(one: Trouble) -> str:
+    """What a person must look at: where, what, and the fix on a line of its own, to be pasted."""
+    return f"look at {plain(one.where)}: {plain(one.what)}" + (f"\n  fix: {plain(one.fix)}" if one.fix else "")
 
 
 def headline(message: Pitch | Argument | Ballot | Bid) -> str:

@@ -7,6 +7,8 @@ import msgspec
 
 from catherd.messages import Ask, Chat, Game
 
+YOU = frozenset({"human", "you", "me"})  # what stands before `.yaml` in the name of a message of yours
+
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A fresh look at the bus: the open asks in the order of their gates, who has answered which, and the chat's tail."""
@@ -69,7 +71,7 @@ def named(text: str) -> list[str]:
 def from_you(me: str, snapshot: Snapshot) -> list[str]:
     """Your messages that name `me` and that it has not answered, up to the cap of the game."""
     mine = answered(snapshot.chat).get(me, set())
-    yours = [s for s, m in snapshot.chat.items() if who(s) in {"human", "you", "me"} and me in named(m.text)]
+    yours = [s for s, m in snapshot.chat.items() if who(s) in YOU and me in named(m.text)]
     return [stem for stem in yours[: snapshot.human_mentions] if stem not in mine] if me in snapshot.listening else []
 
 
