@@ -30,7 +30,7 @@ def books(game: Path, server: Vendors) -> list[ledger.Entry]:
     table = ledger.costs(entries)
     assert (table[0].prompt_tokens, table[0].completion_tokens) == server.tokens
     assert len(entries) == len(server.billed)
-    printed = games.catherd(game, "costs", **server.environ()).stdout
+    printed = games.catherd(game, "costs").stdout
     assert f"{table[0].calls:>6}{table[0].usd:>11.4f}" in printed
     return entries
 

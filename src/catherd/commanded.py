@@ -94,6 +94,11 @@ class Program(Model):
         with effect("home", self.agent.id):
             os.makedirs(self.home, mode=0o700, exist_ok=True)
         self._end_what_is_left()
+        name = str(made.argv[0])
+        if not shutil.which(name):
+            raise ModelError(
+                "not_found", f"there is no program {os.path.basename(name)} here: install it, or correct `argv:`"
+            )
         tree = self.tree or self._desk()
         asked = [
             said.content for said in request.messages if said.role == "user"
@@ -128,6 +133,8 @@ class Program(Model):
                 shutil.rmtree(tree, ignore_errors=True)
                 os.makedirs(tree)
                 git.git(tree, "init", "--quiet")
+                who = git.agent(self.agent.id)
+                git.call(tree, "commit", "--quiet", "--allow-empty", "-m", "empty", author=who, committer=who)
         return tree
 
     def _apart(self, made: Driver, tree: str) -> Driver:
