@@ -5,11 +5,10 @@ a name that is taken stays as it is. Measured: two flushes, a millisecond, per m
 cut undoes is a claim whose claimant it killed as well.
 """
 
+import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from catherd.effects import effect
 from catherd.errors import CatherdError
@@ -53,12 +52,14 @@ def rename(bus: str, old: str, new: str) -> bool:
     """Move `old` to `new` in one step; False when `old` is not there (somebody else was first)."""
     try:
         with effect("rename", new):
-            os.rename(os.path.join(bus, old), os.path.join(bus, new))
+            os.rename(f"{bus}/{old}", f"{bus}/{new}")
     except FileNotFoundError:
         if os.path.lexists(os.path.join(bus, old)) and not os.path.isdir(os.path.dirname(os.path.join(bus, new))):
             _room(bus, new)
             return rename(bus, old, new)
         return False
+    except OSError as error:
+        raise unwritable(error, f"bus/{new}") from None
     return True
 
 
@@ -69,15 +70,20 @@ def remove(bus: str, path: str) -> bool:
             os.unlink(os.path.join(bus, path))
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise unwritable(error, f"bus/{path}") from None
     return True
 
 
 def append(bus: str, path: str, line: str) -> None:
     """One line at the end of `path` in one write, unflushed: a killed process may lack its last line, never half of it."""
-    final = os.path.join(bus, path)
-    _room(bus, path)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
     with _explained(path), effect("append", path):
-        fd = os.open(final, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fd = os.open(f"{bus}/{path}", flags, 0o644)
+        except FileNotFoundError:
+            _room(bus, path)
+            fd = os.open(f"{bus}/{path}", flags, 0o644)
         try:
             os.write(fd, line.encode("utf-8", "replace"))
         finally:
@@ -239,16 +245,27 @@ def _flush(folder: str) -> None:
         os.close(fd)
 
 
-@contextmanager
-def _explained(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, FileExistsError):
-        raise
-    except OSError as error:
-        fixes = {
-            28: "free some space (df -h .) and type the same command again",
-            30: "remount it writable, or move the repo",
-        }
-        fix = fixes.get(error.errno or 0, "make bus/ writable for you: chmod -R u+rwX bus")
-        raise CatherdError((error.strerror or "cannot be written").lower(), where=f"bus/{path}", fix=fix) from None
+class _explained:  # noqa: N801 - reads as a statement
+    """What a person can mend is said as that; a name that is taken or not there is for the caller."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, OSError) or isinstance(error, (FileNotFoundError, FileExistsError)):
+            return
+        raise unwritable(error, f"bus/{self.path}") from None
+
+
+def unwritable(error: OSError, where: str) -> CatherdError:
+    """What the system said, with what mends it."""
+    fixes = {
+        errno.ENOSPC: "free some space (df -h .) and type the same command again",
+        errno.EROFS: "remount it writable, or move the repo",
+        errno.EISDIR: f"rm -r '{where}'",
+        errno.ENXIO: f"rm '{where}'",
+    }
+    fix = fixes.get(error.errno or 0, "make bus/ writable for you: chmod -R u+rwX bus")
+    return CatherdError((error.strerror or "cannot be written").lower(), where=where, fix=fix)

@@ -4,6 +4,7 @@
 that is on main while the bus is empty, begins a game where none is on, records the goal, and wakes the herd.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -120,11 +121,15 @@ def lay(bus: Bus) -> None:
     try:
         for folder in [*FOLDERS, *steps]:
             os.makedirs(bus.here(folder), exist_ok=True)
-        if not os.access(bus.path, os.W_OK) or not os.access(bus.here(files.TMP), os.W_OK):
-            raise PermissionError(13, "permission denied")
     except OSError as error:
-        what = (error.strerror or "cannot be written").lower()
-        raise CatherdError(what, where="bus/", fix="make bus/ writable for you: chmod -R u+rwX bus") from None
+        raise files.unwritable(error, "bus/") from None
+    _writable(bus)
+
+
+def _writable(bus: Bus) -> None:
+    code = errno.EROFS if os.statvfs(bus.path).f_flag & os.ST_RDONLY else errno.EACCES
+    if not os.access(bus.path, os.W_OK) or not os.access(bus.here(files.TMP), os.W_OK):
+        raise files.unwritable(OSError(code, os.strerror(code)), "bus/")
 
 
 def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
@@ -288,6 +293,7 @@ def archive(root: str) -> str:
     game = bus.game() if os.path.isdir(bus.path) else None
     if game is None:
         return ""
+    _writable(bus)
     clear_goal(bus, "new")
     herd.down(bus)
     kept = f"refs/catherd/games/{game.id}"
