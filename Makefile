@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 include catherd.mk
 
 ##@ the workshop
-.PHONY: test check lint typecheck bench crash-proof
+.PHONY: test check lint typecheck bench live-proof crash-proof
 test: $(VENV)/.dev          ## Run the tests
 	@$(BIN)/python -m pytest $(TEST)
 check: lint typecheck test  ## Everything CI runs, and only that
@@ -21,5 +21,7 @@ typecheck: $(VENV)/.dev     ## mypy --strict on src and tests
 	@$(BIN)/mypy
 bench: $(VENV)/.dev         ## Measure, as ratios within one run (bench/README.md)
 	@$(BIN)/python bench/run.py $(BENCH)
+live-proof: $(VENV)/.dev    ## A whole live game against loopback vendors, two ways; twenty debates killed at random
+	@CATHERD_SWEEP=1 $(BIN)/python -m pytest -x tests/test_live_game.py tests/test_live_kill.py
 crash-proof: $(VENV)/.dev   ## Kill every process at every effect, start again, compare
 	@$(BIN)/python tests/crash/proof.py
