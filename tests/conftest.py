@@ -1,11 +1,17 @@
 """What several test files share: one finished rehearsal, played once per test run."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import games
+
+
+def pytest_configure() -> None:
+    """A runner in the background of a shell without job control ignores SIGINT, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
