@@ -9,7 +9,7 @@ import os
 
 from catherd import accept, checkouts, checks, commanded, desk, landing, prompts, safewrite, worktree
 from catherd.answers import Unusable, parse
-from catherd.bus import now
+from catherd.bus import Bus, now
 from catherd.changeset import Rules
 from catherd.errors import CatherdError
 from catherd.fences import File
@@ -40,13 +40,7 @@ def write(seat: Seat, task_id: str, task: Task) -> bool:
     bus, me = seat.bus, seat.agent.id
     n = _attempt(seat, task_id)
     if n > ATTEMPTS:
-        desk.settle(bus, task_id, me, "blocked")
-        bus.trouble(
-            f"blocked-{task_id.lower()}",
-            f"bus/tasks/{task_id}.yaml",
-            f"{ATTEMPTS} attempts at {task_id} failed",
-            f"edit the task, then mv bus/claims/blocked/{task_id}.lock bus/claims/open/",
-        )
+        block(bus, task_id, me, f"{ATTEMPTS} attempts at {task_id} failed")
         return False
     attempt = bus.must(f"tasks/{task_id}.try/{n}.{me}.yaml", Try)
     base = attempt.base
@@ -62,6 +56,13 @@ def write(seat: Seat, task_id: str, task: Task) -> bool:
     name = desk.open_pr(bus, pr)
     desk.push(bus, name, head, "opened", base)
     return True
+
+
+def block(bus: Bus, task_id: str, me: str, why: str) -> None:
+    """Nobody is to try it again before you have looked."""
+    desk.settle(bus, task_id, me, "blocked")
+    fix = f"edit the task, then mv bus/claims/blocked/{task_id}.lock bus/claims/open/"
+    bus.trouble(f"blocked-{task_id.lower()}", f"bus/tasks/{task_id}.yaml", why, fix)
 
 
 def _attempt(seat: Seat, task_id: str) -> int:

@@ -29,10 +29,15 @@ def work(seat: Seat, job: Job, seen: Work) -> bool:
 
 
 def release(bus: Bus, me: str, job: Job) -> list[Job]:
-    """What the agent cannot do, its model giving no answer, somebody else may: a task is open again, for a review another
-    is asked. Gives the jobs that it should leave alone for a while.
+    """What the agent cannot do, its model giving no answer, somebody else may: a task is open again (blocked, once everybody
+    has tried), for a review another is asked. Gives the jobs that it should leave alone for a while.
     """
     if isinstance(job, Write):
+        tried = {name.split(".")[1] for name in bus.names(f"tasks/{job.task}.try")}
+        game = bus.game()
+        if game is not None and set(game.roll) <= tried:
+            build.block(bus, job.task, me, f"nobody on the roll could do {job.task}")
+            return []
         desk.settle(bus, job.task, me, "open")
         return [Take(job.task)]
     if isinstance(job, Examine):

@@ -160,7 +160,7 @@ def _land(
 ) -> None:
     name = phase.name
     made = {f"docs/milestones/{name}/{file}": content for file, content in pictures.items()}
-    made[f"docs/milestones/{name}.md"] = note_md(evidence, name, root=bus.root, shots=f"{name}/").encode()
+    made[f"docs/milestones/{name}.md"] = note_md(evidence, name, root=bus.root, shots=name).encode()
     made[f"docs/milestones/{name}/evidence.yaml"] = yamldoor.dumps(evidence).encode()
     made |= record_files.talk(bus, agents(bus.root))
     landed = landing.land(bus.root, game.branch, made, [], f"Prove {name}: {evidence.app}\n\nGame {game.id}.\n")

@@ -35,7 +35,14 @@ def _child(
     env = {"PYTHONPATH": package, "PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
     keep = fds if netns is None else (netns, *fds)
     return subprocess.Popen(
-        words, stdin=pipe, stdout=pipe, stderr=subprocess.PIPE if talk else None, cwd="/", env=env, pass_fds=keep
+        words,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=subprocess.PIPE if talk else None,
+        cwd="/",
+        env=env,
+        pass_fds=keep,
+        start_new_session=True,  # ^C is for us: we end it ourselves, and it dies with us
     )
 
 

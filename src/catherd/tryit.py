@@ -132,7 +132,7 @@ def deliver(bus: Bus, phase: str, game: Game, words: str) -> None:
     text = (objects.read_blob(bus.root, main, path) or b"").decode("utf-8", "replace")
     evidence = yamldoor.typed(yamldoor.loads(text, path), Evidence)
     yes = f"you, {now()[:10]}" + (f": {words}" if words else "")
-    note = note_md(evidence, phase, root=bus.root, shots=f"{phase}/", delivered=yes)
+    note = note_md(evidence, phase, root=bus.root, shots=phase, delivered=yes)
     landing.land(
         bus.root,
         game.branch,

@@ -1,0 +1,244 @@
+"""A whole PoC by real daemons, killed in the middle: what is on main, how it got there, and the person who tries it."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import games
+from catherd import browser, merge, sandbox, yamldoor
+from catherd.bus import Bus
+from catherd.messages import Receipt
+from catherd.tasks import Assignment, Check, Needs, Pr, Review, Task
+from gitrooms import sh
+
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(sandbox.probe().name != "bwrap", reason=f"no bubblewrap box: {sandbox.probe().why_not}"),
+    pytest.mark.skipif(not browser.find()[0], reason=f"no browser: {browser.find()[1]}"),
+]
+
+
+def opened(game: Path) -> dict[str, Pr]:
+    """The PRs of the build by name."""
+    bus = Bus(str(game))
+    found = {name: bus.must(f"prs/{name}/pr.yaml", Pr) for name in bus.names("prs")}
+    return {name: pr for name, pr in found.items() if not pr.task.startswith("D-")}
+
+
+def events(game: Path) -> list[dict[str, Any]]:
+    """What happened, in order."""
+    lines = [line for file in sorted((game / "bus" / "events").glob("*.jsonl")) for line in file.open()]
+    return [json.loads(line) for line in lines]
+
+
+def test_the_app_is_on_main_proved_for_the_commit_that_was_run(finished_poc: Path) -> None:
+    receipt = Bus(str(finished_poc)).must("gates/poc.yaml", Receipt)
+    evidence = yamldoor.loads(sh(finished_poc, "show", "main:docs/milestones/poc/evidence.yaml"), "evidence").data
+    note = sh(finished_poc, "show", "main:docs/milestones/poc.md")
+    assert receipt.outcome == "proved"
+    assert (evidence["verdict"], evidence["tier"], evidence["commit"]) == ("green", "bwrap", receipt.data["proved"])
+    assert sh(finished_poc, "rev-parse", f"{evidence['commit']}:app") == sh(finished_poc, "rev-parse", "main:app")
+    assert {one["verdict"] for one in evidence["journeys"]} == {"pass"}
+    assert [one["verdict"] for one in evidence["journeys"][0]["runs"]] == ["fail", "pass", "pass"]
+    assert note.startswith("# poc: proved\n")
+    shots = re.findall(r"!\[[^\]]*\]\((poc/[^)]+\.png)\)", note)
+    assert shots
+    assert all(sh(finished_poc, "cat-file", "-t", f"main:docs/milestones/{shot}") == "blob" for shot in shots)
+
+
+def test_several_agents_wrote_it_and_who_proves_it_wrote_none_of_its_code(finished_poc: Path) -> None:
+    authors = {pr.task: pr.author for pr in opened(finished_poc).values()}
+    given = Bus(str(finished_poc)).must("poc/assignment.yaml", Assignment)
+    assert given.proves == ["T-006"]
+    assert {task: authors[task] for task in given.tasks} == given.tasks
+    assert len(set(authors.values())) >= 3
+    prover = authors["T-006"]
+    assert [task for task, author in authors.items() if author == prover] == ["T-006"]
+    wrote = sh(
+        finished_poc,
+        "log",
+        "--no-merges",
+        f"--author={prover.title()} ",
+        "--name-only",
+        "--format=",
+        "main",
+        "--",
+        "app",
+    )
+    assert sorted(set(wrote.split())) == ["app/app.yaml", "app/tests/test_manifest.py"]
+
+
+def test_every_accept_was_red_before_and_green_after(finished_poc: Path) -> None:
+    bus = Bus(str(finished_poc))
+    checks = [bus.must(f"ci/{name}", Check) for name in bus.names("ci") if "-accept-T-" in name]
+    merged = [one for one in checks if one.verdict == "green"]
+    assert sorted({one.check for one in merged}) == [f"accept-T-00{n}" for n in range(1, 7)]
+    assert {one.before for one in merged} == {"exit 1"}
+    assert {one.tier for one in checks} == {"bwrap"}
+
+
+def test_a_conflict_and_a_review_with_changes_went_back_and_came_through(finished_poc: Path) -> None:
+    bus = Bus(str(finished_poc))
+    sent = [
+        bus.must(f"prs/{name}/{file}", Needs).why
+        for name in opened(finished_poc)
+        for file in bus.names(f"prs/{name}")
+        if file.startswith("needs-")
+    ]
+    verdicts = {
+        pr.task: {bus.must(f"prs/{name}/reviews/{file}", Review).verdict for file in bus.names(f"prs/{name}/reviews")}
+        for name, pr in opened(finished_poc).items()
+    }
+    assert "it conflicts with main" in sent
+    assert verdicts["T-005"] == {"changes", "approve"}
+    assert all(bus.there(f"prs/{name}/merged.yaml") for name in opened(finished_poc))
+
+
+def test_a_red_gate_became_a_task_with_what_it_saw(finished_poc: Path) -> None:
+    bus = Bus(str(finished_poc))
+    (red,) = [one for one in events(finished_poc) if one["kind"] == "gate-red"]
+    task = bus.must("tasks/M-poc-1.yaml", Task)
+    assert red["reasons"][0] in task.body
+    assert task.body.startswith("J-003 (What was taken back is on the shelf after a crash")
+    assert bus.there("claims/done/M-poc-1.lock")
+    assert "poc-build closed" in (finished_poc.parent / "session.txt").read_text()
+
+
+def test_who_was_killed_in_the_middle_of_it_went_on_and_nothing_is_there_twice(finished_poc: Path) -> None:
+    cut = {one["subject"] for one in events(finished_poc) if one["kind"] == "may-have-been-billed"}
+    wrote = {f"runs/{who}/poc.T-003.write.1.1" for who in ("chatgpt", "claude", "gemini", "wildcard")}
+    assert len(cut & wrote) == 1
+    (pr,) = [name for name, one in opened(finished_poc).items() if one.task == "T-003"]
+    assert merge.merged(str(finished_poc), pr)
+    assert Bus(str(finished_poc)).names("problems") == []
+
+
+def test_git_alone_proves_every_merge_and_says_why_a_line_is_there(finished_poc: Path) -> None:
+    audit = games.catherd(finished_poc, "audit")
+    assert (audit.returncode, audit.stdout.split(" ", 1)[1]) == (0, "merges, each proved\n"), audit.stdout
+    for place, task in {
+        "app/shelf/store.py:1": "T-001: Keep things and loans in one file",
+        "app/static/index.html:1": "T-005: Draw the shelf on one page",
+        "app/app.yaml:1": "T-006: Write down how the app starts and what proves it",
+    }.items():
+        said = games.catherd(finished_poc, "why", place).stdout.splitlines()
+        assert re.fullmatch(r"  written by \w+ \(catherd\), [0-9a-f]{12}", said[1])
+        assert re.fullmatch(r"  pull request PR-\d{4}, merged as [0-9a-f]{12}, reviewed by \w+, \w+", said[2])
+        assert said[3] == f"  task {task} (milestone poc)"
+        assert "  story US-001: Put a thing on the shelf" in said
+        assert said[-1] == "  vote: Lending Shelf, proposed by claude; condorcet, 4 of 4 ballots"
+
+
+class Terminal:
+    """`make run` on a terminal, as a person has it."""
+
+    def __init__(self, game: Path) -> None:
+        self.master, slave = pty.openpty()
+        self.child = subprocess.Popen(
+            ["make", "run"],
+            cwd=game,
+            env=games.env(NO_COLOR="1"),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        self.said = ""
+
+    def until(self, pattern: str) -> "re.Match[str]":
+        """Read until it says that."""
+        while not (found := re.search(pattern, self.said)):
+            try:
+                self.said += os.read(self.master, 4096).decode(errors="replace")
+            except OSError:
+                raise AssertionError(f"it ended without saying {pattern}:\n{self.said}") from None
+        return found
+
+    def type(self, text: str) -> None:
+        """Type a line, or ^C."""
+        if text == "^C":
+            os.killpg(self.child.pid, signal.SIGINT)
+        else:
+            os.write(self.master, f"{text}\n".encode())
+
+    def end(self) -> None:
+        """Read on until it has ended."""
+        try:
+            while self.child.poll() is None:
+                self.said += os.read(self.master, 4096).decode(errors="replace")
+        except OSError:
+            pass
+        self.child.wait(30)
+
+
+@contextmanager
+def tried(game: Path) -> Iterator[tuple[Terminal, str]]:
+    """The app as a person runs it, and its address; stopped with ^C at the end, unless it has ended."""
+    terminal = Terminal(game)
+    watchdog = threading.Timer(120, terminal.child.kill)
+    watchdog.start()
+    try:
+        yield terminal, terminal.until(r"running at (http://127\.0\.0\.1:\d+);")[1]
+    finally:
+        if terminal.child.poll() is None:
+            terminal.type("^C")
+            terminal.type("")
+        terminal.end()
+        watchdog.cancel()
+        os.close(terminal.master)
+
+
+def curl(url: str, body: dict[str, str] | None = None) -> Any:
+    """What the app answers."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - likewise
+        return json.loads(answer.read())
+
+
+def test_a_person_runs_it_stops_it_and_finds_the_data_again_and_a_yes_delivers_it(
+    finished_poc: Path, tmp_path: Path
+) -> None:
+    game = games.copy(finished_poc, tmp_path / "game")
+    with tried(game) as (_, url):
+        made = curl(f"{url}/api/things", {"name": "Ladder", "owner": "Ada"})
+        assert (made["name"], made["owner"]) == ("Ladder", "Ada")
+    with tried(game) as (terminal, url):
+        assert [one["name"] for one in curl(f"{url}/api/things")["things"]] == ["Ladder"]
+        terminal.type("^C")
+        terminal.until(r"did it work\?")
+        terminal.type("y the ladder was still there")
+        terminal.until(r"poc is delivered: docs/milestones/poc\.md")
+        terminal.end()
+    note = sh(game, "show", "main:docs/milestones/poc.md").splitlines()[0]
+    assert re.fullmatch(r"# poc: delivered \(you, \d{4}-\d\d-\d\d: the ladder was still there\)", note)
+    assert "poc: done" in games.make(game, "poc").stdout
+
+
+def test_a_no_opens_the_milestone_again_and_its_words_are_a_task(finished_poc: Path, tmp_path: Path) -> None:
+    game = games.copy(finished_poc, tmp_path / "game")
+    with tried(game) as (terminal, _):
+        terminal.type("^C")
+        terminal.until(r"did it work\?")
+        terminal.type("n the list is not sorted")
+        terminal.until(r"poc is open again; make poc hands your words to the herd")
+        terminal.end()
+    assert not (game / "bus" / "gates" / "poc.yaml").exists()
+    done = games.make(game, "poc", seconds=300)
+    games.make(game, "down")
+    bus = Bus(str(game))
+    assert bus.must("tasks/M-poc-no-1.yaml", Task).body == "the list is not sorted"
+    assert done.returncode == 2
+    assert "catherd: needs you: bus/claims/blocked/: M-poc-no-1 failed too often\n" in done.stderr
