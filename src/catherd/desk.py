@@ -29,6 +29,8 @@ class Desk:
     def look(self, me: str, roll: tuple[str, ...], phases: tuple[str, ...]) -> Work:
         """The work as agent `me` sees it now."""
         bus = self.bus
+        if not bus.names("claims/open") and not bus.names(f"claims/{me}"):
+            return Work(roll=roll)
         prs = self.prs()  # before the claims: see where the queue settles them
         names = [n.removesuffix(".lock") for n in bus.names("claims/open") if n.endswith(".lock")]
         mine = [n.removesuffix(".lock") for n in bus.names(f"claims/{me}") if n.endswith(".lock")]
