@@ -13,7 +13,7 @@ include catherd.mk
 ##@ the workshop
 .PHONY: test check lint typecheck bench live-proof crash-proof
 test: $(VENV)/.dev          ## Run the tests
-	@$(BIN)/python -m pytest $(TEST)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(TEST)
 check: lint typecheck test  ## Everything CI runs, and only that
 lint: $(VENV)/.dev          ## ruff: style and faults
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
