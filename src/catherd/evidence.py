@@ -44,6 +44,14 @@ class Shown(msgspec.Struct, kw_only=True, omit_defaults=True):
     runs: list[Run] = []
 
 
+class Criterion(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One exit criterion of the roadmap: a command (pass, fail, unknown), or a sentence that only a person can judge ("yours")."""
+
+    text: str
+    verdict: str
+    why: str = ""
+
+
 class Evidence(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The whole. It speaks of this commit and tree only. `reasons` is empty when, and only when, the verdict is green."""
 
@@ -61,6 +69,10 @@ class Evidence(msgspec.Struct, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
     journeys: list[Shown] = []
     unshown: list[str] = []  # stories of the milestone without a journey: claimed, not shown
+    goal: str = ""  # of the milestone, as the roadmap says it; so are the next three
+    demo: str = ""
+    entry: list[str] = []
+    exits: list[Criterion] = []
     waiver: str = ""  # a person's words that let the browser steps go unseen
     known_gaps: list[str] = []
     log: str = ""  # of the installation

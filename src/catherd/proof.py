@@ -10,7 +10,7 @@ import tempfile
 
 import msgspec
 
-from catherd import desk, git, landing, objects, record_files, stages, wheels, yamldoor
+from catherd import criteria, desk, git, landing, objects, record_files, stages, tags, wheels, yamldoor
 from catherd.acceptance import Asked, accept
 from catherd.bus import Bus, now
 from catherd.config import Phase, agents
@@ -82,7 +82,7 @@ def look(bus: Bus, phase: Phase, game: Game, teller: Teller) -> tuple[Evidence, 
             waiver=_waiver(bus, phase.name),
             minimum=str(phase.options.get("sandbox", "bwrap")),
         )
-        evidence = _judged(bus, asked)
+        evidence = criteria.look(_judged(bus, asked), tree, milestone, asked.minimum)
         pictures = {}
         for name in sorted(os.listdir(shots)):
             with open(os.path.join(shots, name), "rb") as file:
@@ -164,6 +164,7 @@ def _land(
     made[f"docs/milestones/{name}/evidence.yaml"] = yamldoor.dumps(evidence).encode()
     made |= record_files.talk(bus, agents(bus.root))
     landed = landing.land(bus.root, game.branch, made, [], f"Prove {name}: {evidence.app}\n\nGame {game.id}.\n")
+    tagged = tags.candidate(bus.root, phase, landed.sha, evidence.app)
     bus.post(
         f"gates/{gate}.yaml",
         Receipt(
@@ -175,4 +176,6 @@ def _land(
         ),
     )
     teller.line(f"{name} is proved: {len(evidence.journeys)} journeys; docs/milestones/{name}.md")
+    if tagged:
+        teller.line(f"tagged {tagged}; your yes makes it {tags.name(phase)}")
     teller.line("make run starts the app for you; your yes makes it delivered")

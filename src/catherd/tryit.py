@@ -6,7 +6,7 @@ import shlex
 import sys
 import tempfile
 
-from catherd import config, files, landing, objects, tryout, yamldoor
+from catherd import config, files, landing, objects, tags, tryout, yamldoor
 from catherd.appfile import load
 from catherd.bus import Bus, now, tidy
 from catherd.errors import CatherdError
@@ -121,19 +121,19 @@ def say(bus: Bus, phase: str, commit: str, *, worked: bool, words: str) -> str:
         return f"{phase} is open again; make {phase} hands your words to the herd"
     game = bus.game()
     assert game is not None  # noqa: S101 - something was proved in it
-    deliver(bus, phase, game, words)
-    return f"{phase} is delivered: docs/milestones/{phase}.md"
+    tag = deliver(bus, phase, game, words)
+    return f"{phase} is delivered: docs/milestones/{phase}.md" + (f", tagged {tag}" if tag else "")
 
 
-def deliver(bus: Bus, phase: str, game: Game, words: str) -> None:
-    """Land the milestone's note again, with your yes in it; the release is tagged."""
+def deliver(bus: Bus, phase: str, game: Game, words: str) -> str:
+    """Land the milestone's note again, with your yes in it; the tag of a phase that has one, else ""."""
     path = f"docs/milestones/{phase}/evidence.yaml"
     main = landing.tip(bus.root, game.branch)
     text = (objects.read_blob(bus.root, main, path) or b"").decode("utf-8", "replace")
     evidence = yamldoor.typed(yamldoor.loads(text, path), Evidence)
     yes = f"you, {now()[:10]}" + (f": {words}" if words else "")
     note = note_md(evidence, phase, root=bus.root, shots=phase, delivered=yes)
-    landing.land(
+    landed = landing.land(
         bus.root,
         game.branch,
         {f"docs/milestones/{phase}.md": note.encode()},
@@ -141,6 +141,7 @@ def deliver(bus: Bus, phase: str, game: Game, words: str) -> None:
         f"Deliver {phase}\n\nGame {game.id}.\n",
     )
     bus.event("delivered", phase)
+    return tags.final(bus.root, config.phases(bus.root)[phase], landed.sha, evidence.app)
 
 
 def refused(bus: Bus, phase: str) -> list[tuple[str, str]]:
