@@ -20,5 +20,5 @@ def teller_of(root: str) -> "Teller":
     from catherd.tell import Teller
 
     game = Bus(root).game() if os.path.isdir(os.path.join(root, "bus")) else None
-    names = {name: label(agent, game) for name, agent in config.agents(root).items()}
+    names = {name: label(agent, game) for name, agent in config.readable(root)[0].items()}
     return Teller(names, rehearsal=game is None or game.models == "rehearsal")
