@@ -143,10 +143,24 @@ def test_putting_a_game_away_can_be_killed(n: int, finished_game: Path, tmp_path
     assert games.make(game, "new").stdout == "no game is on\n"
 
 
+@pytest.mark.parametrize("n", [1, 3, 60])
+def test_restoring_a_bus_from_origin_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
+    game = tmp_path / "clone"
+    sh(tmp_path, "clone", "-q", str(finished_game), str(game))
+    games.furnish(game)
+    crash(game, f"herd:{n}:after", "debate")
+    kept = sh(
+        game, "ls-tree", "-r", "--name-only", "refs/catherd/bus", "bus/debate", "bus/gates", "bus/runs", "bus/game.yaml"
+    )
+    assert [path for path in kept.splitlines() if not (game / path).is_file()] == []
+    assert not (game / "bus/.restoring").exists()
+
+
 @pytest.mark.parametrize("n", [2, 4, 9, 15])
 def test_adopting_a_decision_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
     game = tmp_path / "clone"
     sh(tmp_path, "clone", "-q", str(finished_game), str(game))
+    sh(game, "remote", "remove", "origin")  # it would have the bus itself
     games.furnish(game)
     crash(game, f"herd:{n}:after", "debate")
     receipts = [yaml.safe_load(path.read_text()) for path in (game / "bus/gates").glob("*.yaml")]
