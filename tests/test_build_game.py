@@ -242,3 +242,33 @@ def test_a_no_opens_the_milestone_again_and_its_words_are_a_task(finished_poc: P
     assert bus.must("tasks/M-poc-no-1.yaml", Task).body == "the list is not sorted"
     assert done.returncode == 2
     assert "catherd: needs you: bus/claims/blocked/: M-poc-no-1 failed too often\n" in done.stderr
+
+
+def without(place: Path, *names: str) -> str:
+    """A PATH on which everything is but these programs."""
+    place.mkdir()
+    for folder in os.environ["PATH"].split(":"):
+        for name in os.listdir(folder) if os.path.isdir(folder) else []:
+            if name not in names and not (place / name).is_symlink():
+                (place / name).symlink_to(Path(folder) / name)
+    return str(place)
+
+
+def test_without_a_browser_nothing_is_proved_until_you_sign_for_it(finished_poc: Path, tmp_path: Path) -> None:
+    game = games.copy(finished_poc, tmp_path / "game")
+    path = without(tmp_path / "bin", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    (game / "bus" / "gates" / "poc.yaml").unlink()
+    typed = games.make(game, "poc", PATH=path)
+    assert "catherd: make poc: building and proving poc needs more on this machine\n  fix: " in typed.stderr
+    held = games.catherd(game, "gate", "poc", seconds=300, PATH=path)
+    assert (held.returncode, "poc cannot be proved here: browser: there is no browser" in held.stderr) == (75, True)
+    assert not (game / "bus" / "gates" / "poc.yaml").exists()
+    (game / "bus" / "poc" / "waiver.yaml").write_text("reason: I looked at it on my phone.\n")
+    done = games.make(game, "poc", seconds=300, PATH=path)
+    games.make(game, "down")
+    assert done.returncode == 0, done.stderr
+    note = sh(game, "show", "main:docs/milestones/poc.md")
+    assert (
+        "**Not seen by the gate:** there was no browser. A person let that pass: “I looked at it on my phone.”" in note
+    )
+    assert "US-003: **waived**" in note
