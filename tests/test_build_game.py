@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import games
+import test_handbook as handbook
 from catherd import browser, merge, sandbox, yamldoor
 from catherd.bus import Bus
 from catherd.messages import Receipt
@@ -138,6 +139,14 @@ def test_git_alone_proves_every_merge_and_says_why_a_line_is_there(finished_poc:
         assert said[3] == f"  task {task} (milestone poc)"
         assert "  story US-001: Put a thing on the shelf" in said
         assert said[-1] == "  vote: Lending Shelf, proposed by claude; condorcet, 4 of 4 ballots"
+
+
+def test_every_file_of_the_build_is_on_the_page_about_the_bus(finished_poc: Path) -> None:
+    known = [re.compile(pattern) for pattern in handbook.patterns()]
+    found = [
+        path for path in handbook.files(finished_poc / "bus") if not path.endswith("/.died")
+    ]  # of the rehearsal's switch
+    assert [path for path in found if not any(pattern.fullmatch(path) for pattern in known)] == []
 
 
 class Terminal:

@@ -10,6 +10,7 @@ import pytest
 
 from catherd import yamldoor
 from catherd.build import Try
+from catherd.evidence import Evidence
 from catherd.messages import (
     Answer,
     Argument,
@@ -25,7 +26,9 @@ from catherd.messages import (
     Trouble,
     Veto,
 )
+from catherd.proof import Waiver
 from catherd.tasks import Assignment, Bid, Check, Head, Merged, Needs, Pr, Review, Task
+from catherd.tryit import Said
 from games import ROOT
 
 PAGE = (ROOT / "docs/handbook/bus.md").read_text(encoding="utf-8")
@@ -42,7 +45,7 @@ MEANS = {
     "<state>": "[a-z][a-z0-9-]*",
     "<head12>": "[0-9a-f]{12}",
     "<tree12>": "[0-9a-f]{12}",
-    "<check>": "[a-z0-9-]+",
+    "<check>": "[A-Za-z0-9-]+",
     "<n>": r"\d+",
     "<id>": "[a-z]+",
     "<date>": r"\d{4}-\d\d-\d\d",
@@ -87,6 +90,9 @@ KINDS: list[tuple[str, type[msgspec.Struct]]] = [
     (r"[a-z-]+/(bids|swaps)/open\.yaml", Ask),
     (r"[a-z-]+/(bids|swaps)/.+\.yaml", Bid),
     (r"[a-z-]+/assignment\.yaml", Assignment),
+    (r"[a-z-]+/evidence\.yaml", Evidence),
+    (r"[a-z-]+/waiver\.yaml", Waiver),
+    (r"[a-z-]+/said-\d+\.yaml", Said),
     (r"tasks/[^/]+\.yaml", Task),
     (r"tasks/.+\.try/.+\.yaml", Try),
     (r"prs/PR-\d+/pr\.yaml", Pr),
@@ -108,7 +114,8 @@ def _sections() -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def _patterns() -> list[str]:
+def patterns() -> list[str]:
+    """What the headings of the page say about paths, as regular expressions."""
     made = []
     for heading in _sections():
         for path in re.findall(r"`([^`]+)`", heading):
@@ -123,7 +130,8 @@ def _examples() -> list[tuple[str, str]]:
     return re.findall(r"^```yaml\n# bus/(\S+)\n(.+?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 
-def _files(bus: Path) -> list[str]:
+def files(bus: Path) -> list[str]:
+    """Everything below the bus."""
     return sorted(os.path.relpath(os.path.join(at, name), bus) for at, _, names in os.walk(bus) for name in names)
 
 
@@ -148,15 +156,15 @@ def test_every_path_says_who_writes_it_what_you_may_do_what_absence_means_and_wh
 
 
 def test_every_file_of_a_rehearsed_debate_is_on_the_page(finished_game: Path) -> None:
-    patterns = [re.compile(pattern) for pattern in _patterns()]
-    found = _files(finished_game / "bus")
+    known = [re.compile(pattern) for pattern in patterns()]
+    found = files(finished_game / "bus")
 
     assert len(found) > 100
-    assert [path for path in found if not any(pattern.fullmatch(path) for pattern in patterns)] == []
+    assert [path for path in found if not any(pattern.fullmatch(path) for pattern in known)] == []
 
 
 def test_every_file_of_a_rehearsed_debate_is_of_the_kind_that_the_page_says(finished_game: Path) -> None:
-    for path in _files(finished_game / "bus"):
+    for path in files(finished_game / "bus"):
         if path.endswith((".yaml", ".posted")) or (path.startswith("agents/") and path.endswith(".lock")):
             document = yamldoor.read(str(finished_game / "bus" / path), path)
             yamldoor.typed(document, _kind(path))
