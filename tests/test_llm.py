@@ -216,6 +216,19 @@ def test_only_anthropic_is_told_what_to_cache_and_what_is_cached_costs_less() ->
     assert prices == dict.fromkeys(MODELS, (tokens("a" * 5001) + tokens("You are a cat."), 1000, True))
 
 
+def test_several_places_make_blocks_that_a_later_call_finds_again() -> None:
+    words = "a" * 4500 + "b" * 3000 + "c" * 100
+    with Vendors(lambda _: "x") as server:
+        for cuts in ("4500", "4500,7500"):
+            asked = request("anthropic", server, messages=(Said("user", words),), options={"stable_chars": cuts})
+            Live("k").complete(asked)
+        blocks = [seen.body["messages"][0]["content"] for seen in server.seen]
+    assert [[(len(part["text"]), "cache_control" in part) for part in one] for one in blocks] == [
+        [(4500, True), (3100, False)],
+        [(4500, True), (3000, True), (100, False)],
+    ]
+
+
 def test_what_an_agent_may_not_set_is_refused_before_anything_is_sent() -> None:
     with Vendors(lambda _: "x") as server:
         for options, said in (

@@ -145,6 +145,18 @@ def test_what_an_earlier_round_showed_comes_first_and_in_the_same_bytes() -> Non
         assert four.prompt.startswith(settled)
 
 
+def test_where_a_cache_may_end_all_later_prompts_have_begun_with_the_same_bytes() -> None:
+    played = debate_of()
+    for name in FOUR:
+        two, three, four = (played.rendered[form, name] for form in ("objections", "answers", "final"))
+        assert [len(shown.cuts) for shown in (two, three, four)] == [1, 2, 3]
+        assert four.cuts[:2] == three.cuts
+        assert three.cuts[:1] == two.cuts
+        assert two.prompt[: two.cuts[-1]] == three.prompt[: two.cuts[-1]]
+        assert three.prompt[: three.cuts[-1]] == four.prompt[: three.cuts[-1]]
+        assert played.rendered["ballot", name].cuts == played.rendered["pitch", name].cuts == []
+
+
 def test_a_revised_text_overrules_the_first_one() -> None:
     changed = msgspec.structs.replace(proposal("birch", "Newer", "new", status="open"), kind="standing")
     gone = msgspec.structs.replace(proposal("amber", status="withdrawn"), kind="standing")

@@ -19,7 +19,7 @@ from catherd.model import Model, ModelError, Reply, Request, Said
 
 CAPS = {"debate": 2.0, "plan": 5.0, "poc": 10.0, "game": 20.0}  # dollars, where game.yaml says nothing
 _KEYS = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "ollama": (), "ollama_chat": ()}
-OWN = ("api_base", "price", "stable_chars")  # options that belong to one model, not to its stand-in
+OWN = ("api_base", "price")  # options that belong to one model, not to its stand-in
 
 
 def key_of(model: str, environ: Mapping[str, str], named: str = "") -> str | None:

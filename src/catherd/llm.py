@@ -5,6 +5,7 @@ LiteLLM is imported by `_litellm` alone, with its settings made before: no price
 Nothing of a prompt, a key or a path is in what is raised.
 """
 
+import itertools
 import os
 import random
 import re
@@ -29,7 +30,7 @@ OPTIONS = {
     "temperature": "a number; left to the vendor if not stated",
     "stream": "true reads the answer as it is written",
     "price": "dollars per million tokens in/out, like 2.50/10.00, or free",
-    "stable_chars": "how many characters of the prompt stay the same between calls (for the cache)",
+    "stable_chars": "how many characters of the prompt stay the same between calls, or several such places: 900,4000",
 }
 _OURS = ("rehearsal", "latency")  # options of the rehearsal: no business of a vendor
 _CACHE_FROM = 4000  # characters: Anthropic caches nothing shorter than about a thousand tokens
@@ -212,14 +213,23 @@ def _messages(request: Request) -> list[dict[str, Any]]:
     said += [{"role": m.role, "content": m.content} for m in request.messages]
     if not request.model.startswith("anthropic/") or not said:
         return said
-    stable = request.options.get("stable_chars", "")
-    cut = int(stable) if stable.isdigit() else 0
     first = next((m for m in said if m["role"] == "user"), None)
-    if first is not None and 0 < cut < len(first["content"]) and cut + len(request.system) >= _CACHE_FROM:
-        first["content"] = [_kept(first["content"][:cut]), {"type": "text", "text": first["content"][cut:]}]
+    cuts = _cuts(request, len(first["content"])) if first is not None else []
+    if first is not None and cuts:
+        parts = [first["content"][a:b] for a, b in itertools.pairwise([0, *cuts, len(first["content"])])]
+        first["content"] = [*map(_kept, parts[:-1]), {"type": "text", "text": parts[-1]}]
     elif request.system and len(request.system) >= _CACHE_FROM:
         said[0]["content"] = [_kept(request.system)]
     return said
+
+
+def _cuts(request: Request, length: int) -> list[int]:
+    """Where the blocks of the first message end: the same places as in earlier calls, for only whole blocks are found in a
+    cache. None while all of it is too short for one; four marks are allowed, so the last four count.
+    """
+    told = request.options.get("stable_chars", "").split(",")
+    cuts = sorted({int(word) for word in told if word.strip().isdigit() and 0 < int(word) < length})
+    return cuts[-4:] if cuts and cuts[-1] + len(request.system) >= _CACHE_FROM else []
 
 
 def _kept(text: str) -> dict[str, Any]:

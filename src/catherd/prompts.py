@@ -7,6 +7,7 @@ nonce is a hash of the text and the reader, chosen so that it does not occur in 
 """
 
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Callable
@@ -29,6 +30,7 @@ FORMS = {
     "ballot": "ballot",
     "reply": "chat",
 }
+CUT = "\x1e"  # what `{{ cut }}` of a template leaves; no text by others can hold it
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -43,11 +45,14 @@ class Card(msgspec.Struct, frozen=True):
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """A prompt. `shown` is the order in which a ballot displays its candidates; empty elsewhere."""
+    """A prompt. `shown` is the order in which a ballot displays its candidates; empty elsewhere. `cuts` are places (characters)
+    up to which the same agent's later prompts begin with the same bytes: where a vendor's cache may end.
+    """
 
     system: str
     prompt: str
     shown: list[str] = []
+    cuts: list[int] = []
 
 
 def form(ask: Ask) -> str:
@@ -115,7 +120,9 @@ def render(root: str, ask: Ask, card: Card) -> Rendered:
     view = _view(ask, card)
     name = ask.template.removeprefix("templates/")
     system = f"{os.path.dirname(name)}/system.md.j2".lstrip("/")
-    return Rendered(_fill(root, system, view), _fill(root, name, view), view["shown"])
+    parts = _fill(root, name, view).split(CUT)
+    cuts = list(itertools.accumulate(len(part) for part in parts[:-1]))
+    return Rendered(_fill(root, system, view), "".join(parts), view["shown"], cuts)
 
 
 def tame(text: str) -> str:
@@ -167,6 +174,7 @@ def _view(ask: Ask, card: Card) -> dict[str, Any]:
         "shown": shown(ask, card.name) if form(ask) == "ballot" else [],
         "of": lambda kind: [i for i in ask.inputs if i.kind == kind],
         "nonce": _nonce(card.name),
+        "cut": CUT,
     }
 
 
