@@ -170,7 +170,7 @@ def test_a_daemon_takes_up_a_killed_command_and_goes_to_its_goal_and_no_further(
 
 def test_a_removed_bus_is_left_within_seconds_and_stays_removed(game: Path) -> None:
     typed = Typed(game, "debate", REHEARSAL_LATENCY="60")
-    until("everybody is in a call", lambda: asked(game) and files.is_held(str(game / "bus/.crank.lock")))
+    until("everybody is in a call and the gate waits", lambda: asked(game) and "── round 1" in typed.text)
     shutil.rmtree(game / "bus")
     assert typed.ended(10) == 2
     assert "catherd: bus/: was removed while the game was on\n  fix: catherd bus restore\n" in typed.text
