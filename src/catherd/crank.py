@@ -103,12 +103,12 @@ def removed() -> CatherdError:
     return CatherdError("was removed while the game was on", where="bus/", fix="catherd bus restore")
 
 
-def timebox(gate: Gate, game: Game) -> float:
-    """Seconds: the phase file's, cut in a rehearsal; `TIMEBOX=2s` overrides both."""
+def timebox(gate: Gate, game: Game, *, yours: bool = False) -> float:
+    """Seconds: the phase file's, cut in a rehearsal that does not wait for an answer of `yours`; `TIMEBOX=2s` overrides both."""
     if told := os.environ.get("TIMEBOX"):
         return config.seconds(told, "TIMEBOX")
     seconds = config.seconds(gate.timebox, gate.name)
-    return min(seconds, REHEARSAL_TIMEBOX) if game.models == "rehearsal" else seconds
+    return min(seconds, REHEARSAL_TIMEBOX) if game.models == "rehearsal" and not yours else seconds
 
 
 def _ask(crank: Crank) -> None:
@@ -122,7 +122,7 @@ def _ask(crank: Crank) -> None:
     if "human" in ask.roll:
         from catherd import election  # here and below: what one gate needs is not imported by the others
 
-        election.form(bus, ask)
+        crank.teller.your_ballot(f"bus/{election.form(bus, ask)}", [i.by for i in ask.inputs if i.kind == "proposal"])
     hearing = Hearing(bus, gate, ask)
     verdict = _wait(crank, ask, hearing)
     if verdict.act == "human":
@@ -138,7 +138,7 @@ def _ask(crank: Crank) -> None:
 def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
     bus, gate, teller = crank.bus, crank.gate, crank.teller
     looker = Looker(bus, {crank.phase.name: crank.phase}, crank.agents)
-    box = timebox(gate, crank.game)
+    box = timebox(gate, crank.game, yours="human" in ask.roll)
     excused = _excused(crank)
     waited, before = 0.0, time.monotonic()
     teller.knows(talk.logged(bus))

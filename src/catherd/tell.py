@@ -22,6 +22,7 @@ from catherd.remarks import MARK
 from catherd.tasks import Bid, Needs, Pr, Review
 from catherd.turns import YOU, who
 
+LONG = 320  # characters of a headline; the whole text is a `cat` away
 COLOURS = (34, 35, 36, 33, 32, 31)  # of the terminal's own palette; the name is always there too
 _HOSTILE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -79,8 +80,11 @@ class Teller:
             sys.stdout.write("\r\x1b[K")
             self._status = ""
 
+    def _called(self, agent: str) -> str:
+        return "you" if agent in YOU else plain(self.names.get(agent, agent))
+
     def _name(self, agent: str) -> str:
-        shown = "you" if agent in YOU else plain(self.names.get(agent, agent))
+        shown = self._called(agent)
         if not self.colour:
             return shown
         order = list(self.names)
@@ -88,7 +92,7 @@ class Teller:
         return f"\x1b[1;{code}m{shown}\x1b[0m"
 
     def _say(self, agent: str, text: str, mark: str) -> None:
-        shown = "you" if agent in YOU else plain(self.names.get(agent, agent))
+        shown = self._called(agent)
         indent = " " * 11
         body = textwrap.fill(
             plain(text), self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
@@ -108,7 +112,7 @@ class Teller:
         for one in map(trouble, found):
             if one not in self._troubles:
                 self._troubles.add(one)
-                self.line(one)
+                self.line(folded(one))
 
     def said(self, ask: Ask, heard: dict[str, Heard], chat: dict[str, Chat]) -> None:
         """What is new: each answer's headline once, each message of the chat once."""
@@ -118,7 +122,7 @@ class Teller:
         for name in sorted(heard):
             if f"{ask.step}/{name}" not in self._told:
                 self._told.add(f"{ask.step}/{name}")
-                self._say(name, headline(heard[name].message), "│")
+                self._say(name, cut(headline(heard[name].message), LONG), "│")
         for stem, message in chat.items():
             if f"chat/{stem}" not in self._told:
                 self._told.add(f"chat/{stem}")
@@ -126,7 +130,7 @@ class Teller:
 
     def chat_line(self, speaker: str, text: str, to: str) -> None:
         """One message of the chat; `to` is whom it answers."""
-        lead = f"@{'you' if to in YOU else self.names.get(to, to)}: " if to and not text.startswith("@") else ""
+        lead = f"@{self._called(to)}: " if to and not text.startswith("@") else ""
         self._say(speaker, lead + text, "»")
 
     def waiting(self, gate: str, verdict: gates.Verdict, paused: bool, waited: float) -> None:
@@ -144,7 +148,7 @@ class Teller:
             self._status = text
 
     def _thinking(self, gate: str, verdict: gates.Verdict, waited: float) -> str:
-        names = ", ".join(self.names.get(n, n) for n in verdict.waiting) or "the chat"
+        names = ", ".join(map(self._called, verdict.waiting)) or "answers in the chat"
         why = f" ({verdict.why})" if verdict.why else ""
         return f"{gate}: {int(waited)} s, waiting for {names}{why}"
 
@@ -161,7 +165,7 @@ class Teller:
     def closed(self, gate: str, counted: int, ask: Ask, absent: list[str]) -> None:
         """The gate is closed: who counted, who was absent."""
         of = len([n for n in ask.roll if n != "human"])
-        silent = f"; not heard: {', '.join(self.names.get(n, n) for n in absent)}" if absent else ""
+        silent = f"; not heard: {', '.join(map(self._called, absent))}" if absent else ""
         what = "ballots" if ask.kind == "ballot" else "heard"
         self.line(f"{gate} closed: {counted} of {of} {what}{silent}")
 
@@ -231,6 +235,10 @@ class Teller:
         sys.stdout.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
+    def your_ballot(self, path: str, ids: list[str]) -> None:
+        """Where your ballot is, and what may stand on it."""
+        self.line(folded(f"your ballot: {path}, best first behind `ranking:`; it lists {', '.join(ids)}"))
+
     def pick(self, card: str, options: list[str]) -> str:
         """Your choice among the tied, on a terminal; "" without one."""
         self.line("\n".join(plain(line) if line.strip() else "" for line in card.split("\n")))
@@ -253,6 +261,22 @@ class Teller:
 def trouble(one: Trouble) -> str:
     """What a person must look at: where, what, and the fix on a line of its own, to be pasted."""
     return f"look at {plain(one.where)}: {plain(one.what)}" + (f"\n  fix: {plain(one.fix)}" if one.fix else "")
+
+
+def cut(text: str, limit: int) -> str:
+    """`text`, ended with `…` between two words where it is longer."""
+    return text if len(text) <= limit else text[:limit].rpartition(" ")[0].rstrip(" ,;:.") + " …"
+
+
+def folded(line: str) -> str:
+    """A line for a person's terminal, at most 80 columns; a fix stays as it is, to be pasted, and so does piped output."""
+    if not sys.stdout.isatty():
+        return line
+    rows = [
+        part if part.startswith("  fix:") else textwrap.fill(part, 80, break_long_words=False, break_on_hyphens=False)
+        for part in line.split("\n")
+    ]
+    return "\n".join(rows)
 
 
 def headline(message: Pitch | Argument | Ballot | Bid) -> str:

@@ -15,6 +15,7 @@ from catherd.errors import NeedsYou
 def begin(goal: str, *, dry: bool) -> None:
     """What `make GOAL` does before the gates: look, mend, begin a game, wake the herd."""
     from catherd import game
+    from catherd.tell import folded
 
     begun = game.begin(
         game.workspace(os.getcwd()),
@@ -25,7 +26,7 @@ def begin(goal: str, *, dry: bool) -> None:
         dry=dry,
     )
     for line in begun.lines:
-        click.echo(line)
+        click.echo(folded(line))
 
 
 @click.command()
