@@ -43,6 +43,7 @@ def through(game: Path, server: Vendors, goal: str, seconds: float) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(1800 if SWEEP else 240)
 @pytest.mark.parametrize("how", ["plain and streamed", "responses"])
 def test_a_game_is_played_live_from_the_debate_to_a_proved_poc(game: Path, how: str) -> None:
     if how == "responses":

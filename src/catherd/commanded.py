@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import signal
+import subprocess
 
 import msgspec
 
@@ -21,6 +22,7 @@ from catherd.command import Outcome, run_command
 from catherd.config import Agent
 from catherd.driver import Driver, driver
 from catherd.effects import effect
+from catherd.errors import CatherdError
 from catherd.journal import Reserve
 from catherd.ledger import Entry
 from catherd.messages import Game
@@ -78,6 +80,25 @@ def worst(agent: Agent) -> float:
     """Dollars set aside for one run."""
     told = driver(agent.command, f"agents/{agent.id}.yaml").usd
     return float(told) if told else agent.limits.get("run_usd", RUN_USD)
+
+
+def probe(agent: Agent) -> str:
+    """A line for `make doctor`: which version of the program answers, or what is wrong with it. It is not given a task."""
+    try:
+        made = driver(agent.command, f"agents/{agent.id}.yaml")
+    except CatherdError as error:
+        return f"--  {agent.id}: {error.what}"
+    name = str(made.argv[0])
+    if not shutil.which(name):
+        return f"--  {agent.id}: there is no program {name} here; install it, or correct `argv:`"
+    argv = made.version or [name, "--version"]
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"--  {agent.id}: {' '.join(argv)} gives no answer ({type(error).__name__})"
+    words = (done.stdout or done.stderr).decode("utf-8", "replace").strip().splitlines()
+    said = f": {words[-1][:80]}" if words else ""
+    return f"{'ok ' if done.returncode == 0 else '-- '} {agent.id}: {' '.join(argv)}{said}"
 
 
 class Program(Model):

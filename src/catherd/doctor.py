@@ -62,6 +62,10 @@ def _agent(agent: Agent, *, live: bool) -> str:
 
     if agent.runs == "elsewhere":
         return f"ok  {agent.id}: runs elsewhere"
+    if agent.command and not agent.model:
+        from catherd import commanded
+
+        return commanded.probe(agent)
     if live:
         return f"    {lives.probe(agent, os.environ)}"
     chosen = lives.name(agent, os.environ)

@@ -217,9 +217,16 @@ def request(seat: Seat, turn: str, kind: str, rendered: prompts.Rendered) -> Req
         system=rendered.system,
         messages=(Said("user", rendered.prompt),),
         max_tokens=MAX_TOKENS.get(kind, 4096),
+        deadline_s=_deadline(seat.agent, kind),
         seed=seat.game.seed,
         options=options,
     )
+
+
+def _deadline(agent: Agent, kind: str) -> float:
+    """Seconds for one answer, retries included: what its YAML allows, and no more than a round waits for what a round asks."""
+    told = 60 * agent.limits.get("minutes", 10.0)
+    return told if kind in {"write", "review"} else min(told, 300.0)
 
 
 def rehearsal_options(bus: Bus, agent: Agent) -> dict[str, str]:
