@@ -83,7 +83,8 @@ def test_whoever_leaves_out_a_partners_lines_is_told_whose_accept_fails(tmp_path
 )
 def test_what_the_box_stops_comes_back_to_its_author_who_mends_it(switch: str, said: str, tmp_path: Path) -> None:
     shop = lay(tmp_path / "game", [], only=["T-001"], owner={"T-001": "claude"})
-    alter(shop, "T-001", accept_s=5.0)
+    if switch == "time":
+        alter(shop, "T-001", accept_s=6.0)
     shop.misbehave = f"{switch}=build/T-001"
     shop.do("claude")
     shop.do("claude")

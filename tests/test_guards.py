@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from catherd import acceptance, appfile, objects, pulls, sandbox, wheels, worktree
-from catherd.accept import brings, judges
+from catherd.accept import approved, brings, faults, judges
 from catherd.errors import CatherdError
 from catherd.tasks import Needs, Task
-from gitrooms import put
+from gitrooms import put, repo
 from workshop import Workshop, lay
 
 needs_box = pytest.mark.skipif(sandbox.probe().name != "bwrap", reason=f"no bubblewrap box: {sandbox.probe().why_not}")
@@ -145,6 +145,19 @@ def test_wheels_are_fetched_once_by_their_hash_and_installed_offline_in_the_box(
     assert wrong == ""
     assert log.startswith(f"$ python3 -m zipfile -e /wheels/{WHEEL} vendor")
     assert (tmp_path / "installed" / "app" / "vendor" / "demo.py").read_text() == "SAID = 'from a wheel'\n"
+
+
+def test_an_accept_sees_the_wheels_of_the_lock_that_is_on_main_and_of_no_other(tmp_path: Path, index: Path) -> None:
+    (index / WHEEL).write_bytes(wheel())
+    root = repo(tmp_path / "game", {wheels.LOCK: pin(wheel())})
+    task = Task(kind="build", title="", accept=["python3", "-m", "zipfile", "-l", f"/wheels/{WHEEL}"])
+    tree = app(tmp_path, pin(wheel()))
+    if sandbox.probe().name == "bwrap":
+        assert faults(root, task, "main", str(tree)) == []
+    assert os.listdir(approved(root, "main", str(tree))) == [WHEEL]
+    (tree / wheels.LOCK).write_text(pin(b"what nobody said yes to", "other"))
+    assert approved(root, "main", str(tree)) == ""
+    assert approved(root, "main", str(tmp_path)) == ""
 
 
 def test_a_source_archive_is_not_taken_and_nothing_of_it_runs(tmp_path: Path, index: Path) -> None:

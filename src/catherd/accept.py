@@ -7,24 +7,35 @@ from collections.abc import Iterable
 
 import msgspec
 
-from catherd import objects, sandbox
+from catherd import objects, sandbox, wheels
 from catherd.bus import Bus
 from catherd.desk import Desk
-from catherd.sandbox import Limits, Result
+from catherd.sandbox import Bind, Limits, Result
 from catherd.tasks import Task
 
 
-def run(task: Task, tree: str) -> Result:
-    """The accept command of `task` on `tree`, in the box, on a copy."""
+def run(task: Task, tree: str, wheelhouse: str = "") -> Result:
+    """The accept command of `task` on `tree`, in the box, on a copy; `wheelhouse` is what it sees as /wheels."""
     limits = Limits(wall_s=task.accept_s, cpu_s=max(1, int(task.accept_s)))
-    return sandbox.run(task.accept, tree=tree, mode="copy", limits=limits, minimum=task.sandbox)
+    binds = (Bind(host=wheelhouse, inside="/wheels"),) if wheelhouse else ()
+    return sandbox.run(task.accept, tree=tree, mode="copy", limits=limits, binds=binds, minimum=task.sandbox)
 
 
-def faults(task: Task, tree: str) -> list[str]:
+def approved(root: str, main: str, tree: str) -> str:
+    """The wheels of the lock in `tree`, if it is the one that is on main: what nobody said yes to is not fetched."""
+    path = os.path.join(tree, wheels.LOCK)
+    if not os.path.isfile(path):
+        return ""
+    with open(path, "rb") as file:
+        same = file.read() == objects.read_blob(root, main, wheels.LOCK)
+    return wheels.fetch(root, tree) if same else ""
+
+
+def faults(root: str, task: Task, main: str, tree: str) -> list[str]:
     """What the accept command says against `tree`, as lines for the author; none when it passes or there is none."""
     if not task.accept:
         return []
-    result = run(task, tree)
+    result = run(task, tree, approved(root, main, tree))
     return [] if passed(result) else told(task, result)
 
 
@@ -43,8 +54,9 @@ def verdict(bus: Bus, desk: Desk, task_id: str, task: Task, main: str, tree: str
     before, by the tests that are on main.
     """
     tier = before = ""
+    kept = approved(bus.root, main, tree)
     if task.accept:
-        result = run(task, tree)
+        result = run(task, tree, kept)
         tier = result.tier
         if not passed(result):
             return Verdict(told(task, result), tier)
@@ -61,7 +73,7 @@ def verdict(bus: Bus, desk: Desk, task_id: str, task: Task, main: str, tree: str
         if earlier is None or not earlier.accept:
             continue
         _keep_judges(bus.root, earlier, main, tree)
-        if not passed(again := run(earlier, tree)):
+        if not passed(again := run(earlier, tree, kept)):
             wrong = [f"the accept of {other}, merged before, fails now:", *told(earlier, again)]
             return Verdict(wrong, again.tier, before)
     return Verdict([], tier, before)
@@ -113,7 +125,7 @@ def on_main(root: str, task: Task, main: str) -> Result:
     """What comes of the command without the change."""
     with tempfile.TemporaryDirectory(prefix="catherd-main-") as folder:
         objects.export(root, main, folder)
-        return run(task, folder)
+        return run(task, folder, approved(root, main, folder))
 
 
 def passed(result: Result) -> bool:

@@ -179,7 +179,7 @@ def faulty(seat: Seat, task: Task, tree: str, paths: list[str]) -> list[str]:
     if task.kind == "design":
         cache = os.path.join(seat.bus.root, ".catherd", "checks")
         return [str(one) for one in checks.check_paths(tree, paths, cache) if one.severity != "warning"]
-    return accept.faults(task, tree)
+    return accept.faults(seat.bus.root, task, landing.tip(seat.bus.root, seat.game.branch), tree)
 
 
 def _body(root: str, head: str) -> str:
