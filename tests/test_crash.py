@@ -156,13 +156,27 @@ def test_restoring_a_bus_from_origin_can_be_killed(n: int, finished_game: Path, 
     assert not (game / "bus/.restoring").exists()
 
 
+def clone(finished: Path, where: Path) -> Path:
+    sh(where.parent, "clone", "-q", str(finished), str(where))
+    games.furnish(where)
+    return where
+
+
 @pytest.mark.parametrize("n", [2, 4, 9, 15])
 def test_adopting_a_decision_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
-    game = tmp_path / "clone"
-    sh(tmp_path, "clone", "-q", str(finished_game), str(game))
-    sh(game, "remote", "remove", "origin")  # it would have the bus itself
-    games.furnish(game)
+    game = clone(finished_game, tmp_path / "clone")
+    sh(game, "remote", "remove", "origin")
     crash(game, f"herd:{n}:after", "debate")
     receipts = [yaml.safe_load(path.read_text()) for path in (game / "bus/gates").glob("*.yaml")]
     assert [receipt["outcome"] for receipt in receipts] == ["adopted"] * 7
     assert list((game / "bus/runs").rglob("*.yaml")) == []
+
+
+@pytest.mark.parametrize("n", [1, 40, 70, 108])
+def test_going_on_with_the_bus_of_an_origin_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
+    game = clone(finished_game, tmp_path / "clone")
+    crash(game, f"herd:{n}:after", "debate")
+    assert {p.relative_to(game) for p in (game / "bus").rglob("*.yaml")} == {
+        p.relative_to(finished_game) for p in (finished_game / "bus").rglob("*.yaml")
+    }
+    assert not (game / "bus/.restoring").exists()

@@ -60,7 +60,7 @@ def run(root: str, path: str) -> None:
 
 
 def _leave(_number: int, _frame: object) -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)  # again, should whatever is running swallow it
+    signal.setitimer(signal.ITIMER_REAL, 0.9, 0.9)  # again, should whatever is running swallow it
     signal.signal(signal.SIGALRM, _leave)
     raise Leave("told to stop")
 

@@ -80,6 +80,10 @@ def turn(root: str, name: str, teller: Teller) -> None:
         failed = snapshot.snapshot(root, f"{name} closed").error
         if failed:
             bus.event("snapshot-failed", name, why=failed)
+    except FileNotFoundError:
+        if files.whole(bus.path):
+            raise
+        raise removed() from None
     finally:
         files.touch(bus.here(".crank.lock"))  # between two gates nobody holds it for a moment: that is not abandoned
         os.close(lock)

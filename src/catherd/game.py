@@ -29,6 +29,7 @@ FOLDERS = [
     "events",
     "gates",
     "problems",
+    "prs",
     "runs",
     "tasks",
     ".tmp",
@@ -134,6 +135,8 @@ def _writable(bus: Bus) -> None:
 
 def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
     game = bus.game() or _cloned(bus, lines)
+    if game is not None and bus.there(".restoring"):  # game.yaml is restored last: where that is, all is
+        files.remove(bus.path, ".restoring")
     if game is not None and live and game.models == "rehearsal":
         lines.append(f"the rehearsal {game.id} goes to bus/archive/; a live game begins")
         archive(bus.root)

@@ -12,8 +12,6 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from catherd import files
-
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
 
@@ -51,9 +49,8 @@ class Watch:
         kinds: list[type[FileSystemEvent]] = [FileCreatedEvent, FileMovedEvent, FileClosedEvent, FileDeletedEvent]
         for folder, recursive in [(f, False) for f in flat] + [(d, True) for d in deep]:
             path = os.path.join(bus, folder)
-            if files.whole(bus):
-                os.makedirs(path, exist_ok=True)
-            observer.schedule(Ring(), path, recursive=recursive, event_filter=kinds)
+            if os.path.isdir(path):  # `make` laid them all; what is missing is being removed, and is not made again
+                observer.schedule(Ring(), path, recursive=recursive, event_filter=kinds)
         observer.daemon = True
         observer.start()
         return observer
