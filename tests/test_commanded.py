@@ -103,6 +103,28 @@ def test_a_program_builds_a_task_end_to_end(tmp_path: Path, monkeypatch: pytest.
             assert mine.strip() == path.read_text().strip(), path
 
 
+LEAKS = """
+if "take it out" not in prompt:
+    open("app/shelf/routes.py", "a").write("TOKEN = '" + "AKIA" + "ABCDEFGHIJKLMNOP" + "'\\n")
+"""
+
+
+@needs_box
+def test_a_key_in_a_file_goes_back_to_the_author_and_never_into_a_commit(tmp_path: Path) -> None:
+    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"})
+    agent = agent_of(shop, tmp_path, LEAKS)
+    for _ in range(3):
+        step(shop, agent)
+        if shop.bus.names("prs"):
+            break
+    complaint = shop.said("claude", "poc.T-003.write.1")[1]
+    line = (Path(shop.bus.root) / "worktrees" / "claude" / "app" / "shelf" / "routes.py").read_text().count("\n") + 1
+    assert complaint.startswith(
+        f"Findings:\napp/shelf/routes.py:{line}: AWS key: take it out; nothing that is secret may be committed\n"
+    )
+    assert "AKIA" not in sh(Path(shop.bus.root), "log", "-p", "--all", "--format=", "--", "app/shelf/routes.py")
+
+
 def room(tmp_path: Path) -> Bus:
     (tmp_path / "bus" / ".tmp").mkdir(parents=True)
     return Bus(str(tmp_path))
