@@ -242,7 +242,8 @@ class Teller:
     def pick(self, card: str, options: list[str]) -> str:
         """Your choice among the tied, on a terminal; "" without one."""
         self.line("\n".join(plain(line) if line.strip() else "" for line in card.split("\n")))
-        self.bell()
+        if self.asking:
+            self.bell()
         while self.asking:
             listed = "/".join(str(n) for n in range(1, len(options) + 1))
             sys.stdout.write(", ".join(f"{n} {o}" for n, o in enumerate(options, 1)) + f"  {listed}? ")
