@@ -194,7 +194,7 @@ def test_another_wheel_than_the_one_that_was_locked_is_refused(tmp_path: Path, i
     [
         "demo==1.0",
         "demo>=1.0 --hash=sha256:" + "0" * 64,
-        "--index-url https://example.org/simple",
+        "-i https://example.org/all",
         "--find-links=/etc",
         "-r /etc/passwd",
         "-e .",
