@@ -115,7 +115,25 @@ def open_ask(bus: Bus, phase: Phase, gate: Gate, game: Game, roll: list[str], sh
         opened=now(),
     )
     bus.post(path, ask)
+    for missed in late(bus, phase):
+        bus.event("late", missed)
     return bus.must(path, Ask)
+
+
+def late(bus: Bus, phase: Phase) -> list[str]:
+    """The answers to closed asks of `phase` that came after their gate: kept, and never counted."""
+    found = []
+    for gate in phase.gates.values():
+        receipt = bus.receipt(gate.name) if gate.does == "ask" else None
+        if receipt is not None:
+            heard = {one.path for one in receipt.counted} | {
+                f"{gate.step}/{entry.partition(': ')[0]}.yaml" for entry in receipt.spoiled
+            }
+            paths = [
+                f"{gate.step}/{name}" for name in bus.names(gate.step) if name.removesuffix(".yaml") in receipt.roll
+            ]
+            found += [path for path in paths if path not in heard]
+    return found
 
 
 def ahead(bus: Bus, phase: Phase, game: Game, goal: str, *, asking: bool) -> None:
