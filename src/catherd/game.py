@@ -13,7 +13,7 @@ import time
 
 import msgspec
 
-from catherd import asks, budget, cast, config, effects, events, files, git, herd, objects, snapshot, tell, yamldoor
+from catherd import asks, config, effects, events, files, git, herd, objects, snapshot, tell, yamldoor
 from catherd.bus import OPEN, Bus, now
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
@@ -61,7 +61,7 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
     told: list[str] = []
     phases = config.phases(root, told)
     gate = _gate_of(phases, goal)
-    from catherd import recovery
+    from catherd import budget, recovery  # here and below: no other step needs it
 
     bus = Bus(root)
     if dry:
@@ -150,6 +150,8 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
     agents = _cast(bus.root)
     bus_branch = git.head_branch(bus.root)
     seed = _seed(live=live)
+    from catherd import cast
+
     roles = cast.settle(agents, os.environ, seed) if live else {}
     text = brief or _brief_file(bus.root) or _ask_brief()
     game = Game(
