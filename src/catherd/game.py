@@ -138,6 +138,9 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
     if game is not None and bus.there(".restoring"):  # game.yaml is restored last: where that is, all is
         files.remove(bus.path, ".restoring")
     if game is not None and live and game.models == "rehearsal":
+        from catherd import cast
+
+        cast.settle(_cast(bus.root), os.environ, 0)  # refuses before anything is put away
         lines.append(f"the rehearsal {game.id} goes to bus/archive/; a live game begins")
         archive(bus.root)
         game = None
