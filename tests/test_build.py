@@ -6,8 +6,10 @@ import pytest
 
 from catherd import git, merge, objects, sandbox, stages, worktree
 from catherd.accept import run as accept
-from catherd.errors import NeedsYou
+from catherd.errors import CatherdError, NeedsYou
+from catherd.herd import Herd
 from catherd.tasks import Head, Needs, Review, Task
+from catherd.tell import Teller
 from gitrooms import put
 from test_packs import NAMES, PACKS, SWEEP
 from workshop import Workshop, alter, lay
@@ -118,3 +120,14 @@ def test_who_never_gives_an_answer_that_works_calls_the_person(tmp_path: Path) -
         stages.stuck(shop.bus, ["T-001"], [])
     assert (caught.value.what, caught.value.where) == ("T-001 failed too often", "bus/claims/blocked/")
     assert caught.value.fix == "edit bus/tasks/T-001.yaml, then mv bus/claims/blocked/T-001.lock bus/claims/open/"
+
+
+def test_a_build_is_left_when_its_goal_is_cleared(tmp_path: Path) -> None:
+    shop = lay(tmp_path / "game", [], only=["T-001"], owner={"T-001": "claude"})
+    goal = Path(shop.bus.here("goal"))
+    goal.write_text("poc\n")
+    herd = Herd(shop.bus, {})
+    goal.unlink()
+    with pytest.raises(CatherdError) as caught:
+        stages.merge_some(shop.bus, shop.phase, "poc-build", ["T-001"], shop.game, herd, Teller({}, rehearsal=True))
+    assert str(caught.value) == "bus/goal: stopped: the goal was cleared\n  fix: make poc"

@@ -129,7 +129,9 @@ def merge_all(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller:
 
 
 def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, herd: Herd, teller: Teller) -> None:
-    """Turn the merge queue until these tasks are merged. Raises NeedsYou when all that is left is blocked."""
+    """Turn the merge queue until these tasks are merged. Raises NeedsYou when all that is left is blocked, CatherdError when the
+    goal is cleared meanwhile.
+    """
     agents = config.agents(bus.root)
     recovery.recover(bus.root)
     kept = bool(phase.options.get("keep_branches", False))
@@ -143,6 +145,8 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
         while True:
             if not os.path.isdir(bus.path):
                 raise CatherdError("was removed while the game was on", where="bus/", fix="catherd bus restore")
+            if herd.goal and not bus.goal():
+                raise CatherdError("stopped: the goal was cleared", where="bus/goal", fix=f"make {herd.goal}")
             done = [t for t in tasks if bus.there(f"claims/done/{t}.lock")]
             if not bus.paused():
                 if len(done) == len(tasks):

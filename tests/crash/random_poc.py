@@ -5,6 +5,7 @@ Both must end with the same files on main (the app and the design document), eac
 """
 
 import argparse
+import os
 import random
 import shutil
 import subprocess
@@ -28,7 +29,8 @@ ASIDE = (
     "docs/milestones/",
     "docs/debate/",
 )  # of the game itself: who said what and when, what was random
-TRIES = 12
+TRIES = 12  # how often the command is typed; with --crank it dies as often as the rest
+ENOUGH = 40  # kills, after which a game may end in peace
 
 
 class End(msgspec.Struct):
@@ -68,7 +70,7 @@ def play(from_: lab.Template, where: Path, goal: str, kills: random.Random | Non
 def _type(game: Path, goal: str) -> tuple[int, str]:
     """Type the command until it is done; how often, and what it said last when it never was."""
     said = ""
-    for n in range(1, TRIES + 1):
+    for n in range(1, TRIES + ENOUGH + 1):
         try:
             done = games.make(game, goal, seconds=900)
         except subprocess.TimeoutExpired:
@@ -77,7 +79,7 @@ def _type(game: Path, goal: str) -> tuple[int, str]:
         if done.returncode == 0:
             return n, ""
         said = (done.stdout + done.stderr)[-1500:]
-    return TRIES, f"not done after typing it {TRIES} times: {said}"
+    return n, f"not done after typing it {n} times: {said}"
 
 
 def _kill(
@@ -86,9 +88,21 @@ def _kill(
     assert draw is not None
     while not over.wait(draw.uniform(0.4 * pause, 1.6 * pause)):
         who = {pid: line for pid, line in lab.living(game).items() if crank or " agent agents/" in line}
+        if len(killed) >= ENOUGH and crank:
+            return
         if who:
             pid = draw.choice(sorted(who))
-            killed += [who[pid].split("main(prog_name='catherd')")[-1].strip()] if lab.kill(pid) else []
+            killed += [_brief(who[pid])] if lab.kill(pid) else []
+
+
+def _brief(line: str) -> str:
+    """Who that was, in a few words."""
+    words = line.rsplit("main(prog_name='catherd')", maxsplit=1)[-1].split()
+    return (
+        " ".join(words[-2:] if " agent agents/" in line else [os.path.basename(words[0]), *words[-1:]])
+        if words
+        else line
+    )
 
 
 def _tree(game: Path) -> tuple[dict[str, str], Counter[str]]:
