@@ -101,6 +101,9 @@ def test_the_draw_follows_from_the_seed_and_takes_a_model_that_has_a_key() -> No
     played = cast.of(wild, Game(id="g", roll=["wild"], models="live", cast={"wild": other}))
     assert (played.model, played.temper, played.also) == (other["model"], other["temper"], [])
     assert cast.of(wild, Game(id="g", roll=["wild"], cast={"wild": other})) == wild
+    assert cast.vendors({"wild": wild}, Game(id="g", roll=["wild"], models="live", cast={"wild": other})) == {
+        "wild": "anthropic"
+    }
 
 
 class _Cut:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from catherd import live
 from catherd.bus import Bus
 from catherd.config import Agent
 from catherd.debate import draw
@@ -23,6 +22,8 @@ Cast = dict[str, dict[str, str]]  # agent → model, instead_of, temper; or why 
 
 def settle(agents: Mapping[str, Agent], environ: Mapping[str, str], seed: int) -> Cast:
     """The cast of a game with this seed. Raises CatherdError when nobody has a key."""
+    from catherd import live  # here and below: a rehearsal, where every daemon asks who plays, needs nothing of it
+
     cast: Cast = {}
     for name, agent in agents.items():
         if agent.runs == "elsewhere":
@@ -48,6 +49,8 @@ def settle(agents: Mapping[str, Agent], environ: Mapping[str, str], seed: int) -
 
 
 def _drawn(agent: Agent, environ: Mapping[str, str], seed: int) -> Agent:
+    from catherd import live
+
     models = agent.draw.get("model", [])
     models = [m for m in models if live.key_of(m, environ) is not None] or models
     tempers = agent.draw.get("temper", [])
@@ -68,6 +71,8 @@ def of(agent: Agent, game: Game | None) -> Agent:
     role = game.cast.get(agent.id) if game is not None else None
     if not role or game is None or game.models == "rehearsal":
         return agent
+    from catherd import live
+
     model = role.get("model", "")
     own = model == agent.model
     return msgspec.structs.replace(
@@ -77,8 +82,20 @@ def of(agent: Agent, game: Game | None) -> Agent:
         key=agent.key if own else "",
         also=[],
         options=agent.options if own else {k: v for k, v in agent.options.items() if k not in live.OWN},
-        vendor=model.partition("/")[0] if "instead_of" in role else agent.vendor,
+        vendor=agent.vendor if own else _maker(model),
     )
+
+
+def vendors(agents: Mapping[str, Agent], game: Game | None) -> dict[str, str]:
+    """Agent → whose model it plays on: a stand-in is no other vendor's voice."""
+    return {name: of(agent, game).vendor for name, agent in agents.items()}
+
+
+def _maker(model: str) -> str:
+    """Who makes a model, as agents/*.yaml name it: google for gemini/…, anthropic for openrouter/anthropic/…"""
+    parts = model.split("/")
+    maker = parts[1] if parts[0] == "openrouter" and len(parts) > 2 else parts[0]
+    return {"gemini": "google", "vertex_ai": "google"}.get(maker, maker)
 
 
 def label(agent: Agent, game: Game | None) -> str:
@@ -112,7 +129,7 @@ def reveal(bus: Bus, agents: Mapping[str, Agent], game: Game) -> None:
 
 def strangers(bus: Bus, agents: Mapping[str, Agent], game: Game, environ: Mapping[str, str]) -> list[str]:
     """The living daemons that were started without a key that is here now: they are to be started again."""
-    from catherd import herd
+    from catherd import herd, live
 
     found = []
     for name, pid in herd.living(bus).items():

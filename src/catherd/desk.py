@@ -8,7 +8,7 @@ import time
 
 import msgspec
 
-from catherd import files
+from catherd import cast, files
 from catherd.bus import Bus, M, slug
 from catherd.config import Agent
 from catherd.errors import CatherdError
@@ -55,7 +55,7 @@ class Desk:
             age={n: now - since for n, since in self._since.items()},
             alive=frozenset(name for name in roll if bus.alive(name)),
             roll=roll,
-            vendors={name: agent.vendor for name, agent in self.agents.items()},
+            vendors=cast.vendors(self.agents, self.bus.game()),
         )
 
     def task(self, name: str) -> Task | None:

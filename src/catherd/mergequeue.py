@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from catherd import accept, changeset, checkouts, checks, desk, landing, merge, objects, trailers
+from catherd import accept, cast, changeset, checkouts, checks, desk, landing, merge, objects, trailers
 from catherd.bus import Bus, now, slug
 from catherd.changeset import Rules
 from catherd.config import Agent
@@ -37,7 +37,7 @@ class Queue(msgspec.Struct):
 
     def vendors(self) -> dict[str, str]:
         """Agent → vendor."""
-        return {name: agent.vendor for name, agent in self.agents.items()}
+        return cast.vendors(self.agents, self.game)
 
     def turn(self) -> list[str]:
         """One look at every open PR, oldest first; the names of those that were merged now."""
