@@ -164,13 +164,17 @@ def _repository(game: Path) -> list[str]:
 
 def _documents(game: Path, mask: Callable[[str], str]) -> dict[str, bytes]:
     """What is on main, the chat and the events apart: they are compared by what they say."""
-    tree = sh(game, "ls-tree", "-r", "main").splitlines()
     apart = re.compile(r"docs/game/(chat\.md|events/)")
-    found = {}
-    for line in tree:
-        oid, name = line.split(" ")[2].split("\t")
-        if not apart.match(name):  # what the game delivers is shown by its text, the rest by git's word for it
-            found[name] = mask(sh(game, "cat-file", "blob", oid)).encode() if name.startswith("docs/") else oid.encode()
+    tree = sh(game, "ls-tree", "-r", "main").splitlines()
+    oids = {name: head.split(" ")[2] for head, _, name in (line.partition("\t") for line in tree)}
+    docs = [name for name in oids if name.startswith("docs/") and not apart.match(name)]
+    asked = "".join(f"{oids[name]}\n" for name in docs).encode()
+    out = subprocess.run(["git", "cat-file", "--batch"], cwd=game, input=asked, capture_output=True, check=True).stdout
+    found = {name: oid.encode() for name, oid in oids.items() if not name.startswith("docs/")}
+    for name in docs:  # what the game delivers is compared by its text, the rest by git's word for it
+        head, _, out = out.partition(b"\n")
+        size = int(head.split(b" ")[2])
+        found[name], out = mask(out[:size].decode(errors="replace")).encode(), out[size + 1 :]
     return found
 
 

@@ -21,7 +21,7 @@ import games
 
 STRAY = "1-0-1-stray.yaml"
 TRIES = 3  # how often a person types the same command before they complain
-SECONDS = 90.0  # more than any trial takes; a hang is a fault
+SECONDS = 180.0  # more than any trial takes; a hang is a fault
 EXPECTED = "rehearsal: no model was called"  # of the last lines of a goal that was reached
 
 
@@ -128,7 +128,7 @@ def typed(trial: Trial, goal: str, env: dict[str, str]) -> tuple[int, str]:
     return child.returncode, out
 
 
-def at_rest(trial: Trial, seconds: float = 20.0) -> None:
+def at_rest(trial: Trial, seconds: float = 60.0) -> None:
     """Wait until everybody has left the game; who stays is ended, and that is a fault."""
     until, bell = time.monotonic() + seconds, threading.Event()
     while who := living(trial.game):
