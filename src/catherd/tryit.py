@@ -78,6 +78,8 @@ def _once(tree: str, data: str, args: list[str], wheels: str, minimum: str) -> N
     result = tryout.command(tree, data, args, wheels=wheels, minimum=minimum)
     sys.stdout.write(result.out)
     sys.stderr.write(result.err)
+    if result.rc or result.why:
+        sys.stderr.write(f"({f'stopped: {result.why}' if result.why else f'exit {result.rc}'})\n")
 
 
 def _lines(tree: str, data: str, try_it: str, wheels: str, minimum: str, teller: Teller) -> None:
