@@ -69,11 +69,13 @@ class Assassin:
             self.load()
 
 
-def words(said: list[dict[str, str]]) -> str:
+def words(system: str, said: list[dict[str, str]]) -> str:
     """A prompt as one hash."""
-    return hashlib.sha256(msgspec.json.encode([[one["role"], one["content"]] for one in said])).hexdigest()
+    told = [[one["role"], one["content"]] for one in said]
+    return hashlib.sha256(msgspec.json.encode([system.strip(), told])).hexdigest()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(20 if SWEEP else 1))
 def test_no_answer_is_bought_twice_however_often_the_game_is_killed(game: Path, seed: int) -> None:
     assassin = Assassin(game, seed, kills=3 if SWEEP else 2)
@@ -81,7 +83,7 @@ def test_no_answer_is_bought_twice_however_often_the_game_is_killed(game: Path, 
         assassin.play(server)
         games.make(game, "down")
         billed = [
-            (words([{"role": m.role, "content": m.content} for m in one.messages]), come, go)
+            (words(one.system, [{"role": m.role, "content": m.content} for m in one.messages]), come, go)
             for one, come, go in server.billed
         ]
     bus = Bus(str(game))
@@ -95,7 +97,7 @@ def test_no_answer_is_bought_twice_however_often_the_game_is_killed(game: Path, 
                 continue
             call = bus.must(f"runs/{who}/{name}", Call)
             answer = bus.get(f"runs/{who}/{name.removesuffix('.yaml')}.answer.yaml", Answer)
-            (lost if answer is None else answered)[words(call.messages)] += 1
+            (lost if answer is None else answered)[words(call.system, call.messages)] += 1
             if answer is not None:
                 turns[f"{who} {call.turn}"] += 1
                 tokens["in"] += answer.prompt_tokens
