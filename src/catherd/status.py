@@ -33,6 +33,7 @@ def lines(root: str) -> list[str]:
     for phase in phases.values():
         out.append(_gates(bus, phase, snapshot))
         if not all(bus.closed(name) for name in phase.gates):
+            out += [] if goal else [f"next: make {phase.name}"]
             break  # what comes later is not begun
     if bus.names("prs"):
         out.append(caps.line(bus, phase, list(agents)))
