@@ -1,6 +1,9 @@
 """What several test files share: one finished rehearsal, played once per test run."""
 
+import os
 import signal
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,16 @@ import games
 def pytest_configure() -> None:
     """A runner in the background of a shell without job control ignores SIGINT, and its children would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault("WITNESS_FILE", os.path.join(tempfile.gettempdir(), f"catherd-witness-{os.getpid()}"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """No process of any game that was played went outside of this machine or read a `.env` (see witness/sitecustomize.py)."""
+    seen = Path(os.environ["WITNESS_FILE"])
+    if "PYTEST_XDIST_WORKER" not in os.environ and seen.exists():
+        sys.stderr.write(f"\nwent outside:\n{seen.read_text()}")
+        seen.unlink()
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,8 @@ def furnish(where: Path) -> None:
     """Give the game its `.venv`: this test's Python, this checkout's engine."""
     bins = where / ".venv" / "bin"
     bins.mkdir(parents=True)
-    head = f"#!/bin/sh\nPYTHONPATH='{ROOT / 'src'}' exec '{sys.executable}' "
+    witness = f"{ROOT / 'src'}:{ROOT / 'tests' / 'witness'}"
+    head = f"#!/bin/sh\nPYTHONPATH='{witness}' exec '{sys.executable}' "
     (bins / "python").write_text(head + '"$@"\n')
     (bins / "catherd").write_text(head + '-P -c "from catherd.cli import main; main(prog_name=\'catherd\')" "$@"\n')
     for name in ("python", "catherd"):
