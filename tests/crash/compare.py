@@ -142,7 +142,9 @@ def _untidy(game: Path) -> list[str]:
     found = [f"left over: bus/.tmp/{name}" for name in sorted(os.listdir(game / "bus/.tmp"))]
     state = game / ".git/catherd"
     found += [f"left over: .git/catherd/{p.name}" for p in sorted(state.iterdir()) if p.name.startswith("ff.yaml")]
-    found += [f"left over: {p.relative_to(game)}" for p in sorted((game / ".git").rglob("*.lock")) if p.parent != state]
+    found += [
+        f"left over: {p.relative_to(game)}" for p in sorted((game / ".git").rglob("*.lock")) if state not in p.parents
+    ]
     found += [f"told of a problem: {p.read_text()}" for p in sorted((game / "bus/problems").glob("*.yaml"))]
     found += [f"not cleared: bus/{name}" for name in ("goal", "STEP", "GO") if (game / "bus" / name).exists()]
     return found
