@@ -34,7 +34,7 @@ DRY = $(if $(findstring n,$(firstword -$(MAKEFLAGS))),--dry)
 STOP = trap '$(CATHERD_DO) stop; exit 130' INT
 define goal
 @+$(STOP); $(CATHERD_DO) begin $(1) $(DRY)
-@$(STOP); $(MAKE) -s --no-print-directory $(GATES)/$(1).yaml
+@$(STOP); CATHERD_GOAL=$(1) $(MAKE) -s --no-print-directory $(GATES)/$(1).yaml
 @$(CATHERD_DO) finish $(1)
 endef
 

@@ -42,7 +42,7 @@ class Herd:
         self.bus = bus
         self.agents = {name: agent for name, agent in agents.items() if agent.runs == "here"}
         self.lives: dict[str, Life] = {name: Life() for name in self.agents}
-        self.goal = bus.goal()
+        self.goal = bus.goal() or os.environ.get("CATHERD_GOAL", "")  # what was typed, though it be cleared already
         self.ring: Callable[[], None] = _nobody  # called, from another thread, as soon as a daemon dies
         self._heeded: set[str] = set()
 

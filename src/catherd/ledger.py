@@ -76,7 +76,8 @@ def entry(
     *, agent: str, turn: str, phase: str, reserved: float, error: str = "", answered: bool, **usage: object
 ) -> Entry:
     """An entry from a journalled call and its answer, if there is one; `usage` are further fields of Entry."""
-    kind = turn.rpartition(".")[0].rpartition(".")[2].partition("-")[0] if "." in turn else ""  # review-<head>, revise-2
+    said = turn.rpartition(".")[0].rpartition(".")[2] if "." in turn else ""
+    kind = said.partition("-")[0]  # review-<head>, revise-2
     found = {"kind": kind, **usage}
     return msgspec.convert(
         {
