@@ -29,6 +29,12 @@ def bus(tmp_path: Path) -> Bus:
     return Bus(str(tmp_path))
 
 
+@pytest.fixture(params=["", "named"], ids=["unnamed", "named"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to write what is not yet published: a file without a name, and the twin for systems that have none."""
+    monkeypatch.setenv("CATHERD_PUBLISH", request.param)
+
+
 def _claim(path: str, n: int, barrier: Barrier) -> None:
     barrier.wait()
     won = [
@@ -61,6 +67,7 @@ def _post(path: str, n: int, barrier: Barrier) -> None:
         Path(path, f"a{n}.won").touch()
 
 
+@pytest.mark.usefixtures("way")
 def test_of_sixteen_that_post_under_one_name_one_does_and_the_others_change_nothing(bus: Bus) -> None:
     barrier = FORK.Barrier(16)
     crowd = [FORK.Process(target=_post, args=(bus.path, n, barrier)) for n in range(16)]
@@ -74,6 +81,7 @@ def test_of_sixteen_that_post_under_one_name_one_does_and_the_others_change_noth
     assert os.listdir(bus.here(".tmp")) == []
 
 
+@pytest.mark.usefixtures("way")
 def test_posting_again_never_overwrites_what_you_edited(bus: Bus) -> None:
     assert bus.post("chat/1.claude.yaml", Chat(text="first"))
     Path(bus.here("chat/1.claude.yaml")).write_text("text: yours\n")

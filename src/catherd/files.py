@@ -23,18 +23,22 @@ def publish(bus: str, path: str, text: str) -> bool:
     """
     final = os.path.join(bus, path)
     with _explained(path):
-        stage = _stage(bus, path, text)
+        fd = _unnamed(bus, path, text)
+        stage = f"/proc/self/fd/{fd}" if fd >= 0 else _stage(bus, path, text)
         try:
             with effect("publish", path):
-                os.link(stage, final)
+                _link(stage, final, fd)
         except FileNotFoundError:
             _room(bus, path)
             with effect("publish", path):
-                os.link(stage, final)
+                _link(stage, final, fd)
         except FileExistsError:
             return False
         finally:
-            os.unlink(stage)
+            if fd >= 0:
+                os.close(fd)
+            else:
+                os.unlink(stage)
         _flush(os.path.dirname(final))
     return True
 
@@ -208,6 +212,42 @@ def _names(folder: str) -> list[str]:
         return []
 
 
+def _unnamed(bus: str, path: str, text: str) -> int:
+    """A flushed file without a name, in `.tmp/`: a kill leaves nothing of it, and it costs a third less than one that is named
+    and unlinked. -1 where the system or its file system has none (`CATHERD_PUBLISH=named` forces that twin).
+    """
+    kind = getattr(os, "O_TMPFILE", 0)
+    if not kind or os.environ.get("CATHERD_PUBLISH") == "named":
+        return -1
+    try:
+        fd = os.open(f"{bus}/{TMP}", os.O_WRONLY | kind | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}:
+            return -1
+        raise
+    try:
+        _fill(fd, path, text)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _link(stage: str, final: str, fd: int) -> None:
+    if fd >= 0:
+        os.link(stage, final, src_dir_fd=fd, follow_symlinks=True)  # a src_dir_fd makes CPython follow /proc's link
+    else:
+        os.link(stage, final)
+
+
+def _fill(fd: int, path: str, text: str) -> None:
+    with effect("stage", f"{TMP}/{os.path.basename(path)}"):
+        data = text.encode("utf-8")
+        while data:
+            data = data[os.write(fd, data) :]
+        os.fsync(fd)
+
+
 def _stage(bus: str, path: str, text: str) -> str:
     pid = os.getpid()
     name = f"{pid}-{started(pid)}-{time.monotonic_ns()}-{os.path.basename(path)}"
@@ -215,11 +255,7 @@ def _stage(bus: str, path: str, text: str) -> str:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     fd = os.open(stage, flags, 0o644)
     try:
-        with effect("stage", f"{TMP}/{os.path.basename(path)}"):
-            data = text.encode("utf-8")
-            while data:
-                data = data[os.write(fd, data) :]
-            os.fsync(fd)
+        _fill(fd, path, text)
     except OSError:
         os.unlink(stage)
         raise
