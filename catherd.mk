@@ -35,7 +35,7 @@ STOP = trap '$(CATHERD_DO) stop; exit 130' INT
 define goal
 @+$(STOP); $(CATHERD_DO) begin $(1) $(DRY)
 @$(STOP); CATHERD_GOAL=$(1) $(MAKE) -s --no-print-directory $(GATES)/$(1).yaml
-@$(CATHERD_DO) finish $(1)
+@! grep -qx $(1) bus/goal 2>/dev/null || $(CATHERD_DO) finish $(1)
 endef
 
 include $(patsubst %,phases/%.mk,debate plan poc mvp vertical-slice alpha beta release)
@@ -84,10 +84,10 @@ costs: $(CATHERD_BIN)       ## What a live game has cost, by agent, phase and ki
 doctor: $(CATHERD_BIN)      ## What this machine lacks; LIVE=1 tries each model with one tiny paid call
 	@$(CATHERD_DO) doctor
 
-# A receipt is made once and kept; a gate is closed by the one that holds the crank.
+# A receipt is made once and kept; a gate is closed by the one that holds the crank, who may close the next as well.
 .PRECIOUS: $(GATES)/%.yaml
 $(GATES)/%.yaml:
-	@$(CATHERD_DO) gate $*
+	@test -e $@ || $(CATHERD_DO) gate $*
 
 .PHONY: help
 help:                       ## Print this list

@@ -1,4 +1,6 @@
-"""May the gate close? Pure: what is there and how long it waited go in, a verdict comes out."""
+"""May the gate close, and which comes with it? Pure: what is there and how long it waited go in, a verdict comes out."""
+
+from collections.abc import Mapping
 
 import msgspec
 
@@ -51,3 +53,16 @@ def judge(
     spoke = len(heard & set(roll))
     what = "ballots" if votes else "answers"
     return Verdict("human", absent, absent, f"{spoke} of {len(roll)} {what}; {quorum(len(roll))} are needed")
+
+
+def onward(does: Mapping[str, str], name: str, goal: str) -> str:
+    """The gate after `name` if it waits for nobody's answer and `goal` is not before it, else "". `does`: a phase's gates in order.
+
+    The process that closed `name` closes it, too: another would only cost its start, when there is nothing to hide that behind.
+
+    >>> onward({"ballots": "ask", "decision": "count", "debate": "land"}, "ballots", "debate")
+    'decision'
+    """
+    names = list(does)
+    after = names[names.index(name) + 1 :][:1] if name != goal else []
+    return next((gate for gate in after if does[gate] in {"count", "land"}), "")

@@ -17,8 +17,9 @@ def begin(goal: str, *, dry: bool) -> None:
     from catherd import game
     from catherd.tell import folded
 
+    root = game.workspace(os.getcwd())
     begun = game.begin(
-        game.workspace(os.getcwd()),
+        root,
         goal,
         brief=os.environ.get("CATHERD_BRIEF", ""),
         live=on("LIVE"),
@@ -27,21 +28,29 @@ def begin(goal: str, *, dry: bool) -> None:
     )
     for line in begun.lines:
         click.echo(folded(line))
+    if begun.reached and not dry:
+        _finish(root, goal)
 
 
 @click.command()
 @click.argument("name")
 def gate(name: str) -> None:
-    """Close one gate, or follow whoever is closing it."""
-    from catherd import crank, game
+    """Close one gate, or follow whoever is closing it; then those that ask nobody, up to the goal. At the goal, say so."""
+    from catherd import config, crank, game, gates
 
     root = game.workspace(os.getcwd())
     teller = teller_of(root)
+    does = {gate.name: gate.does for gate in config.gate(root, name)[0].gates.values()}
+    goal = os.environ.get("CATHERD_GOAL", name)
     try:
-        crank.turn(root, name, teller)
+        while name:
+            crank.turn(root, name, teller)
+            last, name = name, gates.onward(does, name, goal)
     except NeedsYou:
         teller.bell()
         raise
+    if last == goal:
+        _finish(root, goal)
 
 
 @click.command(hidden=True)
@@ -57,10 +66,15 @@ def stop() -> None:
 @click.command()
 @click.argument("goal")
 def finish(goal: str) -> None:
-    """What `make GOAL` does after the last gate: the goal is reached, the herd may leave."""
+    """What `make GOAL` does after the last gate, if whoever closed that gate did not: the goal is reached, the herd may leave."""
     from catherd import game
 
-    root = game.workspace(os.getcwd())
+    _finish(game.workspace(os.getcwd()), goal)
+
+
+def _finish(root: str, goal: str) -> None:
+    from catherd import game
+
     found, undo = game.finish(root, goal)
     teller = teller_of(root)
     for line in _last_lines(goal, found, undo):
