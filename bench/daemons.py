@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,33 +14,47 @@ from pathlib import Path
 import figures
 from figures import ROOT, Figure
 
-from catherd import files
+from catherd import desk, files
 from catherd.bus import Bus
 from catherd.herd import pid_of
 from catherd.messages import Chat
+from catherd.tasks import Head, Pr, Task
 from catherd.yamldoor import dumps
 
 KEPT = 10_000
 
 
-def history(root: Path, count: int, lines: int) -> None:
-    """`count` journalled messages, finished tasks and claims; `lines` lines of chat and merged PRs."""
+def history(root: Path, count: int) -> None:
+    """`count` journalled messages, lines of chat, tasks that are done, and pull requests that are merged or closed."""
     bus = root / "bus"
     (bus / "runs" / "claude").mkdir(parents=True, exist_ok=True)
-    (bus / "prs").mkdir(exist_ok=True)
     one = bus / "archive"
     one.mkdir()
     (one / "chat").write_text(dumps(Chat(text="so it was", at="2026-01-01T00:00:00.000Z")))
-    (one / "other").write_text("catherd: 1\n")
-    for n in range(lines):
+    for name in ("other", "pr"):  # two, because a file has at most 65,000 names
+        (one / name).write_text("catherd: 1\n")
+    for n in range(count):
         day, rest = divmod(n, 1000)
         os.link(one / "chat", bus / "chat" / f"202601{day + 1:02}T0000{rest // 60:02}.{rest:03}Z.gemini.yaml")
-        (bus / "prs" / f"PR-{n:05}").mkdir()
-        os.link(one / "other", bus / "prs" / f"PR-{n:05}" / "merged.yaml")
-    for n in range(count):
         os.link(one / "other", bus / "runs" / "claude" / f"old.{n}.1.yaml")
         os.link(one / "other", bus / "tasks" / f"T-{n:05}.yaml")
         os.link(one / "other", bus / "claims" / "done" / f"T-{n:05}.lock")
+        pr = bus / "prs" / f"PR-{n:05}"
+        (pr / "reviews").mkdir(parents=True)
+        for name in ("pr", "head-1", "reviews/0123456789ab.claude", "merged" if n % 10 else "closed"):
+            os.link(one / "pr", pr / f"{name}.yaml")
+    over = [f"PR-{n:05} {'merged' if n % 10 else 'closed'}\n" for n in range(count)]
+    (bus / "prs.log").write_text("".join(over))
+
+
+def at_work(root: Path) -> None:
+    """A task that waits for Gemini's pull request, so that the daemon has to look at claims and at what is open."""
+    bus = Bus(str(root))
+    pr = Pr(task="T-first", author="gemini", branch="gemini/T-first", title="First", opened="2026-06-01T00:00:00.000Z")
+    bus.post("prs/PR-99999/pr.yaml", pr)
+    bus.post("prs/PR-99999/head-1.yaml", Head(head="0" * 40))
+    bus.post("tasks/T-then.yaml", Task(kind="design", title="Then", needs=["T-first"]))
+    desk.offer(bus, "T-then")
 
 
 def start(root: Path) -> int:
@@ -102,29 +115,28 @@ def ran(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
 
 
-def measure(turns: int = 9, runs: int = 3, rest: float = 45.0) -> Iterator[Figure]:
+def measure(turns: int = 25, runs: int = 3, rest: float = 45.0) -> Iterator[Figure]:
     """Three figures."""
     with tempfile.TemporaryDirectory(dir=os.getcwd(), prefix=".bench-") as folder, ExitStack() as stack:
         people = []
-        for name, kept, lines in (("new", 0, 0), ("old", KEPT, KEPT // 20), ("talkative", KEPT, KEPT)):
+        for name, kept in (("new", 0), ("old", KEPT)):
             root = stack.enter_context(figures.game(folder, name))
             for phase in (root / "phases").glob("*.yaml"):
                 phase.write_text(re.sub(r"human_mentions: \d+", "human_mentions: 199", phase.read_text()))
             figures.begin(root)
-            history(root, kept, lines)
+            history(root, kept)
+            at_work(root)
             people.append(Person(root))
-        new = people[0]
-        judged = f"with {KEPT} messages and tasks behind it / with none", 1.2
-        told = f"with {KEPT} lines of chat and PRs too / with none", None
-        for old, (what, limit) in zip(people[1:], (judged, told), strict=True):
-            ratio = statistics.median(figures.by_turns(old.begin, new.begin, 3, 1) for _ in range(runs))
-            yield Figure("daemons", f"start to first answer, {what}", ratio, "x", limit)
-            pids = [start(person.root) for person in (old, new)]
-            old.turn()
-            new.turn()
-            yield Figure("daemons", f"a turn, {what}", figures.by_turns(old.turn, new.turn, turns, runs), "x", limit)
-            for pid in pids:
-                stop(pid)
+        new, old = people
+        what = f"with {KEPT} calls, chat lines, tasks and PRs behind it / with none"
+        ratio = figures.by_turns(old.begin, new.begin, 5, runs)
+        yield Figure("daemons", f"start to first answer, {what}", ratio, "x", 1.2)
+        pids = [start(person.root) for person in (old, new)]
+        old.turn()
+        new.turn()
+        yield Figure("daemons", f"a turn, {what}", figures.by_turns(old.turn, new.turn, turns, runs), "x", 1.2)
+        for pid in pids:
+            stop(pid)
         yield Figure(
             "daemons", "a waiting daemon, CPU", idle(new.root, rest), "ms/s", 0.2, 0.1, note=f"over {rest:.0f} s"
         )

@@ -26,7 +26,7 @@ from catherd.models import choose
 from catherd.turns import Mention, Snapshot, Speak, Turn, next_turn
 from catherd.watch import Watch
 
-FLAT = ("", "chat")
+FLAT = ("", "chat", "prs")
 CRANK = "crank"  # the trouble that says that a goal cannot be reached without you
 UNHELD = 5.0  # seconds without anybody at the crank before a daemon takes it up
 
@@ -136,14 +136,16 @@ class Daemon:
     def loop(self) -> None:
         """Until it leaves; raises Leave."""
         since = time.monotonic()
-        deep = {gate.step.partition("/")[0] for gate in self.looker.gates()} | {"claims", "prs"}
+        deep = {gate.step.partition("/")[0] for gate in self.looker.gates()} | {"claims"}
         with Watch(self.bus.path, FLAT, tuple(sorted(deep))) as watch:
+            self.bus.heard = watch.heard
             for ask in self.look().asks:  # an answer that a killed self posted last
                 speak.mark(self.bus, self.agent.id, ask)
             while True:
                 snapshot = self.look()
                 turn = self.turn(snapshot) or self.job(snapshot)
                 self.warm(snapshot)
+                watch.follow(f"prs/{name}" for name in self.desk.going)
                 if turn is not None and snapshot.game is not None:
                     self.do(turn, snapshot)
                     since = time.monotonic()

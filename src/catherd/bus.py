@@ -11,6 +11,9 @@ import hashlib
 import os
 import re
 import stat
+import time
+from collections import deque
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,6 +27,7 @@ M = TypeVar("M", bound=Base)
 
 OPEN = "open.yaml"
 TIEBREAK = "debate/tiebreak.yaml"
+RELIST = 5.0  # seconds for which the names that a watch heard are taken for all that came into the chat
 
 
 def now() -> str:
@@ -51,8 +55,11 @@ class Bus:
         self.root = root
         self.path = os.path.join(root, "bus")
         self.by = "catherd"  # whose events these are
+        self.heard: deque[str] | None = None  # names under chat/ that a watch tells of, where one does
         self._chat: dict[str, tuple[tuple[int, int, int], Chat | None]] = {}  # with what changes when it is edited
-        self._chat_at = (-1, 0)
+        self._chat_at = (-1, 0, 0)
+        self.relist_s = RELIST
+        self._relist = 0.0  # when the chat is due to be listed, 0: it was, and nothing has come since
 
     # Reading
 
@@ -143,29 +150,43 @@ class Bus:
         """The last messages of the chat by stem (`<utc>.<who>`), oldest first; a broken one is reported once and left out.
 
         What you edit in place is seen with the next message that comes, or when `fresh` asks for it; a broken one at once.
+        Where a watch fills `heard`, what it named is taken for what came, and the folder is listed some seconds later: a long
+        chat costs a turn no more than a short one, and a lost event costs those seconds.
         """
         try:
             info = os.stat(self.here("chat"))
         except FileNotFoundError:
             return {}
-        at = (info.st_mtime_ns, info.st_ino)
+        at = (info.st_mtime_ns, info.st_ino, last)
+        told = self.heard if self.heard is not None else deque[str]()
+        many = len(told) == told.maxlen  # perhaps more than it could hold
+        names = {told.popleft() for _ in range(len(told))}
+        heard = {name.removesuffix(".yaml") for name in names if name.endswith(".yaml") and not IGNORED.match(name)}
         broken = [stem for stem, (_, message) in self._chat.items() if message is None]
-        if fresh or at != self._chat_at or any(self._mark(stem) != self._chat[stem][0] for stem in broken):
-            self._chat_at = at
-            stems = self._newest(last)
-            for gone in set(broken) - set(stems):
-                self.solved(slug(f"chat/{gone}.yaml"))
-            self._chat = {stem: self._said(stem) for stem in stems}
-        return {stem: message for stem, (_, message) in self._chat.items() if message is not None}
+        mended = {stem for stem in broken if self._mark(stem) != self._chat[stem][0]}
+        due = at[1:] != self._chat_at[1:] or 0 < self._relist < time.monotonic()
+        if fresh or many or due or mended or (at != self._chat_at and not heard):
+            found, self._relist = {stem: self._said(stem) for stem in self._newest(last)}, 0.0
+        else:
+            found = self._chat | {stem: self._said(stem) for stem in heard}
+            found = {stem: found[stem] for stem in sorted(found, key=lambda stem: f"{stem}.yaml")[-last:]}
+            for gone in [stem for stem in heard & found.keys() if not self.there(f"chat/{stem}.yaml")]:
+                del found[gone]
+            self._relist = self._relist or (time.monotonic() + self.relist_s if heard else 0.0)
+        self._chat_at = at
+        for gone in set(broken) - found.keys():
+            self.solved(slug(f"chat/{gone}.yaml"))
+        self._chat = found
+        return {stem: message for stem, (_, message) in found.items() if message is not None}
 
     def _newest(self, last: int) -> list[str]:
         """The last stems of the chat. What is older than the oldest of last time need not be sorted again."""
         names = os.listdir(self.here("chat"))
         oldest = next(iter(self._chat), "")
         newer = [name for name in names if name >= oldest]
-        found = sorted(name for name in (newer if len(newer) > last else names) if not IGNORED.match(name))
-        stems = [name.removesuffix(".yaml") for name in found if name.endswith(".yaml")]
-        return stems[-last:]
+        found = sorted(newer if len(newer) > last else names, reverse=True)
+        good = (name.removesuffix(".yaml") for name in found if name.endswith(".yaml") and not IGNORED.match(name))
+        return list(islice(good, last))[::-1]
 
     def _mark(self, stem: str) -> tuple[int, int, int]:
         """What changes when the message is edited."""
@@ -199,6 +220,8 @@ class Bus:
         checked = msgspec.convert(msgspec.to_builtins(message), type(message))
         made = files.publish(self.path, path, yamldoor.dumps(checked, header))
         self.event("posted", path, **facts)
+        if self.heard is not None and path.startswith("chat/"):
+            self.heard.append(path.removeprefix("chat/"))
         return made
 
     def event(self, kind: str, subject: str, **facts: Any) -> None:

@@ -4,32 +4,43 @@ Names decide: `claims/open/T-007.lock` is claimable, `claims/claude/T-007.lock` 
 `done/` is never listed, only asked for by name; a message is parsed after it was won, and once.
 """
 
+import os
 import time
 
 import msgspec
 
-from catherd import cast, files
+from catherd import cast, files, yamldoor
 from catherd.bus import Bus, M, slug
-from catherd.config import Agent
+from catherd.config import IGNORED, Agent
 from catherd.errors import CatherdError
 from catherd.jobs import Slot, Work, slot
 from catherd.messages import FORMAT, Lock
 from catherd.tasks import Assignment, Head, Needs, Pr, Review, Task, View
 from catherd.yamldoor import dumps
 
+PRS_LOG = "prs.log"
+SETTLED = 50_000_000  # ns: in a folder that changed so recently another name may come without its time changing
+
 
 class Desk:
-    """One reader's desk; holds what cannot change (PRs that are over) and since when a lock has been claimable."""
+    """One reader's desk; holds what cannot change (PRs that are over) and since when a lock has been claimable.
+
+    `going` names the PRs that are not over, as of the last look that had to know.
+    """
 
     def __init__(self, bus: Bus, agents: dict[str, Agent]) -> None:
         self.bus, self.agents = bus, agents
+        self.going: list[str] = []
+        self._logged: set[str] | None = None
         self._over: set[str] = set()
+        self._listed = -1
         self._since: dict[str, float] = {}
 
     def look(self, me: str, roll: tuple[str, ...], phases: tuple[str, ...]) -> Work:
         """The work as agent `me` sees it now."""
         bus = self.bus
         if not bus.names("claims/open") and not bus.names(f"claims/{me}"):
+            self.going, self._listed = [], -1
             return Work(roll=roll)
         prs = self.prs()  # before the claims: see where the queue settles them
         names = [n.removesuffix(".lock") for n in bus.names("claims/open") if n.endswith(".lock")]
@@ -100,17 +111,36 @@ class Desk:
 
     def prs(self) -> dict[str, View]:
         """The open PRs by name."""
-        made = {}
-        for name in self.bus.names("prs"):
-            if name in self._over:
-                continue
-            if self.bus.there(f"prs/{name}/merged.yaml") or self.bus.there(f"prs/{name}/closed.yaml"):
-                self._over.add(name)
-                continue
-            view = self.view(name)
-            if view is not None:
-                made[name] = view
-        return made
+        return {name: view for name in self.pulls() if (view := self.view(name)) is not None}
+
+    def pulls(self) -> list[str]:
+        """The names of the PRs that are not over, in order. Of the others none is opened: `prs.log` names them, and `prs/` is
+        listed again only when a PR was added.
+        """
+        bus = self.bus
+        if self._logged is None:
+            self._logged = logged(bus)
+            self._over |= self._logged
+        try:
+            at = os.stat(bus.here("prs")).st_mtime_ns
+            if at != self._listed or time.time_ns() - at < SETTLED:
+                there = set(os.listdir(bus.here("prs"))) - self._over
+                self.going, self._listed = sorted(name for name in there if not IGNORED.match(name)), at
+        except FileNotFoundError:
+            self.going = []
+        over = {n for n in self.going if bus.there(f"prs/{n}/merged.yaml") or bus.there(f"prs/{n}/closed.yaml")}
+        self._over |= over
+        self.going = [name for name in self.going if name not in over]
+        return list(self.going)
+
+    def log(self) -> None:
+        """Write into `prs.log` which PRs are over: for the merge queue, the only one that does."""
+        if self.bus.there(f"problems/{PRS_LOG}.yaml"):
+            return
+        for name in sorted(self._over - (self._logged or set())):
+            how = "merged" if self.bus.there(f"prs/{name}/merged.yaml") else "closed"
+            files.append(self.bus.path, PRS_LOG, f"{name} {how}\n")
+        self._logged = set(self._over)
 
     def view(self, name: str) -> View | None:
         """A PR as its files show it; None while its author has not finished opening it, or one of them is broken."""
@@ -162,6 +192,19 @@ class Desk:
         except CatherdError as error:
             self.bus.broken(path, error)
             return None
+
+
+def logged(bus: Bus) -> set[str]:
+    """The PRs that are over as `prs.log` has it. One that it lacks is looked up; where no file stands there, it is reported."""
+    try:
+        text = yamldoor.text_of(bus.here(PRS_LOG), f"bus/{PRS_LOG}", 1 << 30)
+    except FileNotFoundError:
+        text = ""
+    except CatherdError as error:
+        bus.broken(PRS_LOG, error)
+        return set()
+    bus.solved(PRS_LOG)
+    return {line.split()[0] for line in text.splitlines() if line.strip()}
 
 
 def claim(bus: Bus, lock: str, me: str) -> bool:
@@ -219,9 +262,7 @@ def push(bus: Bus, pr: str, head: str, why: str, base: str = "") -> None:
 
 def open_pr(bus: Bus, pr: Pr) -> str:
     """Open a PR under the next free number; its name. One that is open for the same branch already is gone on with."""
-    for name in bus.names("prs"):
-        if bus.there(f"prs/{name}/merged.yaml") or bus.there(f"prs/{name}/closed.yaml"):
-            continue
+    for name in Desk(bus, {}).pulls():
         try:
             found = bus.get(f"prs/{name}/pr.yaml", Pr)
         except CatherdError:

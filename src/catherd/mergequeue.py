@@ -43,6 +43,7 @@ class Queue(msgspec.Struct):
         """One look at every open PR, oldest first; the names of those that were merged now."""
         merged = []
         prs = self.desk.prs()
+        self.desk.log()
         for name, seen in sorted(prs.items()):
             task = self.desk.task(seen.pr.task)
             if task is None or self._taken_over(seen):

@@ -141,19 +141,21 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
     grace = config.seconds(phase.grace, "grace")
     dead: dict[str, float] = {}
     began = time.monotonic()
-    with Watch(bus.path, ("", "chat"), ("claims", "prs")) as watch:
+    with Watch(bus.path, ("", "chat", "prs"), ("claims",)) as watch:
         while True:
             if not os.path.isdir(bus.path):
                 raise CatherdError("was removed while the game was on", where="bus/", fix="catherd bus restore")
             if herd.goal and not bus.goal():
                 raise CatherdError("stopped: the goal was cleared", where="bus/goal", fix=f"make {herd.goal}")
             done = [t for t in tasks if bus.there(f"claims/done/{t}.lock")]
+            prs = queue.desk.pulls()  # before the turn: what came last to those that are merged in it is told too
+            watch.follow(f"prs/{name}" for name in prs)
             if not bus.paused():
                 if len(done) == len(tasks):
                     break
                 merged = queue.turn()
                 if merged:
-                    teller.work(bus, gate, len(done), len(tasks), time.monotonic() - began)
+                    teller.work(bus, gate, prs, len(done), len(tasks), time.monotonic() - began)
                 for name in merged:
                     teller.merged(bus, name)
                     snapshot.snapshot(bus.root, f"{name} merged")
@@ -163,7 +165,7 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
                     herd.fine(name)
                 mergequeue.frees(queue, dead, grace)
                 stuck(bus, tasks, done)
-            teller.work(bus, gate, len(done), len(tasks), time.monotonic() - began)
+            teller.work(bus, gate, prs, len(done), len(tasks), time.monotonic() - began)
             watch.wait(teller.patience(2.0))
 
 

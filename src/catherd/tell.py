@@ -174,8 +174,8 @@ class Teller:
         pr = bus.must(f"prs/{name}/pr.yaml", Pr)
         self._say(pr.author, f"{name} merged: {pr.task}, {pr.title}", "✓")
 
-    def work(self, bus: Bus, gate: str, done: int, of: int, waited: float) -> None:
-        """What moves while tasks are worked on: claims, pull requests and reviews as they come, and one line on the rest."""
+    def work(self, bus: Bus, gate: str, prs: list[str], done: int, of: int, waited: float) -> None:
+        """What moves while tasks are worked on: these pull requests and their reviews as they come, and one line on the rest."""
         said = bus.chat()
         if gate not in self._steps:
             self._steps.add(gate)
@@ -184,7 +184,7 @@ class Teller:
         for stem, message in said.items():
             if not message.wrote.get("turn", "").startswith(MARK):  # the lines below say the same
                 self._once(f"chat/{stem}", who(stem), message.text, "»")
-        for name in bus.names("prs"):
+        for name in prs:
             pr = bus.get(f"prs/{name}/pr.yaml", Pr)
             if pr is not None:
                 self._once(f"prs/{name}", pr.author, f"opens {name}: {pr.task}, {pr.title}", "│")
