@@ -30,7 +30,7 @@ def templates() -> None:
 
 def debate() -> None:
     """The prompts of a default debate, averaged over the agents."""
-    from stage import FOUR, debate_of
+    from stage import FOUR, debate_of, prefix
 
     played = debate_of()
     whole = same = 0
@@ -40,9 +40,7 @@ def debate() -> None:
         shared = 0
         for name, shown in zip(FOUR, rows, strict=True):
             text = f"{shown.system}\0{shown.prompt}"
-            pairs = zip(text, before[name], strict=False)
-            shared += next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(text), len(before[name])))
-            before[name] = text
+            shared, before[name] = shared + prefix(text, before[name]), text
         length = sum(len(shown.system) + len(shown.prompt) for shown in rows)
         whole, same = whole + length, same + shared
         tell(
@@ -52,7 +50,7 @@ def debate() -> None:
             tokens=length // 16,
             same=round(shared / length, 3),
         )
-    tell("all prompts of a debate", tokens=whole // 4, same=round(same / whole, 3), goal=0.55)
+    tell("all prompts of a debate", tokens=whole // 4, new=(whole - same) // 4, same=round(same / whole, 3), goal=0.55)
 
 
 if __name__ == "__main__":

@@ -102,6 +102,6 @@ def play(seed: int, share: float) -> tuple[LiveDebate, Trouble]:
     """A debate of four agents, `share` of all answers faulty."""
     trouble = Trouble(seed, share)
     with Vendors(trouble.answer, trouble.fault) as server:
-        game = LiveDebate(roll=FOUR, seed=seed, server=server, chat=[], said={}, replies={}, rendered={}, abstained=[])
+        game = LiveDebate(roll=FOUR, seed=seed, server=server)
         game.play()
     return game, trouble

@@ -12,6 +12,7 @@ from catherd.prompts import Card
 from catherd.rehearsal import Rehearsal
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+STEP = {"pitch": "round-1", "objections": "round-2", "answers": "round-3", "final": "round-4", "ballot": "ballots"}
 FOUR = ("chatgpt", "claude", "gemini", "wildcard")
 
 
@@ -20,16 +21,16 @@ def card(name: str) -> Card:
 
 
 def ask(form: str, roll: tuple[str, ...] = FOUR, **more: Any) -> Ask:
-    step = {
-        "pitch": "round-1",
-        "objections": "round-2",
-        "answers": "round-3",
-        "final": "round-4",
-        "ballot": "ballots",
-    }.get(form)
+    step = STEP.get(form)
     template = "chat/reply.md.j2" if form == "chat" else f"debate/{'ballot' if form == 'ballot' else step}.md.j2"
     where = f"debate/{step}" if step else "chat/reply"
     return Ask(gate=step or "chat", step=where, kind=form, template=template, roll=list(roll), **more)
+
+
+def prefix(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 class Debate(msgspec.Struct):
@@ -43,10 +44,12 @@ class Debate(msgspec.Struct):
     said: dict[str, dict[str, Any]] = {}
     replies: dict[tuple[str, str], Reply] = {}
     rendered: dict[tuple[str, str], prompts.Rendered] = {}
+    shown_to: dict[str, Ask] = {}
     names: dict[str, str] = {}
     stand: dict[str, debate.Proposal] = {}
     notes: list[str] = []
-    apart: bool = True  # round 4 shows the first texts and, apart, how they stand now
+    news: dict[str, list[Input]] = {}  # gate → what was new in the chat after it
+    apart: bool = True  # of a revision the new sections are shown, else the whole text
     backwards: bool = False  # agents answer in the opposite order: nothing may change
 
     def chats(self) -> list[Input]:
@@ -68,6 +71,7 @@ class Debate(msgspec.Struct):
     def hold(self, form: str, inputs: list[Input]) -> None:
         """One gate: everybody is asked, answers, is heard; asides appear in the chat when all are in."""
         one = ask(form, self.roll, brief=self.brief, inputs=inputs, names=self.names)
+        self.shown_to[form] = one
         asides: list[tuple[str, str, str]] = []
         self.said[form] = {}
         for name in sorted(self.roll, reverse=self.backwards):
@@ -95,39 +99,35 @@ class Debate(msgspec.Struct):
         self.replies[form, name] = Rehearsal().complete(request)
         return statement.hear(one, card(name), self.replies[form, name].text)
 
-    def arguments(self, form: str) -> list[Input]:
-        code = {agent: c for c, agent in self.names.items()}
-        made = []
-        for agent, said in sorted(self.said[form].items(), key=lambda x: code[x[0]]):
-            data = {
-                k: v
-                for k, v in msgspec.to_builtins(said).items()
-                if k in {"objections", "answers", "decision", "merge_with"}
-            }
-            made.append(Input(path=f"{form}/{agent}", sha256="0", kind="argument", by=code[agent], data=data))
-        return made
+    def shown(self) -> list[Input]:
+        """What the next ask shows: as the bus would give it, with every message of the chat."""
+        said = [(STEP[form], form, dict(self.said[form])) for form in self.said]
+        sources = {(STEP[f], a): (f"debate/{STEP[f]}/{a}.yaml", "0") for f in self.said for a in self.roll}
+        known = {one.path for new in self.news.values() for one in new}
+        self.news[said[-1][0]] = [one for one in self.chats() if one.path not in known]
+        inputs = debate.timeline(self.names, said, sources, self.news)
+        for one in inputs:
+            if not self.apart:
+                one.data.pop("changed", None)
+        return inputs
 
-    def proposals(self, *, full: bool) -> list[Input]:
-        shown = {n: p for n, p in self.stand.items() if full or p.status == "open"}
+    def candidates(self) -> list[Input]:
+        shown = {n: p for n, p in self.stand.items() if p.status == "open"}
         made = debate.proposal_inputs(shown, dict.fromkeys(self.stand, ("p", "0")))
-        facts = {n: {"authors": p.authors, "status": p.status, "merged_into": p.merged_into} for n, p in shown.items()}
-        return [msgspec.structs.replace(i, data=i.data | facts[i.by]) for i in made]
+        return [msgspec.structs.replace(i, data=i.data | {"authors": self.stand[i.by].authors}) for i in made]
 
     def play(self) -> "Debate":
         self.hold("pitch", [])
         pitches: dict[str, Pitch] = self.said["pitch"]
         self.names = debate.code_names(pitches, self.roll, self.seed)
         self.stand = debate.standing(self.names, pitches, [])
-        self.hold("objections", self.proposals(full=True) + self.chats())
-        self.hold("answers", self.proposals(full=True) + self.arguments("objections") + self.chats())
-        first, shown = debate.standing(self.names, pitches, []), self.proposals(full=True)
+        self.hold("objections", self.shown())
+        self.hold("answers", self.shown())
         self.stand = debate.standing(self.names, pitches, [self.said["answers"]])
-        apart = debate.standing_inputs(first, self.stand)
-        now = shown + apart if self.apart else self.proposals(full=True)
-        self.hold("final", now + self.arguments("objections") + self.arguments("answers") + self.chats())
+        self.hold("final", self.shown())
         code = {agent: c for c, agent in self.names.items()}
         finals: dict[str, Argument] = self.said["final"]
-        inputs = self.proposals(full=False)
+        inputs = self.candidates()
         for agent in sorted(finals, key=lambda a: code[a]):
             data = {"speaks_for": finals[agent].speaks_for, "body": finals[agent].body}
             inputs.append(Input(path="s", sha256="0", kind="statement", by=code[agent], data=data))
@@ -163,8 +163,7 @@ class Debate(msgspec.Struct):
 
 
 def debate_of(**more: Any) -> Debate:
-    fresh: dict[str, Any] = {"chat": [], "said": {}, "replies": {}, "rendered": {}, "notes": []}
-    return Debate(**(fresh | more)).play()
+    return Debate(**more).play()
 
 
-__all__ = ["FOUR", "ROOT", "Chat", "Debate", "ask", "card", "debate_of"]
+__all__ = ["FOUR", "ROOT", "Chat", "Debate", "ask", "card", "debate_of", "prefix"]

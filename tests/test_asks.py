@@ -1,5 +1,6 @@
 """What is asked, what counts, and what you can change while they play: whole games, steered by editing files."""
 
+import itertools
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import pytest
 import games
 from catherd import asks, config, yamldoor
 from catherd.bus import Bus
-from catherd.messages import Ask, Ballot, Pitch, Receipt, Trouble
+from catherd.messages import Answer, Ask, Ballot, Call, Pitch, Receipt, Trouble
 from gitrooms import sh
 from test_herd import Typed, events, until
 
@@ -274,3 +275,48 @@ def test_code_names_are_what_everybody_but_you_sees(finished_game: Path) -> None
     for one in ask.inputs:
         if one.kind == "proposal":
             assert not re.search(rf"{one.by}\W+(by|von|=)\W+{names[one.by]}", prompts)
+
+
+def test_in_a_whole_game_each_prompt_begins_with_all_that_the_agents_last_one_showed(finished_game: Path) -> None:
+    shares = []
+    for agent in ("chatgpt", "claude", "gemini", "wildcard"):
+        runs = finished_game / "bus/runs" / agent
+        calls = [path for path in runs.glob("*.1.1.yaml") if not path.name.startswith("debate.ballots")]
+        at = {path: path.with_name(path.name.replace(".1.1.yaml", ".1.1.answer.yaml")) for path in calls}
+        order = sorted(calls, key=lambda path: yamldoor.typed(yamldoor.loads(at[path].read_text(), "x"), Answer).at)
+        texts = [yamldoor.typed(yamldoor.loads(path.read_text(), "x"), Call).messages[0]["content"] for path in order]
+        assert len(texts) >= 4
+        for before, after in itertools.pairwise(texts):
+            material = before.partition("\n# Your task")[0].rstrip()
+            own = (
+                material.rpartition("\n# From the group chat")[0].rstrip() if "Answer message: " in before else material
+            )
+            assert after.startswith(own)
+            shares.append(len(own) / len(after))
+    assert len(shares) >= 12 + 3  # the mentions of the second round
+
+
+def test_a_message_keeps_its_place_in_later_asks_and_what_you_did_to_it_counts(
+    finished_game: Path, tmp_path: Path
+) -> None:
+    bus = Bus(str(games.copy(finished_game, tmp_path / "game")))
+    for path in (
+        "debate/round-4/open.yaml",
+        *(f"gates/{gate}.yaml" for gate in ("round-4", "ballots", "decision", "debate")),
+    ):
+        os.unlink(bus.here(path))
+    first = bus.must("debate/round-3/open.yaml", Ask)
+    gone, edited, *kept = [one.path for one in first.inputs if one.kind == "chat"]
+    os.unlink(bus.here(gone))
+    Path(bus.here(edited)).write_text("text: I take it back.\n")
+    phase, game = config.phases(bus.root)["debate"], bus.game()
+    assert game is not None
+    ask = asks.open_ask(bus, phase, phase.gates["round-4"], game, list(game.roll))
+
+    begins = [one for one in first.inputs if one.path != gone]
+    assert [(one.kind, one.path) for one in ask.inputs[: len(begins)]] == [(one.kind, one.path) for one in begins]
+    chat = [one for one in ask.inputs if one.kind == "chat"]
+    assert [one.path for one in chat[: len(kept) + 1]] == [edited, *kept]
+    assert chat[0].data == {"text": "I take it back.", "reply_to": "", "since": "round-2"}
+    assert {one.data["since"] for one in chat[len(kept) + 1 :]} == {"round-3"}
+    assert [one.kind for one in ask.inputs][-len(chat) + len(kept) + 1 :] == ["chat"] * (len(chat) - len(kept) - 1)

@@ -216,6 +216,19 @@ def test_only_anthropic_is_told_what_to_cache_and_what_is_cached_costs_less() ->
     assert prices == dict.fromkeys(MODELS, (tokens("a" * 5001) + tokens("You are a cat."), 1000, True))
 
 
+def test_a_long_system_prompt_is_marked_beside_the_places_and_four_marks_are_never_exceeded() -> None:
+    with Vendors(lambda _: "x") as server:
+        for told in ({}, {"stable_chars": "100,200,300,400"}):
+            Live("k").complete(
+                request("anthropic", server, system="s" * 4000, messages=(Said("user", "u" * 500),), options=told)
+            )
+        marks = [
+            [str(seen.body[part]).count("cache_control") for part in ("system", "messages")] for seen in server.seen
+        ]
+        assert marks == [[1, 0], [1, 3]]
+        assert [len(part["text"]) for part in server.seen[1].body["messages"][0]["content"]] == [200, 100, 100, 100]
+
+
 def test_several_places_make_blocks_that_a_later_call_finds_again() -> None:
     words = "a" * 4500 + "b" * 3000 + "c" * 100
     with Vendors(lambda _: "x") as server:

@@ -251,9 +251,10 @@ def test_two_who_merge_name_each_other_and_write_the_same_text(default: Debate) 
     assert len({(m.title, m.body) for m in merging.values()}) == 1
 
 
-def test_round_four_reads_the_texts_as_one_list_too(default: Debate) -> None:
+def test_a_revision_reads_like_the_whole_new_text(default: Debate) -> None:
     whole = debate_of(apart=False)
 
+    assert whole.rendered["final", "claude"] != default.rendered["final", "claude"]
     assert {k: r.text for k, r in whole.replies.items()} == {k: r.text for k, r in default.replies.items()}
 
 
@@ -268,7 +269,7 @@ def test_the_chat_has_threads(default: Debate) -> None:
 
 
 def test_what_the_person_says_in_the_chat_is_answered() -> None:
-    fresh = Debate(chat=[], said={}, replies={}, rendered={}, notes=[])
+    fresh = Debate()
     stem = fresh.post("human", "could it work without a network?")
     fresh.play()
 
@@ -298,7 +299,7 @@ def test_a_mention_is_answered_in_the_agents_own_voice() -> None:
 
 def test_an_aside_does_not_hang_on_which_answers_to_mentions_came_in_time(default: Debate) -> None:
     """Answers to mentions are posted whenever they are ready, before or after the next round opens."""
-    fresh = Debate(chat=[], said={}, replies={}, rendered={}, notes=[])
+    fresh = Debate()
     for form in ("pitch", "objections"):
         fresh.said[form] = default.said[form]
     fresh.names, fresh.stand = default.names, debate.standing(default.names, default.said["pitch"], [])
@@ -310,7 +311,7 @@ def test_an_aside_does_not_hang_on_which_answers_to_mentions_came_in_time(defaul
     heard = fresh.turn(ask("chat", inputs=[line]), "claude")
     assert isinstance(heard.message, Chat)
     fresh.chat = [*fresh.chat, ("20260101T000099Z.claude", "claude", heard.message.text, stem)]
-    fresh.hold("answers", fresh.proposals(full=False) + fresh.arguments("objections") + fresh.chats())
+    fresh.hold("answers", fresh.shown())
 
     assert heard.message.text == library.shelved("lending-shelf").retort["claude"][stem.split(".")[1]]
     assert all(fresh.replies["answers", who].text == default.replies["answers", who].text for who in FOUR)

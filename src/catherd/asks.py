@@ -4,6 +4,8 @@ What is gathered is what receipts counted, so a text that somebody edits after i
 reported. The chat shown is the chat at the moment of asking, and stays that for every agent and every restart.
 """
 
+import itertools
+
 import msgspec
 
 from catherd import debate, yamldoor
@@ -95,7 +97,7 @@ def open_ask(bus: Bus, phase: Phase, gate: Gate, game: Game, roll: list[str], sh
     if found is not None:
         return found
     known = record(bus, phase)
-    inputs = shown if shown is not None else _inputs(bus, gate.kind, known)
+    inputs = shown if shown is not None else _inputs(bus, phase, gate.kind, known)
     if gate.kind == "ballot" and not inputs:
         raise NeedsYou(
             "no proposal is left to vote on",
@@ -152,31 +154,34 @@ def ahead(bus: Bus, phase: Phase, game: Game, goal: str, *, asking: bool) -> Non
         open_ask(bus, phase, gate, game, list(game.roll))
 
 
-def _inputs(bus: Bus, kind: str, known: Record) -> list[Input]:
+def _inputs(bus: Bus, phase: Phase, kind: str, known: Record) -> list[Input]:
     if kind == "pitch":
         return []
+    if kind == "ballot":
+        return _ballot_inputs(bus, known)
+    return debate.timeline(known.names, known.said, known.paths, _chats(bus, phase, known))
+
+
+def _chats(bus: Bus, phase: Phase, known: Record) -> dict[str, list[Input]]:
+    """Closed gate → the messages that the ask after it was the first to show. They keep their place in later asks, where the
+    vendors' caches know them; a message that you edited or removed since is shown so, or not at all.
+    """
+    there = {f"chat/{stem}.yaml": stem for stem in bus.chat(fresh=True)}
+    found: dict[str, list[Input]] = {}
+    seen: set[str] = set()
+    for closed, after in itertools.pairwise([*(gate for gate, _, _ in known.said), ""]):
+        asked = bus.get(f"{phase.gates[after].step}/{OPEN}", Ask) if after in phase.gates else None
+        paths = [one.path for one in asked.inputs if one.kind == "chat"] if asked else list(there)
+        fresh = [path for path in paths if path in there and path not in seen]
+        seen |= set(fresh)
+        found[closed] = chat_inputs(bus, [there[path] for path in fresh[-CHAT_SHOWN:]], closed)
+    return found
+
+
+def _ballot_inputs(bus: Bus, known: Record) -> list[Input]:
     first = next((gate for gate, of, _ in known.said if of == "pitch"), "")
     stand = known.standing()
     sources = {name: known.paths[first, agent] for name, agent in known.names.items() if (first, agent) in known.paths}
-    if kind == "ballot":
-        return _ballot_inputs(bus, known, stand, sources)
-    first_texts = debate.standing(known.names, known.pitches(), [])
-    made = debate.proposal_inputs(first_texts, sources)
-    code = {agent: name for name, agent in known.names.items()}
-    for gate, of, said in known.said:
-        if of in {"objections", "answers"}:
-            for agent in sorted(said, key=lambda a: code[a]):
-                path, sha = known.paths[gate, agent]
-                data = msgspec.to_builtins(said[agent])
-                shown = {k: data[k] for k in ("objections", "answers", "decision", "merge_with") if k in data}
-                made.append(Input(path=path, sha256=sha, kind="argument", by=code[agent], data=shown))
-    made += debate.standing_inputs(first_texts, stand)
-    return made + chat_inputs(bus)
-
-
-def _ballot_inputs(
-    bus: Bus, known: Record, stand: dict[str, debate.Proposal], sources: dict[str, tuple[str, str]]
-) -> list[Input]:
     vetoed = {name.removesuffix(".yaml") for name in bus.names("debate/veto") if veto(bus, name.removesuffix(".yaml"))}
     candidates = {n: p for n, p in stand.items() if p.status == "open" and n not in vetoed}
     made = debate.proposal_inputs(candidates, sources)
@@ -206,13 +211,15 @@ def veto(bus: Bus, proposal: str) -> str:
     return found.reason if found else ""
 
 
-def chat_inputs(bus: Bus) -> list[Input]:
-    """The last messages of the chat, under real names."""
+def chat_inputs(bus: Bus, stems: list[str], since: str) -> list[Input]:
+    """These messages of the chat as an ask shows them, under real names; those that are gone are left out. `since`: the gate that
+    had closed when they were first shown.
+    """
     made = []
-    for stem, message in list(bus.chat(fresh=True).items())[-CHAT_SHOWN:]:
-        path = f"chat/{stem}.yaml"
-        who = stem.rpartition(".")[2]
-        data = {"text": message.text, "reply_to": message.reply_to}
-        if bus.there(path):
+    said = bus.chat()
+    for stem in stems:
+        path, who = f"chat/{stem}.yaml", stem.rpartition(".")[2]
+        if stem in said and bus.there(path):
+            data = {"text": said[stem].text, "reply_to": said[stem].reply_to, "since": since}
             made.append(Input(path=path, sha256=bus.sha(path), kind="chat", by="you" if who in YOU else who, data=data))
     return made

@@ -5,6 +5,7 @@ and to others (Choi, 2510.07517). It is fairness, not secrecy: receipts hold the
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -152,12 +153,66 @@ def proposal_inputs(stand: Mapping[str, Proposal], sources: Mapping[str, tuple[s
     return made
 
 
-def standing_inputs(first: Mapping[str, Proposal], now: Mapping[str, Proposal]) -> list[Input]:
-    """How the proposals that changed stand now. The first texts stay in the prompt as they were, for the vendors' caches."""
+def standing_inputs(before: Mapping[str, Proposal], now: Mapping[str, Proposal]) -> list[Input]:
+    """How the proposals that a round changed stand now; `changed` are the sections to show where the others stay to the letter."""
     made = []
     for name in sorted(now):
-        one = now[name]
-        if (one.title, one.body, one.status) != (first[name].title, first[name].body, first[name].status):
+        one, was = now[name], before[name]
+        if (one.title, one.body, one.status) != (was.title, was.body, was.status):
             data = {"title": one.title, "body": one.body, "status": one.status, "merged_into": one.merged_into}
+            if one.status == "open" and (part := changed(was.body, one.body)):
+                data["changed"] = part
             made.append(Input(path="", sha256="", kind="standing", by=name, data=data))
     return made
+
+
+def changed(before: str, now: str) -> str:
+    """The sections (`## …`) of `now` that differ from `before`; "" unless both have the same headings and some section stayed."""
+    (head, *was), (top, *new) = (
+        re.split(r"^(?=## )", text.strip() + "\n", flags=re.MULTILINE) for text in (before, now)
+    )
+    if [head.strip(), *(one.partition("\n")[0] for one in was)] != [
+        top.strip(),
+        *(one.partition("\n")[0] for one in new),
+    ]:
+        return ""
+    found = [after for one, after in zip(was, new, strict=True) if one.strip() != after.strip()]
+    return "".join(found).strip() if 0 < len(found) < len(new) else ""
+
+
+def timeline(
+    names: Mapping[str, str],
+    said: Sequence[tuple[str, str, Mapping[str, object]]],
+    sources: Mapping[tuple[str, str], tuple[str, str]],
+    chats: Mapping[str, list[Input]],
+) -> list[Input]:
+    """What an ask shows, in the order in which it came to be shown: an ask begins with all that the one before it showed.
+
+    `said` is (gate, kind of ask, agent → message) per closed gate; `sources` gives (path, sha256) per (gate, agent); `chats`
+    what was new in the chat when the ask after that gate was opened. Vendors' prompt caches live on this order.
+    """
+    code = {agent: name for name, agent in names.items()}
+    rounds: list[dict[str, Argument]] = []
+    pitches: dict[str, Pitch] = {}
+    made: list[Input] = []
+    for gate, kind, messages in said:
+        arguments = {a: m for a, m in messages.items() if isinstance(m, Argument)}
+        if kind == "pitch":
+            pitches |= {a: m for a, m in messages.items() if isinstance(m, Pitch)}
+            found = {code[a]: sources[gate, a] for a in pitches if (gate, a) in sources}
+            made += proposal_inputs(standing(names, pitches, []), found)
+        elif kind in {"objections", "answers"}:
+            heard = [a for a in arguments if kind == "answers" or arguments[a].objections]
+            made += [_argument(code[a], arguments[a], sources[gate, a]) for a in sorted(heard, key=lambda a: code[a])]
+        if kind == "answers":
+            before = standing(names, pitches, rounds)
+            rounds.append(arguments)
+            made += standing_inputs(before, standing(names, pitches, rounds))
+        made += chats.get(gate, [])
+    return made
+
+
+def _argument(by: str, said: Argument, source: tuple[str, str]) -> Input:
+    data = msgspec.to_builtins(said)
+    shown = {k: data[k] for k in ("objections", "answers", "decision", "merge_with") if k in data}
+    return Input(path=source[0], sha256=source[1], kind="argument", by=by, data=shown)

@@ -208,7 +208,10 @@ def _arguments(request: Request, key: str) -> dict[str, Any]:
 
 
 def _messages(request: Request) -> list[dict[str, Any]]:
-    """System first, then the conversation; the stable prefix marked for Anthropic's cache, and for nobody else."""
+    """System first, then the conversation; the stable prefix marked for Anthropic's cache, and for nobody else.
+
+    The system prompt is marked by itself: it begins the ballot too, and a first call that has nothing else to share.
+    """
     said: list[dict[str, Any]] = [{"role": "system", "content": request.system}] if request.system else []
     said += [{"role": m.role, "content": m.content} for m in request.messages]
     if not request.model.startswith("anthropic/") or not said:
@@ -218,18 +221,18 @@ def _messages(request: Request) -> list[dict[str, Any]]:
     if first is not None and cuts:
         parts = [first["content"][a:b] for a, b in itertools.pairwise([0, *cuts, len(first["content"])])]
         first["content"] = [*map(_kept, parts[:-1]), {"type": "text", "text": parts[-1]}]
-    elif request.system and len(request.system) >= _CACHE_FROM:
+    if len(request.system) >= _CACHE_FROM:
         said[0]["content"] = [_kept(request.system)]
     return said
 
 
 def _cuts(request: Request, length: int) -> list[int]:
     """Where the blocks of the first message end: the same places as in earlier calls, for only whole blocks are found in a
-    cache. None while all of it is too short for one; four marks are allowed, so the last four count.
+    cache. None while all of it is too short for one; four marks are allowed, one for the system prompt, so the last three count.
     """
     told = request.options.get("stable_chars", "").split(",")
     cuts = sorted({int(word) for word in told if word.strip().isdigit() and 0 < int(word) < length})
-    return cuts[-4:] if cuts and cuts[-1] + len(request.system) >= _CACHE_FROM else []
+    return cuts[-3:] if cuts and cuts[-1] + len(request.system) >= _CACHE_FROM else []
 
 
 def _kept(text: str) -> dict[str, Any]:

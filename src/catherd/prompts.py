@@ -1,9 +1,10 @@
 """Prompts: what a model is shown. A prompt is a function of its ask and the agent's card alone: no clock, no draw.
 
 `render` finds two templates: the ask's own (`templates/debate/round-2.md.j2`) and `system.md.j2` beside it. The order
-inside a template is fixed for the vendors' prompt caches: what earlier rounds showed comes first and in the same bytes,
-what is asked now comes last. Everything that another agent or a person wrote stands in a fence (`data.md.j2`) whose
-nonce is a hash of the text and the reader, chosen so that it does not occur in the text: a text cannot end its own fence.
+is fixed for the vendors' prompt caches, which keep what begins a request: the system prompt with the rules of all rounds,
+what earlier rounds showed, in the same bytes, what is new; what is asked now comes last. Everything that another agent or a person wrote stands in a fence (`data.md.j2`) whose
+nonce is a hash of the text and the reader, chosen so that it does not occur in the text: a text cannot end its own fence,
+and a fence keeps its nonce in every prompt that shows it again.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ FORMS = {
     "ballot": "ballot",
     "reply": "chat",
 }
+REPLY = "reply"  # `since` of the chat messages that only a reply shows
 CUT = "\x1e"  # what `{{ cut }}` of a template leaves; no text by others can hold it
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -161,16 +163,14 @@ def _view(ask: Ask, card: Card) -> dict[str, Any]:
         "brief": ask.brief.strip(),
         "constraints": ask.constraints,
         "proposals": seen,
-        "standing": [now[p.by] for p in seen if now[p.by] is not p],
+        "chapters": _chapters(ask, card.name),
         "own": now.get(mine),
         "rivals": rivals(ask, card.name),
         "open": still_open(ask, card.name),
-        "critiques": [i for i in arguments if i.data.get("objections")],
-        "replies": [i for i in arguments if not i.data.get("objections")],
         "received": [i.by for i in arguments for o in i.data.get("objections") or [] if o.get("to") == mine],
         "statements": [i for i in ask.inputs if i.kind == "statement"],
         "objections": [i for i in ask.inputs if i.kind == "objection"],
-        "chat": _chat(ask),
+        "message": _message(ask),
         "shown": shown(ask, card.name) if form(ask) == "ballot" else [],
         "of": lambda kind: [i for i in ask.inputs if i.kind == kind],
         "nonce": _nonce(card.name),
@@ -178,14 +178,44 @@ def _view(ask: Ask, card: Card) -> dict[str, Any]:
     }
 
 
-def _chat(ask: Ask) -> str:
+def _chapters(ask: Ask, name: str) -> list[dict[str, Any]]:
+    """The inputs in their order, in chapters of one kind each: what a template shows of a debate, the oldest first.
+
+    `ends` is true where an earlier prompt ended: before the next round's texts, or before the messages that a reply is about.
+    """
+    made: list[dict[str, Any]] = []
+    for item in ask.inputs:
+        kind = ("objections" if item.data.get("objections") else "answers") if item.kind == "argument" else item.kind
+        step = str(item.data.get("since", ""))
+        if item.kind == "argument":
+            step = os.path.basename(os.path.dirname(item.path)).replace("-", " ")
+        if not made or (made[-1]["kind"], made[-1]["step"]) != (kind, step):
+            made.append({"kind": kind, "step": step, "texts": []})
+        made[-1]["texts"].append(item)
+    lines = iter(_chat(ask))
+    for one, then in itertools.zip_longest(made, made[1:]):
+        one["ends"] = then is None or then["kind"] in {"objections", "answers"} or then["step"] == REPLY
+        if one["kind"] == "proposal":
+            one["texts"] = proposals(ask, name)
+        if one["kind"] == "chat":
+            one["text"] = "\n".join(itertools.islice(lines, len(one["texts"])))
+    return made
+
+
+def _message(ask: Ask) -> str:
+    """The id of the chat message that a reply answers: its step is named after it."""
+    ids = chat_ids(ask)
+    return next((short for short, stem in ids.items() if ask.step == f"chat/{stem}"), next(reversed(ids), ""))
+
+
+def _chat(ask: Ask) -> list[str]:
     ids = {stem: short for short, stem in chat_ids(ask).items()}
     lines: list[str] = []
     for item in (i for i in ask.inputs if i.kind == "chat"):
         to = ids.get(str(item.data.get("reply_to") or ""), "")
         head = f"m{len(lines) + 1} {line(item.by)}" + (f" (to {to})" if to else "")
         lines.append(f"{head}: {line(str(item.data.get('text', '')))}")
-    return "\n".join(lines)
+    return lines
 
 
 @lru_cache(maxsize=4)

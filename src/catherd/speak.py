@@ -10,17 +10,16 @@ import os
 
 import msgspec
 
-from catherd import bids, config, files, prompts, statement
+from catherd import asks, bids, config, files, prompts, statement
 from catherd import bus as bus_
 from catherd.answers import Unusable
 from catherd.bus import Bus
 from catherd.config import Agent
 from catherd.journal import Reserve, converse
-from catherd.messages import Answer, Argument, Ask, Ballot, Base, Chat, Game, Input, Pitch
+from catherd.messages import Answer, Argument, Ask, Ballot, Base, Chat, Game, Pitch
 from catherd.model import Model, Request, Said
 from catherd.prompts import Card
 from catherd.tasks import Bid
-from catherd.turns import YOU, who
 
 MAX_TOKENS = {
     "pitch": 1500,
@@ -116,23 +115,18 @@ def reply(seat: Seat, stem: str) -> None:
     while at in said and len(thread) < 6:
         thread.insert(0, at)
         at = said[at].reply_to
+    shown = _debated(bus)
+    there = [one for one in shown.inputs if one.kind != "chat" or bus.there(one.path)] if shown else []
+    new = [one for one in thread if f"chat/{one}.yaml" not in {known.path for known in there}]
     ask = Ask(
         gate="",
         step=f"chat/{stem}",
         kind="chat",
         template="chat/reply.md.j2",
-        roll=[seat.agent.id],
+        roll=shown.roll if shown else [seat.agent.id],
         brief=seat.game.brief,
-        inputs=[
-            Input(
-                path=f"chat/{one}.yaml",
-                sha256="",
-                kind="chat",
-                by="you" if who(one) in YOU else who(one),
-                data={"text": said[one].text, "reply_to": said[one].reply_to},
-            )
-            for one in thread
-        ],
+        inputs=there + asks.chat_inputs(bus, new, prompts.REPLY),
+        names=shown.names if shown else {},
     )
     turn = f"chat/{stem}.reply.1"
     heard, _ = _converse(seat, ask, turn)
@@ -171,6 +165,15 @@ def _converse(seat: Seat, ask: Ask, turn: str) -> tuple[Heard | None, list[str]]
         asked = msgspec.structs.replace(asked, phase=_phase_on(seat.bus))
     text = converse(seat.bus, seat.model, asked, seat.reserve, reread)
     return (None if text is None else kept[-1]), rendered.shown
+
+
+def _debated(bus: Bus) -> Ask | None:
+    """The latest ask of the debate that is on: what its prompts show, all agents know."""
+    found = None
+    for gate in config.phases(bus.root).get(_phase_on(bus), config.Phase(gates={})).gates.values():
+        if gate.kind in {"objections", "answers", "final"}:
+            found = bus.get(f"{gate.step}/{bus_.OPEN}", Ask) or found
+    return found
 
 
 def _phase_on(bus: Bus) -> str:

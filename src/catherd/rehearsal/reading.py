@@ -61,10 +61,13 @@ class Scene(msgspec.Struct, frozen=True):
 
     def proposals(self) -> list[Block]:
         """Every proposal as it stands now, sorted."""
-        first = {b.by: b for b in self.of("proposal")}
-        for b in self.of("standing"):
-            first[b.by] = b
-        return [first[by] for by in sorted(first)]
+        now = {b.by: b for b in self.of("proposal")}
+        for b in self.blocks:
+            if b.kind == "standing":
+                now[b.by] = b
+            elif b.kind == "revision" and b.by in now:
+                now[b.by] = msgspec.structs.replace(now[b.by], text=_revised(now[b.by].text, b.text))
+        return [now[by] for by in sorted(now)]
 
     def mine(self) -> Block | None:
         """The agent's own proposal."""
@@ -80,7 +83,9 @@ def read(request: Request) -> Scene:
     found = re.search(r"^Your task: (\S+) \((\w+)\)$", task, re.MULTILINE)
     named = re.search(r"\(`([\w-]+)`\)", request.system)
     targets = re.search(
-        r"^(?:Object to|Answer the objections by|Speak for one of|Speak for|Candidates): (.+)$", task, re.MULTILINE
+        r"^(?:Object to|Answer the objections by|Answer message|Speak for one of|Speak for|Candidates): (.+)$",
+        task,
+        re.MULTILINE,
     )
     chat = [Line(*m) for b in blocks if b.kind == "chat" for m in _CHAT.findall(b.text)]
     return Scene(
@@ -109,6 +114,14 @@ def _block(label: str, text: str) -> Block:
     found = _LABEL.match(label)
     kind, by, to, status = found.groups(default="") if found else (label, "", "", "")
     return Block(kind, by, to, status, text.rstrip("\n"))
+
+
+def _revised(before: str, part: str) -> str:
+    """A proposal with the title of `part` and, under the headings that it has, its text."""
+    was, new = (re.split(r"^(?=## )", text + "\n", flags=re.MULTILINE) for text in (before, part))
+    instead = {section.partition("\n")[0]: section.strip() for section in new[1:]}
+    kept = [instead.get(section.partition("\n")[0], section.strip()) for section in was[1:]]
+    return "\n\n".join([new[0].strip(), *kept])
 
 
 def title(block: Block) -> str:

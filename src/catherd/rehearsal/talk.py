@@ -76,7 +76,8 @@ def reply(scene: Scene) -> str:
     """A mention is answered: a tease about one's own idea as it deserves, the person with care, others with a line."""
     voice = library.voice(scene.me)
     named = [line for line in scene.chat if f"@{scene.me}" in line.text and line.by != scene.me]
-    line = named[-1] if named else scene.chat[-1] if scene.chat else Line("", "you", "", "")
+    asked = [line for line in scene.chat if line.id in scene.targets]
+    line = asked[0] if asked else named[-1] if named else scene.chat[-1] if scene.chat else Line("", "you", "", "")
     frames = voice.to_you if line.by == "you" else voice.answer
     said = pick(frames, "mention", scene.me, line.by, line.text).format(who=line.by, quote=_short(line.text))
     head = ["---", "kind: chat", *([f"reply_to: {line.id}"] if line.id else []), "---"]
