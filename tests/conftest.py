@@ -72,9 +72,7 @@ def finished_plan(finished_game: Path, tmp_path_factory: pytest.TempPathFactory)
     `before.txt` beside it holds what `git status` said, and `YOURS` what those files hold.
     """
     game = games.copy(finished_game, tmp_path_factory.mktemp("planned") / "game")
-    for name, text in games.YOURS.items():
-        (game / name).write_text(text)
-    games.run(game, "git", "add", "staged.txt")
+    games.mess(game)
     (game.parent / "before.txt").write_text(games.run(game, "git", "status", "--porcelain", "--ignored=no").stdout)
     done = games.make(game, "plan", seconds=300)
     assert done.returncode == 0, done.stdout + done.stderr

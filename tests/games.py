@@ -51,6 +51,13 @@ def lay(where: Path) -> Path:
     return where
 
 
+def mess(game: Path) -> None:
+    """Leave `YOURS` lying about in the checkout."""
+    for name, text in YOURS.items():
+        (game / name).write_text(text)
+    sh(game, "add", "staged.txt")
+
+
 def furnish(where: Path) -> None:
     """Give the game its `.venv`: this test's Python, this checkout's engine."""
     bins = where / ".venv" / "bin"

@@ -58,8 +58,8 @@ def lose_an_answer(game: Path) -> list[str]:
     path = game / "bus/runs/claude/debate.round-2.objections.1.1.answer.yaml"
     path.unlink()
     return [
-        "files: lost runs/claude/debate.round-2.objections.1.N.answer.yaml",
         "claude: 0 answers to debate.round-2.objections.1",
+        "files: lost runs/claude/debate.round-2.objections.1.N.answer.yaml",
         "claude: not listed as maybe billed: debate.round-2.objections.1 [1]",
         "1 calls without an answer, 0 listed as maybe billed",
         "1 calls asked again after 0 kills",
@@ -67,11 +67,16 @@ def lose_an_answer(game: Path) -> list[str]:
 
 
 def ask_twice(game: Path) -> list[str]:
-    path = game / "bus/runs/claude/debate.round-1.pitch.1.1.answer.yaml"
-    shutil.copy(path, path.with_name("debate.round-1.pitch.1.2.answer.yaml"))
+    first = game / "bus/runs/claude/debate.round-1.pitch.1.1.yaml"
+    for kind in ("yaml", "answer.yaml"):
+        shutil.copy(
+            first.with_name(f"debate.round-1.pitch.1.1.{kind}"), first.with_name(f"debate.round-1.pitch.1.2.{kind}")
+        )
     return [
         "claude: 2 answers to debate.round-1.pitch.1",
+        "claude: answered, and asked again: debate.round-1.pitch.1",
         "not in refs/catherd/bus: bus/runs/claude/debate.round-1.pitch.1.2.answer.yaml",
+        "not in refs/catherd/bus: bus/runs/claude/debate.round-1.pitch.1.2.yaml",
     ]
 
 
@@ -93,8 +98,7 @@ def change_the_record(game: Path) -> list[str]:
     decision = game / "docs/debate/decision.yaml"
     decision.write_text(decision.read_text() + "more: of it\n")
     sh(game, "commit", "-q", "-am", "Change it")
-    commits = sorted(sh(game, "log", "--format=%s").splitlines())
-    return ["main differs in docs/debate/decision.yaml", f"commits on main: {commits}"]
+    return ["main differs in docs/debate/decision.yaml", "main has also the commit Change it"]
 
 
 def stay(game: Path) -> list[str]:
@@ -104,8 +108,8 @@ def stay(game: Path) -> list[str]:
     return [
         "files: more goal",
         "refs: more refs/heads/stray",
+        "your checkout: ?? notes.txt",
         "not cleared: bus/goal",
-        "git status: ?? notes.txt",
     ]
 
 

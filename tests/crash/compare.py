@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
+import games
 from gitrooms import sh
 
 MASKS = (
@@ -27,22 +28,28 @@ MASKS = (
 LIFE = {"came", "left", "died", "crank-taken-up", "snapshot-failed", "problem", "goal-cleared"}  # of processes
 BILLED = "may-have-been-billed"
 CALL = re.compile(r"runs/(?P<agent>[^/]+)/(?P<turn>.+?)\.(?P<n>\d+)(?P<answer>\.answer)?\.yaml")
+MERGE = re.compile(r"^Merge \w+/", re.MULTILINE)  # who did the task: an idle agent may take what is open for long
+PROMPT = re.compile(r"^sha256: '?(\w+)", re.MULTILINE)
 # Nothing that a game needs: locks, logs, and a mark that only an open round reads.
 ASIDE = re.compile(r"(agents/.*|\.[a-z]+\.lock|chat\.log|events/.*|runs/.*\.posted|README\.md|STEP|GO)\Z")
 
 
 class Left(msgspec.Struct):
-    """What a game left. `calls`: (agent, turn) → for each number, whether its answer is there."""
+    """What a game left. `calls`: (agent, turn) → for each number, whether its answer is there, and the hash of its prompt;
+    `answers`: the same turns, masked → how many answers.
+    """
 
     documents: dict[str, bytes]
     chat: Counter[tuple[str, str, str]]
     landed: set[str]
     events: set[str]
-    calls: dict[tuple[str, str], dict[int, bool]]
+    calls: dict[tuple[str, str], dict[int, tuple[bool, str]]]
+    answers: Counter[tuple[str, str]]
     billed: set[str]
     files: set[str]
-    commits: list[str]
+    commits: Counter[str]
     refs: set[str]
+    yours: set[str]  # what lies about in the checkout: git's word for it, and what is in it
 
 
 def masked(text: str) -> str:
@@ -64,6 +71,9 @@ def left(game: Path) -> Left:
 
     events = _events([path.read_text(errors="replace") for path in sorted((game / "bus/events").glob("*.jsonl"))])
     calls = _calls(game)
+    answers = Counter[tuple[str, str]]()
+    for (agent, turn), there in calls.items():
+        answers[agent, mask(turn)] += sum(answered for answered, _ in there.values())
     return Left(
         documents=_documents(game, mask),
         chat=Counter(
@@ -71,12 +81,26 @@ def left(game: Path) -> Left:
         ),
         landed={_once(mask(i)) for i in _events(_landed(game)) if _kind(i) not in LIFE},
         events={_once(mask(i)) for i in events if _kind(i) not in {*LIFE, BILLED}},
-        calls={(agent, mask(turn)): found for (agent, turn), found in calls.items()},
-        billed={mask(i).removeprefix(f"{BILLED}:") for i in events if _kind(i) == BILLED},
+        calls=calls,
+        answers=answers,
+        billed={i.removeprefix(f"{BILLED}:") for i in events if _kind(i) == BILLED},
         files={_once(mask(name)) for name in _files(game) if not ASIDE.match(name)},
-        commits=sorted(masked(sh(game, "log", "--format=%s", "main")).splitlines()),
+        commits=Counter(
+            MERGE.sub("Merge", masked(sh(game, "log", "--first-parent", "--format=%s", "main"))).splitlines()
+        ),
         refs=set(masked(sh(game, "for-each-ref", "--format=%(refname)")).splitlines()),
+        yours=checkout(game),
     )
+
+
+def checkout(game: Path) -> set[str]:
+    """What git says of your checkout, and what `yours` gives."""
+    return set(sh(game, "status", "--porcelain").splitlines()) | yours(game)
+
+
+def yours(game: Path) -> set[str]:
+    """The files of `games.YOURS` that are there, with what they hold."""
+    return {f"{name}: {(game / name).read_bytes()!r}" for name in games.YOURS if (game / name).exists()}
 
 
 def faults(want: Left, got: Left, game: Path, kills: int, *, same_talk: bool = True) -> list[str]:
@@ -88,7 +112,8 @@ def faults(want: Left, got: Left, game: Path, kills: int, *, same_talk: bool = T
     return [
         *_delivered(want, got),
         *(_talked(want, got) if same_talk else ()),
-        *_asked_again(want, got, kills),
+        *_asked_again(got, kills),
+        *(f"your checkout: {one}" for one in sorted(want.yours ^ got.yours)),
         *_untidy(game),
         *_repository(game),
     ]
@@ -100,15 +125,17 @@ def _delivered(want: Left, got: Left) -> list[str]:
         if want.documents.get(path) != got.documents.get(path):
             how = "lacks" if path not in got.documents else "has also" if path not in want.documents else "differs in"
             found.append(f"main {how} {path}")
-    if want.commits != got.commits:
-        found.append(f"commits on main: {got.commits}")
+    found += [f"main lacks the commit {subject}" for subject in (want.commits - got.commits).elements()]
+    found += [f"main has also the commit {subject}" for subject in (got.commits - want.commits).elements()]
     return found
 
 
 def _talked(want: Left, got: Left) -> list[str]:
     found = []
-    if got.calls.keys() != want.calls.keys():
-        found.append(f"other turns: {sorted(got.calls.keys() ^ want.calls.keys())}")
+    found += [f"another turn: {key}" for key in sorted(got.answers.keys() ^ want.answers.keys())]
+    for key in sorted(got.answers.keys() & want.answers.keys()):
+        if got.answers[key] != want.answers[key]:
+            found.append(f"{key[0]}: {got.answers[key]} answers to {key[1]}")
     found += [f"the chat lacks {who}: {text[:60]}" for who, _, text in (want.chat - got.chat)]
     found += [f"the chat has also {who}: {text[:60]}" for who, _, text in (got.chat - want.chat)]
     for name in ("landed", "events", "files", "refs"):
@@ -119,15 +146,14 @@ def _talked(want: Left, got: Left) -> list[str]:
     return found
 
 
-def _asked_again(want: Left, got: Left, kills: int) -> list[str]:
+def _asked_again(got: Left, kills: int) -> list[str]:
     """A call without an answer was in flight; as many as kills, each listed; never a second answer to one question."""
     found, repeats = [], 0
     for key, there in got.calls.items():
-        wanted = want.calls.get(key, there)
-        lost = [n for n, answered in there.items() if not answered]
+        lost = [n for n, (answered, _) in there.items() if not answered]
         repeats += len(lost)
-        if sum(there.values()) != sum(wanted.values()):
-            found.append(f"{key[0]}: {sum(there.values())} answers to {key[1]}")
+        asked = Counter(prompt for answered, prompt in there.values() if answered)
+        found += [f"{key[0]}: answered, and asked again: {key[1]}" for times in asked.values() if times > 1]
         unlisted = {n for n in lost if f"runs/{key[0]}/{key[1]}.{n}" not in got.billed}
         if unlisted:
             found.append(f"{key[0]}: not listed as maybe billed: {key[1]} {sorted(unlisted)}")
@@ -155,8 +181,6 @@ def _repository(game: Path) -> list[str]:
     done = subprocess.run(["git", "fsck", "--strict", "--no-dangling"], cwd=game, capture_output=True, text=True)
     if done.returncode or done.stderr.strip():
         found.append(f"git fsck: {done.returncode} {done.stdout}{done.stderr}")
-    if status := sh(game, "status", "--porcelain"):
-        found.append(f"git status: {status}")
     if (branch := sh(game, "rev-parse", "--abbrev-ref", "HEAD")) != "main":
         found.append(f"HEAD is at {branch}")
     kept = set(sh(game, "ls-tree", "-r", "--name-only", "refs/catherd/bus", "bus/").splitlines())
@@ -222,13 +246,18 @@ def _identity(stem: str, said: dict[str, dict[str, str]]) -> str:
     return f"({who} in {turn})"
 
 
-def _calls(game: Path) -> dict[tuple[str, str], dict[int, bool]]:
-    found: dict[tuple[str, str], dict[int, bool]] = {}
+def _calls(game: Path) -> dict[tuple[str, str], dict[int, tuple[bool, str]]]:
+    found: dict[tuple[str, str], dict[int, tuple[bool, str]]] = {}
     for path in sorted((game / "bus/runs").rglob("*.yaml")):
         match = CALL.fullmatch(str(path.relative_to(game / "bus")))
         if match:
             turn = found.setdefault((match["agent"], match["turn"]), {})
-            turn[int(match["n"])] = turn.get(int(match["n"]), False) or bool(match["answer"])
+            answered, prompt = turn.get(int(match["n"]), (False, ""))
+            if match["answer"]:
+                answered = True
+            elif told := PROMPT.search(path.read_text(errors="replace")):
+                prompt = told[1]
+            turn[int(match["n"])] = (answered, prompt)
     return found
 
 

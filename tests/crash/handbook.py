@@ -1,6 +1,7 @@
 """The table of docs/handbook/recovery.md, as patterns: which door changes which paths."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,12 @@ class Row(msgspec.Struct, frozen=True):
         parts = re.split(r"(<\w+>)", self.path)
         pattern = "".join(WORDS.get(part, "[^/]+") if part.startswith("<") else re.escape(part) for part in parts)
         return re.fullmatch(pattern, path) is not None
+
+
+@cache
+def row(door: str, path: str) -> Row | None:
+    """The row that names an effect; the first one, where more than one does."""
+    return next((one for one in rows() if one.matches(door, path)), None)
 
 
 def rows(page: Path = PAGE) -> list[Row]:

@@ -22,11 +22,12 @@ import games
 STRAY = "1-0-1-stray.yaml"
 TRIES = 3  # how often a person types the same command before they complain
 SECONDS = 180.0  # more than any trial takes; a hang is a fault
+PRIOR = {"plan": "debate", "poc": "plan", "mvp": "poc"}  # what is played already when a goal is proved
 EXPECTED = "rehearsal: no model was called"  # of the last lines of a goal that was reached
 
 
 class Template(msgspec.Struct, frozen=True):
-    """A game in which nothing was played, and the engine that plays it."""
+    """A game in which nothing was played but what comes before the goal, with the engine that plays it."""
 
     game: Path
     engine: Path
@@ -55,19 +56,22 @@ class Trial(msgspec.Struct):
     faults: list[str] = []
 
 
-def template(where: Path) -> Template:
-    """Lay the template below `where`."""
+def template(where: Path, goal: str = "debate") -> Template:
+    """Lay the template below `where`, with things of yours lying about, and play it until `goal` is next."""
     game = games.lay(where / "template")
     engine = where / "engine"
     shutil.copytree(games.ROOT / "src", engine, ignore=shutil.ignore_patterns("*.pyc"))
     compileall.compile_dir(engine, quiet=1)
-    (game / "bus" / ".tmp").mkdir()
-    (game / "bus" / ".tmp" / STRAY).write_text(
-        "of a process that died long ago\n"
-    )  # so that sweeping is an effect, too
     for name in ("python", "catherd"):
         script = game / ".venv" / "bin" / name
         script.write_text(script.read_text().replace(str(games.ROOT / "src"), str(engine)))
+    games.mess(game)
+    if goal in PRIOR:
+        done = games.make(game, PRIOR[goal], seconds=600)
+        if done.returncode or games.make(game, "down", seconds=60).returncode:
+            raise SystemExit(f"make {PRIOR[goal]} failed:\n{done.stdout}{done.stderr}")
+    (game / "bus" / ".tmp").mkdir(exist_ok=True)
+    (game / "bus" / ".tmp" / STRAY).write_text("of a process that died long ago\n")  # sweeping is an effect, too
     return Template(game, engine)
 
 
@@ -83,7 +87,16 @@ def begin(from_: Template, where: Path) -> Trial:
     """A fresh game to kill."""
     crash = where.with_name(f"{where.name}.crash")
     crash.mkdir(parents=True)
-    return Trial(game=games.copy(from_.game, where), crash=crash, killed=[], faults=[])
+    game = games.copy(from_.game, where)
+    for pointer in (*game.glob(".git/worktrees/*/gitdir"), *game.glob("worktrees/*/.git")):
+        pointer.write_text(pointer.read_text().replace(f"{from_.game}/", f"{game}/"))
+    return Trial(game=game, crash=crash, killed=[], faults=[])
+
+
+def clear(trial: Trial) -> None:
+    """A game that is as it should be goes; one that is not stays where it is, to be looked at."""
+    shutil.rmtree(trial.game)
+    shutil.rmtree(trial.crash)
 
 
 def type_again(trial: Trial, goal: str, env: dict[str, str], tries: int = TRIES) -> None:

@@ -20,7 +20,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from crash import compare, handbook, lab
+from crash import compare, handbook, lab, shares
 from crash.lab import Hit, Template, Trial
 
 WHENS = ("before", "after")
@@ -51,15 +51,17 @@ def undisturbed(
 ) -> tuple[compare.Left, dict[str, list[tuple[str, str]]]]:
     """A game that nobody kills: what it leaves, and role → its effects."""
     trial = lab.begin(from_, room / name)
+    before = compare.checkout(trial.game)
     rc, out = lab.typed(trial, goal, lab.environment(trial.crash))
     lab.at_rest(trial)
     if rc or trial.faults:
         raise SystemExit(f"the undisturbed game failed: exit {rc} {trial.faults}\n{out}")
     counted = lab.effects(trial.crash)
     found = compare.left(trial.game)
-    if wrong := compare.faults(found, found, trial.game, 0):
+    wrong = compare.faults(found, found, trial.game, 0)
+    if wrong := wrong + [f"your checkout: {one}" for one in sorted(before ^ found.yours)]:
         raise SystemExit("the undisturbed game is not sane:\n  " + "\n  ".join(wrong))
-    _clear(trial)
+    lab.clear(trial)
     return found, counted
 
 
@@ -97,13 +99,8 @@ def _judge(play: Play, trial: Trial, kills: int) -> list[str]:
     except Exception as error:
         wrong.append(f"cannot be read: {type(error).__name__}: {error}")
     if not wrong:
-        _clear(trial)  # a game that differs stays where it is, to be looked at
+        lab.clear(trial)
     return wrong
-
-
-def _clear(trial: Trial) -> None:
-    shutil.rmtree(trial.game)
-    shutil.rmtree(trial.crash)
 
 
 def points(counted: dict[str, list[tuple[str, str]]], whens: tuple[str, ...] = WHENS) -> list[Hit]:
@@ -185,12 +182,15 @@ def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--goal", default="debate", help="the make target (debate)")
+    parser.add_argument(
+        "--shares", type=int, default=0, help="so many games, each with its share of all kills (0: a game for each)"
+    )
     parser.add_argument("--sample", type=int, default=0, help="so many effects instead of all")
     parser.add_argument("--random", type=int, default=40, help="so many random kills of whole processes (40)")
     parser.add_argument("--alone", type=int, default=8, help="so many gate kills where nobody types again (8)")
     parser.add_argument("--jobs", type=int, default=2, help="so many games at a time (2)")
     parser.add_argument("--seed", type=int, default=0, help="of the random kills")
-    parser.add_argument("--only", default="", help="just this one: ROLE:N:WHEN, or a seed; its game is kept")
+    parser.add_argument("--only", default="", help="just this one: ROLE:N:WHEN, a seed, or K/M")
     parser.add_argument("--keep", default="", help="play in this directory instead of a temporary one")
     return parser.parse_args()
 
@@ -200,7 +200,7 @@ def main() -> int:
     told = options()
     room = Path(told.keep or tempfile.mkdtemp(prefix="crash-proof-")).resolve()
     room.mkdir(parents=True, exist_ok=True)
-    from_ = lab.template(room)
+    from_ = lab.template(room, told.goal)
     want, counted = undisturbed(from_, room, told.goal, "undisturbed")
     play = Play(from_, told.goal, want, room)
     print(
@@ -209,6 +209,34 @@ def main() -> int:
     )
     if apart := unkilled(play):
         raise SystemExit("two games that nobody killed differ:\n  " + "\n  ".join(apart))
+    wrong = _shares(play, told) if told.shares else _each(play, counted, told)
+    if wrong:
+        print(f"look into {room}")
+    elif not told.keep:
+        shutil.rmtree(room)
+    return int(wrong)
+
+
+def _shares(play: Play, told: argparse.Namespace) -> bool:
+    """So many games, each with its share of the kills; whether something is wrong."""
+    which = [told.only] if told.only else [f"{k}/{told.shares}" for k in range(told.shares)]
+    played = []
+    with ThreadPoolExecutor(told.jobs) as pool:
+        jobs = {
+            pool.submit(shares.play, play.from_, play.room / share.replace("/", "-of-"), play.goal, play.want, share)
+            for share in which
+        }
+        for future in as_completed(jobs):
+            played.append(one := future.result())
+            print(f"game {one.name}: {len(one.killed)} kills, typed {one.typed} times, {one.seconds:.0f} s", flush=True)
+            print("".join(f"FAILED {fault}\n" for fault in one.faults), end="", flush=True)
+    missing = [] if told.only else shares.uncovered(played, play.goal)
+    print("\n".join([*shares.table(played), "", *(missing or ["every effect that the handbook names was hit"])]))
+    return bool(missing) or any(one.faults for one in played)
+
+
+def _each(play: Play, counted: dict[str, list[tuple[str, str]]], told: argparse.Namespace) -> bool:
+    """A game for each effect, and the random ones; whether something is wrong."""
     every = points(counted)
     if told.only:
         jobs: list[Callable[[], Result]] = [_only(play, told.only)]
@@ -222,12 +250,7 @@ def main() -> int:
     print("\n".join(table(results, counted)))
     missing = [] if told.only or told.sample else uncovered(told.goal, results, counted)
     print("\n".join(missing) or "every effect that the handbook names was hit")
-    wrong = any(r.faults for r in results) or bool(missing)
-    if wrong:
-        print(f"look into {room}")
-    elif not told.keep:
-        shutil.rmtree(room)
-    return int(wrong)
+    return any(r.faults for r in results) or bool(missing)
 
 
 def _only(play: Play, word: str) -> Callable[[], Result]:
