@@ -25,6 +25,8 @@ from catherd.files import hold, is_held, started, take_lock, until_free, whole
 LOG_BYTES = 1 << 20
 FUSE = 3
 
+Daemon = Callable[[str, str], int]  # (root, agent file) → exit code
+
 
 class Life(msgspec.Struct):
     """What the crank remembers of one daemon: deaths in a row without a new answer, and when it may be started again."""
@@ -46,8 +48,11 @@ class Herd:
         self.ring: Callable[[], None] = _nobody  # called, from another thread, as soon as a daemon dies
         self._heeded: set[str] = set()
 
-    def look(self) -> list[str]:
-        """Start who is not alive and may be; the names that were started. Nobody is, once the goal that was on is cleared."""
+    def look(self, life_of: Daemon | None = None) -> list[str]:
+        """Start who is not alive and may be; the names that were started. Nobody is, once the goal that was on is cleared.
+
+        With `life_of` (catherd.agent.main) a daemon is a fork of this process, which must have one thread only.
+        """
         begun: list[str] = []
         if (self.goal and not self.bus.goal()) or not whole(self.bus.path):
             return begun
@@ -66,7 +71,7 @@ class Herd:
             life.again = time.monotonic() + max(2.0, 0.5 * 2**life.deaths)
             life.seen = False
             life.deaths += 1
-            if start(self.bus, name):
+            if start(self.bus, name, life_of):
                 begun.append(name)
             self._heed(name)
         return begun
@@ -108,7 +113,7 @@ def _work(bus: Bus, name: str) -> int:
     return sum(entry.endswith(".answer.yaml") for entry in bus.names(f"runs/{name}"))
 
 
-def start(bus: Bus, name: str) -> bool:
+def start(bus: Bus, name: str, life_of: Daemon | None = None) -> bool:
     """Start the daemon of `name`; False when one lives already.
 
     It is born with its lock held: it counts as alive from its first moment, and nobody can start a second one. It also
@@ -118,29 +123,55 @@ def start(bus: Bus, name: str) -> bool:
     lock = take_lock(path, wait=False)
     if lock is None:
         return False
+    told = {"CATHERD_LOCK": str(lock), "CATHERD_GOAL": bus.goal()}
     try:
         with open(_log(bus, name), "ab") as out:
-            child = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "catherd",
-                    "agent",
-                    _file(bus, name),
-                ],  # -P: nothing in the repo shadows a module
-                cwd=bus.root,
-                env={**os.environ, "CATHERD_LOCK": str(lock), "CATHERD_GOAL": bus.goal()},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-                pass_fds=(lock,),
-            )
-        hold(lock, f"agents/{name}.lock", child.pid)
+            words = bus.root, _file(bus, name), told, lock, out.fileno()
+            pid = _fork(life_of, *words) if life_of else _spawn(*words)
+        hold(lock, f"agents/{name}.lock", pid)
     finally:
         os.close(lock)
     return True
+
+
+def _spawn(root: str, file: str, told: dict[str, str], lock: int, out: int) -> int:
+    words = [sys.executable, "-P", "-m", "catherd", "agent", file]  # -P: nothing in the repo shadows a module
+    return subprocess.Popen(
+        words,
+        cwd=root,
+        env={**os.environ, **told},
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=out,
+        start_new_session=True,
+        pass_fds=(lock,),
+    ).pid
+
+
+def _fork(life_of: Daemon, root: str, file: str, told: dict[str, str], lock: int, out: int) -> int:
+    """Four Pythons that start at once need half a second of CPU to import the same modules; four forks of one that has them do not."""
+    import jinja2  # noqa: F401 - what a daemon imports for its first prompt
+    import setproctitle
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 3
+    try:
+        os.setsid()
+        os.chdir(root)
+        setproctitle.setproctitle(f"catherd agent {file}")
+        with open(os.devnull, "rb") as nothing:
+            for target, source in enumerate((nothing.fileno(), out, out)):
+                os.dup2(source, target)
+        os.closerange(3, lock)
+        os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
+        os.environ.update(told)
+        code = life_of(root, file)
+    finally:
+        os._exit(code)  # nothing of what the parent had under way is done twice
 
 
 def _log(bus: Bus, name: str) -> str:

@@ -22,13 +22,14 @@ def agent(file: str) -> None:
 @click.command()
 def up() -> None:
     """Start one daemon per agents/*.yaml; those that run are left alone."""
+    from catherd import agent as daemon
     from catherd import config, game, herd
     from catherd.bus import Bus
 
     root = game.workspace(os.getcwd())
     bus = Bus(root)
     game.lay(bus)
-    begun = herd.Herd(bus, config.agents(root)).look()
+    begun = herd.Herd(bus, config.agents(root)).look(daemon.main)
     click.echo(f"started: {', '.join(begun)}" if begun else "all are running")
 
 

@@ -42,6 +42,8 @@ def gate(name: str) -> None:
     teller = teller_of(root)
     does = {gate.name: gate.does for gate in config.gate(root, name)[0].gates.values()}
     goal = os.environ.get("CATHERD_GOAL", name)
+    if gates.onward(does, name, goal):  # while the answers are awaited
+        from catherd import election, landing, record_files  # noqa: F401
     try:
         while name:
             crank.turn(root, name, teller)
