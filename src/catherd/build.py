@@ -7,7 +7,7 @@ killed: the journal has the answers, the branch the commit, and a PR is found ag
 
 import os
 
-from catherd import accept, checkouts, checks, commanded, desk, landing, prompts, safewrite, worktree
+from catherd import accept, caps, checkouts, checks, commanded, desk, landing, prompts, safewrite, worktree
 from catherd.answers import Unusable, parse
 from catherd.bus import Bus, now
 from catherd.changeset import Rules
@@ -47,6 +47,7 @@ def write(seat: Seat, task_id: str, task: Task) -> bool:
     remark(bus, me, attempt.at, f"{task_id}.{n}", _taking(task_id, task, attempt))
     begun = worktree.begin(seat.bus.root, me, task_id, base)
     _told(seat, begun.notes)
+    caps.ready(seat.bus.root, me, phase_of(task))
     ask = ask_for(seat, task_id, task, "write", base)  # what it is shown is what its worktree holds
     head = _work(seat, task_id, task, ask, f"{phase_of(task)}/{task_id}.write.{n}", begun.path)
     if not head:
@@ -110,6 +111,7 @@ def revise(seat: Seat, view: View, task: Task) -> bool:
     main = landing.tip(root, seat.game.branch)
     begun = worktree.begin(root, me, view.pr.task, main, expected=view.head)
     _told(seat, begun.notes)
+    caps.ready(root, me, phase_of(task))
     conflicts: tuple[str, ...] = ()
     merging = "" if is_ancestor(root, main, view.head) else main
     if merging:
@@ -135,11 +137,12 @@ def revise(seat: Seat, view: View, task: Task) -> bool:
 def _work(seat: Seat, task_id: str, task: Task, ask: Ask, turn: str, tree: str, *, merging: str = "") -> str:
     """Ask until the files pass in the worktree, commit them; the head, "" when no answer was good enough."""
     root, me = seat.bus.root, seat.agent.id
+    cap = caps.of(root, phase_of(task))
     if seat.agent.command:
-        seat = commanded.hands(seat, tree)
+        seat = commanded.hands(seat, tree, int(cap.worktree * caps.MB))
     rendered = prompts.render(root, ask, seat.card())
     kept: list[list[File]] = []
-    rules = Rules(tuple(task.paths))
+    rules = Rules(tuple(task.paths), largest=int(cap.artifact * caps.MB))
 
     def reread(text: str, last: bool) -> str:  # noqa: ARG001 - the journal's call
         if text.startswith(commanded.NOT_TAKEN):
@@ -160,6 +163,8 @@ def _work(seat: Seat, task_id: str, task: Task, ask: Ask, turn: str, tree: str, 
             return str(error)
         paths = [file.path for file in envelope.files]
         found = [f"{one}: take it out; nothing that is secret may be committed" for one in find_in_files(paths, tree)]
+        if over := caps.fits(root, me, phase_of(task)):
+            found.append(f"the whole directory is too large: {over}; take out what is not needed")
         faults = found or faulty(seat, task, tree, paths)
         if faults:
             return "Findings:\n" + "\n".join(faults[:40])

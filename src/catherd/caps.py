@@ -1,15 +1,23 @@
-"""How large things may get: one file of a pull request, an agent's worktree, the bus. From the phase file, shown in status."""
+"""How large things may get: one file of a pull request, an agent's worktree, the bus. From the phase file, shown in status.
+
+A file that is too large goes back to its author, and so does a worktree that has grown too large in a turn. A worktree that is
+so before the turn, and a bus, wait for you.
+"""
 
 import os
-import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
+from catherd import config
 from catherd.bus import Bus
 from catherd.config import Phase
-from catherd.treescan import walk
+from catherd.errors import CatherdError, NeedsYou
 
 MB = 1_000_000
+EVERY = 60.0  # seconds between two looks at how large the bus is, while a gate waits
 DEFAULT = {"artifact": 1.0, "worktree": 400.0, "bus": 500.0}
 
 
@@ -28,9 +36,24 @@ def caps(phase: Phase) -> Caps:
     return Caps(**{k: float(told[k]) if isinstance(told.get(k), int | float) else d for k, d in DEFAULT.items()})
 
 
+def of(root: str, phase: str) -> Caps:
+    """The caps of the phase of that name; of one that has no file, the default."""
+    found = config.phases(root).get(phase)
+    return caps(found) if found is not None else Caps(**DEFAULT)
+
+
 def used(path: str) -> float:
-    """Megabytes of the files below `path`, links not followed."""
-    return sum(seen.st_size for _, seen in walk(path, 40) if stat.S_ISREG(seen.st_mode)) / MB
+    """Megabytes of the files below `path`, links not followed; what vanishes or is forbidden is passed over."""
+    size, folders = 0, [path]
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    with suppress(OSError):
+                        size += entry.stat(follow_symlinks=False).st_size
+    return size / MB
 
 
 def table(bus: Bus, names: list[str]) -> dict[str, float]:
@@ -51,18 +74,41 @@ def line(bus: Bus, phase: Phase, names: list[str]) -> str:
     return f"disk: bus {mb:.0f} of {cap.bus:g} MB{trees}, a file at most {cap.artifact:g} MB"
 
 
-def watch(bus: Bus, phase: Phase, names: list[str]) -> None:
-    """Tell of what has grown over its cap; nothing is removed."""
-    cap = caps(phase)
-    for what, mb in table(bus, names).items():
-        trouble = f"large-{what.replace('/', '-')}"
-        if mb <= _of(cap, what):
-            bus.solved(trouble)
-            continue
-        fix = "make tidy" if what == "bus" else f"see what is large: du -a {what} | sort -n | tail"
-        said = f"is over its cap of {_of(cap, what):g} MB"
-        bus.trouble(trouble, f"{what}/", said, f"{fix}; or raise caps in phases/{phase.name}.yaml")
+def hold(bus: Bus, phase: Phase) -> None:
+    """Raises NeedsYou when the bus is over its cap: then nothing more is asked, and nothing of it is lost."""
+    cap, mb = caps(phase).bus, used(bus.path)
+    if mb > cap:
+        raise NeedsYou(
+            f"is over its cap of {cap:g} MB", where="bus/", fix=f"make tidy; {_raised(phase.name, 'bus', mb)}"
+        )
 
 
-def _of(cap: Caps, what: str) -> float:
-    return cap.bus if what == "bus" else cap.worktree
+def scale(bus: Bus, phase: Phase) -> Callable[[], None]:
+    """`hold`, to be called as often as one likes: it looks the first time, and again when a minute has passed."""
+    last = [float("-inf")]
+
+    def weigh() -> None:
+        if time.monotonic() - last[0] > EVERY:
+            hold(bus, phase)
+            last[0] = time.monotonic()
+
+    return weigh
+
+
+def fits(root: str, agent: str, phase: str) -> str:
+    """Why an agent's worktree is too large for the phase; "" when it is not."""
+    cap = of(root, phase).worktree
+    mb = used(os.path.join(root, "worktrees", agent))
+    return f"{mb:.1f} MB; at most {cap:g}" if mb > cap else ""
+
+
+def ready(root: str, agent: str, phase: str) -> None:
+    """Raises CatherdError when a worktree that was just cleaned is over its cap: its agent can do nothing about that."""
+    if why := fits(root, agent, phase):
+        see = f"du -a worktrees/{agent} | sort -n | tail"
+        fix = f"{see}; {_raised(phase, 'worktree', float(why.partition(' ')[0]))}"
+        raise CatherdError(f"is over its cap before any work: {why}", where=f"worktrees/{agent}/", fix=fix)
+
+
+def _raised(phase: str, cap: str, mb: float) -> str:
+    return f"or options: {{caps: {{{cap}: {max(1, round(2 * mb))}}}}} in phases/{phase}.yaml"

@@ -52,13 +52,13 @@ def seat(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = 
     return Seat(bus, agent, game, Program(bus, agent), "command", reserve(bus, agent, game, settled))
 
 
-def hands(it: Seat, tree: str, settled: dict[str, Entry] | None = None) -> Seat:
-    """The same seat with the agent's program at work in `tree`, where it has one and the game is live."""
+def hands(it: Seat, tree: str, most: int, settled: dict[str, Entry] | None = None) -> Seat:
+    """The same seat with the agent's program at work in `tree`, where it has one and the game is live; `most` bytes in all."""
     if not it.agent.command or it.game.models == "rehearsal":
         return it
     return msgspec.structs.replace(
         it,
-        model=Program(it.bus, it.agent, tree),
+        model=Program(it.bus, it.agent, tree, most),
         model_name="command",
         reserve=reserve(it.bus, it.agent, it.game, settled),
     )
@@ -104,8 +104,9 @@ def probe(agent: Agent) -> str:
 class Program(Model):
     """The agent's CLI. With a `tree` its work there is the answer, without one what it says is."""
 
-    def __init__(self, bus: Bus, agent: Agent, tree: str = "") -> None:
+    def __init__(self, bus: Bus, agent: Agent, tree: str = "", most: int = treescan.Limits().total) -> None:
         self.bus, self.agent, self.tree = bus, agent, tree
+        self.limits = treescan.Limits(total=most)
         self.home = os.path.join(bus.root, ".catherd", "home", agent.id)
         self.was = {path: _sum(tree, path) for path in worktree.changed(bus.root, agent.id)} if tree else {}
 
@@ -182,7 +183,7 @@ class Program(Model):
         place = git.Place(tree, _git_dir(tree))
         if outcome.commits:
             git.call(place, "reset", "--quiet", outcome.base, change=f"worktrees/{self.agent.id}")
-        faults = [str(one) for one in treescan.scan(tree)]
+        faults = [str(one) for one in treescan.scan(tree, self.limits)]
         parts = [f"---\nkind: work\n---\n{len(outcome.changed)} files, as {outcome.result}.\n"]
         for path in outcome.changed:
             if odd := bad_name(path):

@@ -10,17 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
-from catherd import (
-    asks,
-    config,
-    debate,
-    effects,
-    events,
-    files,
-    gates,
-    snapshot,
-    talk,
-)
+from catherd import asks, caps, config, debate, effects, events, files, gates, snapshot, talk
 from catherd.bus import OPEN, Bus, now, slug
 from catherd.config import Agent, Gate, Phase
 from catherd.errors import CatherdError, NeedsYou
@@ -144,7 +134,7 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
     looker = Looker(bus, {crank.phase.name: crank.phase}, crank.agents)
     box = timebox(gate, crank.game, yours="human" in ask.roll)
     excused = _excused(crank)
-    waited, before = 0.0, time.monotonic()
+    waited, before, weigh = 0.0, time.monotonic(), caps.scale(bus, crank.phase)
     teller.knows(talk.logged(bus))
     told = _so_far(bus)
     with Watch(bus.path, ("", "chat", "problems", ask.step), ()) as watch:
@@ -160,6 +150,7 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
                 raise CatherdError("stopped: the goal was cleared", where="bus/goal", fix=f"make {crank.herd.goal}")
             hearing.look()
             moment = time.monotonic()
+            weigh()
             waited, before = waited + (0.0 if seen.paused else moment - before), moment
             heard = hearing.ready() if waited < box else set(hearing.heard)
             pending = _pending(ask, seen)

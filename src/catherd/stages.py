@@ -137,16 +137,16 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
     kept = bool(phase.options.get("keep_branches", False))
     largest = int(caps.caps(phase).artifact * caps.MB)
     queue = mergequeue.Queue(bus, game, agents, desk.Desk(bus, agents), tuple(game.roll), kept, largest)
-    caps.watch(bus, phase, list(agents))
     grace = config.seconds(phase.grace, "grace")
     dead: dict[str, float] = {}
-    began = time.monotonic()
+    began, weigh = time.monotonic(), caps.scale(bus, phase)
     with Watch(bus.path, ("", "chat", "prs"), ("claims",)) as watch:
         while True:
             if not os.path.isdir(bus.path):
                 raise CatherdError("was removed while the game was on", where="bus/", fix="catherd bus restore")
             if herd.goal and not bus.goal():
                 raise CatherdError("stopped: the goal was cleared", where="bus/goal", fix=f"make {herd.goal}")
+            weigh()
             done = [t for t in tasks if bus.there(f"claims/done/{t}.lock")]
             prs = queue.desk.pulls()  # before the turn: what came last to those that are merged in it is told too
             watch.follow(f"prs/{name}" for name in prs)
