@@ -1,6 +1,7 @@
 """A sample of `make crash-proof`: a game that is killed ends like one that was not. And: the proof itself can fail."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,12 @@ def test_the_handbook_names_every_effect_of_a_debate_and_no_other(
     assert [f"{row.door} {row.path}" for row in due if not any(row.matches(*e) for e in made)] == []
 
 
+def test_the_handbook_names_every_door() -> None:
+    told = {row.door for row in handbook.rows()}
+    code = "\n".join(path.read_text() for path in (games.ROOT / "src/catherd").rglob("*.py"))
+    assert set(re.findall(r"with (?:\w+\(.*\), )?effect\(\"([\w-]+)\"", code)) == told
+
+
 def lose_an_answer(game: Path) -> list[str]:
     path = game / "bus/runs/claude/debate.round-2.objections.1.1.answer.yaml"
     path.unlink()
@@ -72,11 +79,12 @@ def ask_twice(game: Path) -> list[str]:
         shutil.copy(
             first.with_name(f"debate.round-1.pitch.1.1.{kind}"), first.with_name(f"debate.round-1.pitch.1.2.{kind}")
         )
+    made = [f"runs/claude/debate.round-1.pitch.1.2.{kind}" for kind in ("answer.yaml", "yaml")]
     return [
         "claude: 2 answers to debate.round-1.pitch.1",
         "claude: answered, and asked again: debate.round-1.pitch.1",
-        "not in refs/catherd/bus: bus/runs/claude/debate.round-1.pitch.1.2.answer.yaml",
-        "not in refs/catherd/bus: bus/runs/claude/debate.round-1.pitch.1.2.yaml",
+        *(f"not in the events: {path}" for path in made),
+        *(f"not in refs/catherd/bus: bus/{path}" for path in made),
     ]
 
 
@@ -91,7 +99,7 @@ def lose_an_event(game: Path) -> list[str]:
         lines = day.read_text().splitlines(keepends=True)
         kept = [line for line in lines if json.loads(line)["id"] != "posted:gates/round-3.yaml"]
         day.write_text("".join(kept))
-    return ["events: lost posted:gates/round-3.yaml"]
+    return ["events: lost posted:gates/round-3.yaml", "not in the events: gates/round-3.yaml"]
 
 
 def change_the_record(game: Path) -> list[str]:
@@ -122,6 +130,18 @@ def test_the_proof_sees(harm: Callable[[Path], list[str]], finished_game: Path, 
     assert compare.faults(want, want, game, 0) == []
     expected = harm(game)
     assert compare.faults(want, compare.left(game), game, 0) == expected
+
+
+def test_a_call_that_a_kill_cut_off_and_nobody_makes_again_is_listed(finished_game: Path, tmp_path: Path) -> None:
+    game = games.copy(finished_game, tmp_path / "game")
+    (game / "bus/goal").write_text("debate\n")
+    call = game / "bus/runs/claude/debate.round-1.pitch.1.1.yaml"
+    shutil.copy(call, call.with_name("plan.PR-0001.review-0123456789ab.1.1.yaml"))
+    for _ in range(2):
+        assert games.make(game, "debate").returncode == 0
+        logged = "".join(path.read_text() for path in (game / "bus/events").glob("*.jsonl"))
+        listed = [one["subject"] for one in map(json.loads, logged.splitlines()) if one["kind"] == compare.BILLED]
+        assert listed == ["runs/claude/plan.PR-0001.review-0123456789ab.1.1"]
 
 
 def crash(game: Path, at: str, *words: str) -> None:

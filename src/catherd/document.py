@@ -6,7 +6,7 @@ What is still wrong goes back to the herd as one more task, a bounded number of 
 import os
 import tempfile
 
-from catherd import changeset, checks, desk, landing, objects, record_files, screens, stages, trace
+from catherd import changeset, checks, desk, events, landing, objects, record_files, screens, stages, trace
 from catherd.bus import Bus, now
 from catherd.config import Phase, agents
 from catherd.errors import NeedsYou
@@ -32,6 +32,7 @@ def complete(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: 
             where="docs/",
             fix="catherd check docs/ lists them; mend them on main and type make again",
         )
+    events.settle(bus)
     made |= record_files.talk(bus, agents(bus.root))
     landed = landing.land(bus.root, game.branch, made, [], f"Land the design document\n\nGame {game.id}.\n")
     receipt = Receipt(gate=gate, closed=now(), commit=landed.sha, data={"files": sorted(made)})

@@ -10,7 +10,7 @@ import tempfile
 
 import msgspec
 
-from catherd import criteria, desk, git, landing, objects, record_files, stages, tags, wheels, yamldoor
+from catherd import criteria, desk, events, git, landing, objects, record_files, stages, tags, wheels, yamldoor
 from catherd.acceptance import Asked, accept
 from catherd.bus import Bus, now
 from catherd.config import Phase, agents
@@ -162,6 +162,7 @@ def _land(
     made = {f"docs/milestones/{name}/{file}": content for file, content in pictures.items()}
     made[f"docs/milestones/{name}.md"] = note_md(evidence, name, root=bus.root, shots=name).encode()
     made[f"docs/milestones/{name}/evidence.yaml"] = yamldoor.dumps(evidence).encode()
+    events.settle(bus)
     made |= record_files.talk(bus, agents(bus.root))
     landed = landing.land(bus.root, game.branch, made, [], f"Prove {name}: {evidence.app}\n\nGame {game.id}.\n")
     tagged = tags.candidate(bus.root, phase, landed.sha, evidence.app)

@@ -31,6 +31,7 @@ CALL = re.compile(r"runs/(?P<agent>[^/]+)/(?P<turn>.+?)\.(?P<n>\d+)(?P<answer>\.
 MERGE = re.compile(r"^Merge \w+/", re.MULTILINE)  # who did the task: an idle agent may take what is open for long
 PROMPT = re.compile(r"^sha256: '?(\w+)", re.MULTILINE)
 # Nothing that a game needs: locks, logs, and a mark that only an open round reads.
+UNLOGGED = re.compile(r"(problems|agents|archive)/|.+/evidence\.yaml\Z")
 ASIDE = re.compile(r"(agents/.*|\.[a-z]+\.lock|chat\.log|events/.*|runs/.*\.posted|README\.md|STEP|GO)\Z")
 
 
@@ -115,6 +116,7 @@ def faults(want: Left, got: Left, game: Path, kills: int, *, same_talk: bool = T
         *_asked_again(got, kills),
         *(f"your checkout: {one}" for one in sorted(want.yours ^ got.yours)),
         *_untidy(game),
+        *_unlogged(game),
         *_repository(game),
     ]
 
@@ -174,6 +176,13 @@ def _untidy(game: Path) -> list[str]:
     found += [f"told of a problem: {p.read_text()}" for p in sorted((game / "bus/problems").glob("*.yaml"))]
     found += [f"not cleared: bus/{name}" for name in ("goal", "STEP", "GO") if (game / "bus" / name).exists()]
     return found
+
+
+def _unlogged(game: Path) -> list[str]:
+    """What is posted has its line in the events."""
+    ids = set(_events([path.read_text(errors="replace") for path in sorted((game / "bus/events").glob("*.jsonl"))]))
+    posted = [name for name in _files(game) if name.endswith(".yaml") and not UNLOGGED.match(name)]
+    return [f"not in the events: {name}" for name in sorted(posted) if f"posted:{name}" not in ids]
 
 
 def _repository(game: Path) -> list[str]:

@@ -41,7 +41,7 @@ def rows(page: Path = PAGE) -> list[Row]:
     found = []
     for line in page.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if len(cells) == 5 and (door := re.fullmatch(r"`(\w+)`", cells[0])):
+        if len(cells) == 5 and (door := re.fullmatch(r"`([\w-]+)`", cells[0])):
             goals = frozenset(re.findall(r"[\w-]+", cells[2]))
             found += [Row(door[1], path, goals) for path in re.findall(r"`([^`]+)`", cells[1])]
     return found

@@ -115,6 +115,11 @@ def type_again(trial: Trial, goal: str, env: dict[str, str], tries: int = TRIES)
     at_rest(trial)
 
 
+def heed_interrupts() -> None:
+    """A runner in the background of a shell without job control ignores ^C, and its games would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(trial: Trial, goal: str, env: dict[str, str]) -> "subprocess.Popen[str]":
     """The command, typed; in a session of its own, as from another terminal."""
     return subprocess.Popen(

@@ -197,6 +197,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     """The exit code."""
+    lab.heed_interrupts()
     told = options()
     room = Path(told.keep or tempfile.mkdtemp(prefix="crash-proof-")).resolve()
     room.mkdir(parents=True, exist_ok=True)

@@ -127,6 +127,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="so many disturbed games (1)")
     parser.add_argument("--pause", type=float, default=3.0, help="seconds between two kills, about (3)")
     parser.add_argument("--crank", action="store_true", help="kill make and the gates, too")
+    lab.heed_interrupts()
     told = parser.parse_args()
     room = Path(tempfile.mkdtemp(prefix="random-poc-"))
     from_ = lab.template(room)
