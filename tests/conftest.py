@@ -1,5 +1,6 @@
 """What several test files share: one finished rehearsal, played once per test run."""
 
+import json
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import games
+from yours import Yours
 
 
 def pytest_configure() -> None:
@@ -69,13 +71,18 @@ def game(tmp_path: Path) -> Iterator[Path]:
 def finished_plan(finished_game: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A game whose plan is done, played while you had edits, a staged file, an untracked and an ignored one lying about.
 
-    `before.txt` beside it holds what `git status` said, and `YOURS` what those files hold.
+    `before.txt` beside it holds what `git status` said, and `YOURS` what those files hold; `watched.json` what was seen of your
+    checkout meanwhile: `strange`, what was written though no merge brought it, `brought`, how much was, and `staged`, every
+    content that the index had for `staged.txt`.
     """
     game = games.copy(finished_game, tmp_path_factory.mktemp("planned") / "game")
     games.mess(game)
     (game.parent / "before.txt").write_text(games.run(game, "git", "status", "--porcelain", "--ignored=no").stdout)
-    done = games.make(game, "plan", seconds=300)
+    with Yours(game, "staged.txt") as yours:
+        done = games.make(game, "plan", seconds=300)
     assert done.returncode == 0, done.stdout + done.stderr
+    seen = {"strange": yours.strange(), "brought": len(yours.touched), "staged": sorted(yours.staged)}
+    (game.parent / "watched.json").write_text(json.dumps(seen))
     (game.parent / "session.txt").write_text(done.stdout)
     gone = games.make(game, "down")
     assert gone.returncode == 0, gone.stderr

@@ -1,5 +1,6 @@
 """A whole plan, played once by the rehearsal: what is on main afterwards, and what it cost you (nothing)."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 import games
 from catherd import audits, checks, yamldoor
-from gitrooms import sh
+from gitrooms import put, repo, sh
+from test_herd import until
+from yours import Yours
 
 
 def merges(game: Path) -> list[str]:
@@ -63,6 +66,27 @@ def test_nothing_of_yours_was_touched(finished_plan: Path) -> None:
     assert {name: (finished_plan / name).read_text() for name in games.YOURS} == games.YOURS
     now = games.run(finished_plan, "git", "status", "--porcelain", "--ignored=no").stdout
     assert now == (finished_plan.parent / "before.txt").read_text()
+
+
+def test_that_watch_sees_what_was_put_back_at_once(tmp_path: Path) -> None:
+    root = Path(repo(tmp_path / "game", {"docs/mine.md": "mine\n", "bus/README.md": "", "worktrees/README.md": ""}))
+    put(root, {"staged.txt": "staged\n"})
+    sh(root, "add", "staged.txt")
+    with Yours(root, "staged.txt") as yours:
+        put(root, {"docs/mine.md": "theirs\n", "bus/goal": "plan\n", "docs/brought/new.md": "new\n"})
+        put(root, {"docs/mine.md": "mine\n"})
+        sh(root, "rm", "-q", "--cached", "staged.txt")
+        sh(root, "add", "staged.txt", "docs/brought")
+        until("both are seen", lambda: len(yours.staged) == 2 and "docs/mine.md" in yours.touched)
+    sh(root, "commit", "-q", "-m", "brought", "--", "docs/brought")
+    assert yours.strange() == ["docs/mine.md"]
+
+
+def test_nothing_of_yours_was_touched_at_any_moment_but_what_the_merges_brought(finished_plan: Path) -> None:
+    seen = json.loads((finished_plan.parent / "watched.json").read_text())
+    assert seen["strange"] == []
+    assert seen["brought"] > 20
+    assert seen["staged"] == [sh(finished_plan, "ls-files", "-s", "--", "staged.txt")]
 
 
 def test_the_chat_tells_the_plan_without_a_call_and_without_calling_anybody(finished_plan: Path) -> None:
