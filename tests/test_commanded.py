@@ -1,5 +1,6 @@
 """A command agent in a game: any CLI builds a task of the poc end to end, and speaks where its agent has no model."""
 
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from catherd import commanded, hands, live, models, sandbox
+import games
+from catherd import commanded, hands, live, models, sandbox, worktree
 from catherd.bus import Bus
 from catherd.config import Agent
 from catherd.jobs import next_job
@@ -29,7 +31,7 @@ from catherd.answers import parse
 from catherd.model import Request, Said
 from catherd.rehearsal import Rehearsal
 prompt = sys.stdin.read()
-open(os.path.join(os.environ["HOME"], "saw"), "a").write(json.dumps([sorted(os.listdir({bus!r})), sorted(os.environ)]) + "\\n")
+open(os.path.join(os.environ["HOME"], "saw"), "a").write(json.dumps([os.path.lexists({bus!r}), sorted(os.environ)]) + "\\n")
 text = Rehearsal().complete(Request("", "", "", prompt, (Said("user", prompt),))).text
 print("thinking aloud", flush=True)
 for file in parse(text).files:
@@ -46,11 +48,19 @@ subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-
 
 def command(where: Path, bus: str, more: str = "") -> dict[str, Any]:
     """The `command:` block of such a program."""
-    script = where / "fake.py"
+    script = where / "bin" / "fake.py"
+    script.parent.mkdir()
     script.write_text(textwrap.dedent(FAKE).format(src=str(SRC), bus=bus, more=more))
     usage = {"match": {"type": "result"}, "input": "usage.in", "output": "usage.out", "usd": "usd"}
     text = {"match": {"type": "result"}, "get": "text"}
-    return {"argv": [sys.executable, str(script)], "final": {"type": "result"}, "text": text, "usage": usage}
+    sees = [str(script.parent), str(SRC.parent), sys.prefix]
+    return {
+        "argv": [sys.executable, str(script)],
+        "final": {"type": "result"},
+        "text": text,
+        "usage": usage,
+        "sees": sees,
+    }
 
 
 def agent_of(shop: Workshop, where: Path, more: str = "") -> Agent:
@@ -93,7 +103,7 @@ def test_a_program_builds_a_task_end_to_end(tmp_path: Path, monkeypatch: pytest.
     saw = (Path(shop.bus.root) / ".catherd" / "home" / "claude" / "saw").read_text().splitlines()
     for line in saw:
         there, names = msgspec.json.decode(line)
-        assert there == []
+        assert not there
         assert "FAKE_KEY" in names
         assert "OPENAI_API_KEY" not in names
     build("lending-shelf", ["T-001", "T-002", "T-003"], tmp_path / "want")
@@ -123,6 +133,145 @@ def test_a_key_in_a_file_goes_back_to_the_author_and_never_into_a_commit(tmp_pat
         f"Findings:\napp/shelf/routes.py:{line}: AWS key: take it out; nothing that is secret may be committed\n"
     )
     assert "AKIA" not in sh(Path(shop.bus.root), "log", "-p", "--all", "--format=", "--", "app/shelf/routes.py")
+
+
+# Reads and writes whatever it can reach; what must not be there is named by the test.
+BURGLAR = """
+import glob, json, os, subprocess, sys
+sys.stdin.read()
+def write(path):
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | (0 if path.startswith("/proc") else os.O_CREAT)))
+        return True
+    except OSError:
+        return False
+def git(*words):
+    return subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
+found = {"there": [p for p in PATHS if os.path.lexists(p)], "written": [p for p in [*PATHS, *SYSTEM] if write(p)]}
+found["home"] = [write(os.path.expanduser("~/mine")), write("mine.json")]
+found["git"] = [git("status", "--porcelain"), git("branch", "--format=%(refname:short)"), git("log", "--all", "--format=%s")]
+found["all"] = git("cat-file", "--batch-all-objects", "--batch-check=%(objecttype)").split().count("commit")
+git("-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qam", "mine"), git("checkout", "-qb", "elsewhere")
+git("update-ref", "refs/heads/main", "HEAD"), write(git("rev-parse", "--git-dir") + "/hooks/post-commit")
+for folder, below, names in os.walk("/proc"):
+    below[:] = [n for n in below if not n.isdigit() and n not in ("self", "thread-self")]
+    found["written"] += [n for n in names if write(os.path.join(folder, n))]
+found["processes"] = len([p for p in glob.glob("/proc/[0-9]*")])
+open("mine.json", "w").write(json.dumps(found) + "\\n")
+print(json.dumps({"type": "result"}), flush=True)
+"""
+
+
+@needs_box
+def test_a_program_reaches_its_home_and_its_worktree_and_nothing_else_of_yours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the bus, the repository, another worktree nor your files; the system cannot be written; its git is a copy."""
+    root, yours = games.lay(tmp_path / "game"), tmp_path / "you"
+    bus = Bus(str(root))
+    (root / "bus" / "game.yaml").write_text("id: g\n")
+    (yours / ".ssh").mkdir(parents=True)
+    (yours / ".ssh" / "id").write_text("secret")
+    monkeypatch.setenv("HOME", str(yours))
+    (root / ".catherd" / "home" / "gemini").mkdir(parents=True)
+    paths = [root / "bus", root / "bus" / "game.yaml", root / ".git" / "config", root / "Makefile"]
+    paths += [root / "worktrees" / "gemini" / "x", root / ".catherd" / "home" / "gemini", yours / ".ssh" / "id"]
+    system = [
+        "/etc/burglar",
+        "/usr/burglar",
+        "/proc/sys/kernel/core_pattern",
+        "/proc/sysrq-trigger",
+        "/opt/burglar",
+    ]
+    script = tmp_path / "bin" / "burglar.py"
+    script.parent.mkdir()
+    script.write_text(f"PATHS, SYSTEM = {[str(path) for path in paths]}, {system}\n{BURGLAR}")
+    base = sh(root, "rev-parse", "main")
+    tree = worktree.begin(str(root), "claude", "T-003", base).path
+
+    def repository() -> list[str]:
+        refs = sh(root, "for-each-ref", "--format=%(refname) %(objectname)")
+        return [
+            refs,
+            sh(root, "config", "--list", "--local"),
+            *(path.name for path in (root / ".git" / "hooks").glob("*")),
+        ]
+
+    before = repository()
+    block = {
+        "argv": [sys.executable, str(script)],
+        "sees": [str(script.parent), sys.prefix],
+        "final": {"type": "result"},
+    }
+    program = commanded.Program(bus, Agent(id="claude", name="Claude", command=block), tree)
+    said = program.complete(Request("claude", "poc/T-003.write.1", "command", "", (Said("user", "x"),)))
+
+    assert "file path=mine.json\n" in said.text
+    found = msgspec.json.decode((Path(tree) / "mine.json").read_bytes())
+    assert found["there"] == []
+    assert found["written"] == []
+    assert found["home"] == [True, True]
+    assert found["git"] == ["?? mine.json", "claude/T-003", sh(root, "log", "-1", "--format=%s", base)]
+    assert found["all"] == 1
+    assert found["processes"] < 8
+    assert repository() == before
+
+
+def test_without_walls_no_program_is_started_unless_its_yaml_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATHERD_BOX", "weak")
+    told = "without bubblewrap sh could reach bus/ and your files (CATHERD_BOX=weak is set): make doctor says how to get it, or write `sandbox: none` into its `command:`"
+    block: dict[str, Any] = {
+        "argv": ["sh", "-c", "touch started; echo hello"],
+        "version": ["sh", "-c", "echo 1.0"],
+        "events": "text",
+    }
+    agent = Agent(id="knit", name="Knit", command=block)
+    bus = room(tmp_path)
+    ask = Request("knit", "t", "command", "", (Said("user", "x"),))
+    with pytest.raises(ModelError) as error:
+        commanded.Program(bus, agent).complete(ask)
+    assert str(error.value) == f"refused: {told}"
+    assert not list(tmp_path.rglob("started"))
+    assert commanded.probe(agent) == f"--  knit: {told}"
+
+    bare = msgspec.structs.replace(agent, command={**block, "sandbox": "none"})
+    assert commanded.Program(bus, bare).complete(ask).text.strip() == "hello"
+    assert commanded.probe(bare) == "ok  knit: sh -c echo 1.0: 1.0"
+
+
+@needs_box
+def test_a_program_that_its_walls_hide_is_told_and_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is seen wherever it lies, with its interpreter; what it loads from elsewhere must be named."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, text in (
+        ("tool", "#!/usr/bin/env twice\n"),
+        ("twice", '#!/bin/sh\ncat "$DATA" 2>&- || { echo lost; exit 1; }\n'),
+    ):
+        path = tmp_path / "apps" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    data = tmp_path / "data" / "words"
+    data.parent.mkdir()
+    data.write_text("from afar\n")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'apps'}:{os.environ['PATH']}")
+    agent = Agent(id="knit", name="Knit", command={"argv": ["tool"], "env": {"DATA": str(data)}})
+    assert commanded.probe(agent) == "--  knit: tool --version: lost"
+    seen = msgspec.structs.replace(agent, command={**agent.command, "sees": ["~/data"]})
+    assert commanded.probe(seen) == "ok  knit: tool --version: from afar"
+
+    (tmp_path / "apps" / "tool").write_text(f"#!{tmp_path}/none\n")
+    with pytest.raises(ModelError) as error:
+        commanded.Program(room(tmp_path / "game"), agent).complete(
+            Request("knit", "t", "command", "", (Said("user", "x"),))
+        )
+    assert str(error.value) == (
+        "not_found: tool does not start behind its walls (bwrap: execvp tool: No such file or directory): name what it lacks under `sees:`"
+    )
 
 
 def room(tmp_path: Path) -> Bus:

@@ -75,7 +75,7 @@ def run_command(
     what changed, in the box. A BaseException (a stop signal) kills its process group and passes.
     """
     began = time.monotonic()
-    _furnish(driver, home)
+    furnish(driver, home)
     before = tamper.before(worktree)
     with tempfile.NamedTemporaryFile("w", dir=home, prefix="prompt.", encoding="utf-8", errors="replace") as file:
         file.write(prompt)
@@ -121,7 +121,7 @@ def environment(
     return env | {k: fill(v, places) for k, v in driver.env.items()}
 
 
-def _furnish(driver: Driver, home: str) -> None:
+def furnish(driver: Driver, home: str) -> None:
     """Make the program's HOME and every directory in it that its environment names: codex refuses to make its own."""
     named = [v.removeprefix("{home}/") for v in driver.env.values() if v.startswith("{home}/")]
     for part in ["tmp", *(n for n in named if ".." not in n)]:

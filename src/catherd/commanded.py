@@ -3,7 +3,7 @@
 Behind the seam of every other model: what the program wrote comes back as the whole files of an ordinary answer, is
 journalled as one, and from there on nothing knows that it was no completion. So a kill costs no second run, the checks
 send the same findings back, and the daemon commits. It runs in its own HOME (`.catherd/home/<agent>`), with the keys that its
-YAML names and no others; where bubblewrap works, `bus/` and the other worktrees are not there for it.
+YAML names and no others, behind walls: no `bus/`, nothing of yours (walls.py). Where there can be none it is not started.
 """
 
 import contextlib
@@ -12,13 +12,14 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 
 import msgspec
 
-from catherd import files, git, live, prices, sandbox, secrets, treescan, worktree
+from catherd import files, git, live, prices, sandbox, secrets, treescan, walls, worktree
 from catherd.bus import Bus
 from catherd.changeset import bad_name
-from catherd.command import Outcome, run_command
+from catherd.command import Outcome, environment, furnish, run_command
 from catherd.config import Agent
 from catherd.driver import Driver, driver
 from catherd.effects import effect
@@ -83,7 +84,7 @@ def worst(agent: Agent) -> float:
 
 
 def probe(agent: Agent) -> str:
-    """A line for `make doctor`: which version of the program answers, or what is wrong with it. It is not given a task."""
+    """A line for `make doctor`: which version of the program answers behind its walls, or what is wrong with it. It gets no task and no key."""
     try:
         made = driver(agent.command, f"agents/{agent.id}.yaml")
     except CatherdError as error:
@@ -91,14 +92,41 @@ def probe(agent: Agent) -> str:
     name = str(made.argv[0])
     if not shutil.which(name):
         return f"--  {agent.id}: there is no program {name} here; install it, or correct `argv:`"
+    if lack := _unwalled(made):
+        return f"--  {agent.id}: {lack}"
     argv = made.version or [name, "--version"]
-    try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"--  {agent.id}: {' '.join(argv)} gives no answer ({type(error).__name__})"
+    with tempfile.TemporaryDirectory(prefix="catherd-probe-") as root:
+        home, tree = (os.path.join(root, part) for part in ("home", "tree"))
+        os.mkdir(tree)
+        furnish(made, home)
+        before = walls.words(root, tree, home, name, made.sees) if made.sandbox == "bwrap" else []
+        env = environment(made, [], home, os.environ, {"home": home, "worktree": tree})
+        try:
+            done = subprocess.run(
+                [*before, *argv],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=30,
+                check=False,
+                env=env,
+                cwd=tree,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"--  {agent.id}: {' '.join(argv)} gives no answer ({type(error).__name__})"
     words = (done.stdout or done.stderr).decode("utf-8", "replace").strip().splitlines()
     said = f": {words[-1][:80]}" if words else ""
     return f"{'ok ' if done.returncode == 0 else '-- '} {agent.id}: {' '.join(argv)}{said}"
+
+
+def _unwalled(made: Driver) -> str:
+    """Why the program cannot be kept from `bus/` and your files on this machine; "" where it can, or need not."""
+    tier = sandbox.probe()
+    if tier.name == "bwrap" or made.sandbox == "none":
+        return ""
+    return (
+        f"without bubblewrap {os.path.basename(str(made.argv[0]))} could reach bus/ and your files ({tier.why_not}): "
+        "make doctor says how to get it, or write `sandbox: none` into its `command:`"
+    )
 
 
 class Program(Model):
@@ -136,9 +164,16 @@ class Program(Model):
             result=outcome.result,
             detail=outcome.detail,
             rc=outcome.rc,
+            sandbox=made.sandbox,
             seconds=outcome.seconds,
             changed=len(outcome.changed),
         )
+        heard = outcome.heard
+        if heard.muttered.startswith("bwrap: ") and not heard.events and not outcome.changed:
+            raise ModelError(
+                "not_found",
+                f"{os.path.basename(name)} does not start behind its walls ({heard.muttered}): name what it lacks under `sees:`",
+            )
         if outcome.result in _FAILED and not (outcome.result.endswith("_timeout") and outcome.changed):
             told = f"{outcome.result.replace('_', ' ')}: {outcome.detail}".strip(": ")
             raise ModelError(_FAILED[outcome.result], f"the command {made.argv[0]} gave no answer ({told})", requests=1)
@@ -160,23 +195,15 @@ class Program(Model):
         return tree
 
     def _apart(self, made: Driver, tree: str) -> Driver:
-        """The command in a mount namespace in which `bus/` and the other worktrees are empty, where bubblewrap works."""
-        if sandbox.probe().name != "bwrap":
+        """The command behind its walls. Raises ModelError where there are none and its YAML does not say that it needs none."""
+        if lack := _unwalled(made):
+            raise ModelError("refused", lack)
+        if made.sandbox == "none":
             return made
-        root = self.bus.root
-        masks = ["--tmpfs", self.bus.path, "--tmpfs", os.path.join(root, "worktrees"), "--bind", tree, tree]
-        prefix: list[str | list[str]] = [
-            "bwrap",
-            "--die-with-parent",
-            "--dev-bind",
-            "/",
-            "/",
-            *masks,
-            "--chdir",
-            tree,
-            "--",
-        ]
-        return msgspec.structs.replace(made, argv=[*prefix, *made.argv])
+        if os.path.isfile(os.path.join(tree, ".git")):
+            walls.own_git(git.Place(tree, _git_dir(tree)), self.home, self.agent.id)
+        before: list[str | list[str]] = [*walls.words(self.bus.root, tree, self.home, str(made.argv[0]), made.sees)]
+        return msgspec.structs.replace(made, argv=[*before, *made.argv])
 
     def _taken(self, outcome: Outcome, tree: str) -> str:
         """What it wrote, as an answer with whole files; what must not be taken is said instead. Its own commits are undone."""
@@ -210,7 +237,8 @@ class Program(Model):
         if not usd:
             usd = worst(self.agent)  # not said and not known: never for nothing
             with contextlib.suppress(ModelError):
-                price = prices.price(f"{self.agent.vendor}/{made.model}")
+                vendor = {"google": "gemini"}.get(self.agent.vendor, self.agent.vendor)  # as LiteLLM calls it
+                price = prices.price(f"{vendor}/{made.model.removeprefix(f'{vendor}/')}")
                 if heard.prompt_tokens:
                     usd = price.usd(heard.prompt_tokens, heard.cached_tokens, 0, heard.completion_tokens)
         return Reply(

@@ -23,7 +23,12 @@ def lines(root: str, *, live: bool) -> Iterator[str]:
         yield f"--  {error}"
         return
     for agent in agents.values():
-        yield _agent(agent, live=live)
+        if agent.command:
+            from catherd import commanded
+
+            yield commanded.probe(agent)
+        if agent.model or not agent.command:
+            yield _agent(agent, live=live)
     if not live:
         yield "    a rehearsal needs no key; make doctor LIVE=1 tries each model with one tiny paid call"
 
@@ -62,10 +67,6 @@ def _agent(agent: Agent, *, live: bool) -> str:
 
     if agent.runs == "elsewhere":
         return f"ok  {agent.id}: runs elsewhere"
-    if agent.command and not agent.model:
-        from catherd import commanded
-
-        return commanded.probe(agent)
     if live:
         return f"    {lives.probe(agent, os.environ)}"
     chosen = lives.name(agent, os.environ)

@@ -56,7 +56,8 @@ class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     A list inside `argv` is left out as a whole when one of its places is empty. `prompt`: stdin (then end of file) or file.
     `events`: jsonl or text. Seconds: `idle_s` without an event, `wall_s` in all, `grace_s` after the final event.
-    `litter`: patterns of files that the program leaves behind and nobody wants.
+    `litter`: patterns of files that the program leaves behind and nobody wants. `sees`: paths of yours that it may read behind its
+    walls; `sandbox: none` starts it without walls (where there is no bubblewrap it is not started otherwise).
     """
 
     argv: list[str | list[str]]
@@ -76,6 +77,8 @@ class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     usage: Usage = msgspec.field(default_factory=Usage)
     signs: list[Sign] = []
     litter: list[str] = []
+    sees: list[str] = []
+    sandbox: str = "bwrap"
 
 
 class Heard(msgspec.Struct):
@@ -106,6 +109,7 @@ def driver(command: dict[str, Any], where: str = "agents/") -> Driver:
     except (msgspec.ValidationError, re.error) as e:
         raise CatherdError(f"command: {e}", where=where, fix="compare with examples/agents/codex.yaml") from None
     wrong = {made.prompt} - {"stdin", "file"} | {made.events} - {"jsonl", "text"}
+    wrong |= {made.sandbox} - {"bwrap", "none"}
     wrong |= {s.result for s in made.signs} - {"auth", "budget", "denied", "error"}
     if wrong or not made.argv:
         what = f"'{min(wrong)}' is not known" if wrong else "argv is empty"
