@@ -45,6 +45,22 @@ def test_two_who_write_the_same_lines_both_get_to_main(name: str, tmp_path: Path
 
 
 @needs_box
+def test_a_revision_that_was_committed_before_a_kill_is_proposed_as_it_is(tmp_path: Path) -> None:
+    owner = {"T-003": "claude", "T-004": "chatgpt"}
+    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003", "T-004"], owner=owner)
+    shop.until("T-003")
+    path = Path(shop.bus.here(f"prs/{shop.pr('T-004')}/head-2.yaml"))
+    for _ in range(30):
+        if not path.exists():
+            shop.turn()
+    head = shop.bus.must(f"prs/{path.parent.name}/{path.name}", Head).head
+    path.unlink()
+    shop.do("chatgpt")
+    assert shop.bus.must(f"prs/{path.parent.name}/{path.name}", Head).head == head
+    assert shop.bus.names("problems") == []
+
+
+@needs_box
 def test_who_begins_after_the_partner_was_merged_writes_what_both_meant(tmp_path: Path) -> None:
     shop = lay(tmp_path / "game", ["T-001", "T-002", "T-004"], only=["T-003"], owner={"T-003": "claude"})
     shop.until("T-003")

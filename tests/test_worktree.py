@@ -122,6 +122,17 @@ def test_a_branch_moved_by_hand_is_gone_on_with_and_the_old_head_is_kept(root: s
     assert git.rev(root, f"refs/catherd/moved/claude/T-001/{one[:12]}") == one
 
 
+def test_a_branch_with_commits_on_top_is_gone_on_with_and_nothing_is_told(root: str) -> None:
+    tree = Path(begin(root).path)
+    put(tree, {"app/one": "1"})
+    one = worktree.commit(root, "claude", ["app/one"], "one")
+    put(tree, {"app/one": "2"})
+    two = worktree.commit(root, "claude", ["app/one"], "two")
+    again = begin(root, expected=one)
+    assert (again.head, again.notes) == (two, ())
+    assert git.call(root, "for-each-ref", "refs/catherd").out == b""
+
+
 def test_a_branch_that_you_work_on_is_yours(root: str) -> None:
     begin(root)
     begin(root, "T-002")

@@ -113,9 +113,9 @@ def revise(seat: Seat, view: View, task: Task) -> bool:
     _told(seat, begun.notes)
     caps.ready(root, me, phase_of(task))
     conflicts: tuple[str, ...] = ()
-    merging = "" if is_ancestor(root, main, view.head) else main
+    merging = "" if is_ancestor(root, main, begun.head) else main
     if merging:
-        merged = merge_tree(root, view.head, main)
+        merged = merge_tree(root, begun.head, main)
         conflicts = merged.conflicts
         worktree.update(root, me, merged.tree)
     ask = ask_for(seat, view.pr.task, task, "revise", main, view=view, tree=begun.path, conflicts=conflicts)

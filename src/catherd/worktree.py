@@ -128,7 +128,8 @@ def begin(root: str, name: str, task: str, base: str, *, expected: str = "") -> 
     """Switch the agent's worktree, cleaned, to branch `<name>/<task>`: continued where it exists, else made at `base`.
 
     `expected` is the head that the bus remembers: a branch that was deleted is made again there, one that was moved by hand
-    is gone on with from where it is (the old head stays under refs/catherd/moved/); both are told in `notes`.
+    is gone on with from where it is (the old head stays under refs/catherd/moved/); both are told in `notes`. Commits on top,
+    a killed self's or yours, are gone on with.
     Raises CatherdError for a name that is none, NeedsYou when you have the branch checked out yourself.
     """
     branch = f"{name}/{task}"
@@ -168,9 +169,9 @@ def _branch(root: str, branch: str, base: str, expected: str, notes: list[str]) 
             if expected:
                 notes.append(f"branch {branch} was deleted: made again at {head[:12]}")
             transaction(root, [f"create {ref} {head}"], "begin")
-        elif expected and head != expected:
+        elif expected and not (rev(root, expected) and is_ancestor(root, expected, head)):
             notes.append(f"branch {branch} was moved by hand from {expected[:12]} to {head[:12]}: going on from there")
-            if rev(root, expected) and not is_ancestor(root, expected, head):
+            if rev(root, expected):
                 transaction(root, [f"update refs/catherd/moved/{branch}/{expected[:12]} {expected}"], "moved by hand")
     return head
 
