@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Event, Thread
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from catherd import (
     audits,
     config,
     desk,
+    files,
     game,
     git,
     landing,
@@ -29,8 +31,8 @@ from catherd.bus import Bus, now
 from catherd.clearing import tidy
 from catherd.errors import CatherdError
 from catherd.jobs import Slot
-from catherd.messages import Game, Receipt, Spoken, Trouble
-from catherd.tasks import Assignment, Bid, Closed, Needs, Note, Pr, Review, Task
+from catherd.messages import Game, Lock, Receipt, Spoken, Trouble
+from catherd.tasks import Assignment, Bid, Closed, Merged, Needs, Note, Pr, Review, Task
 from catherd.tell import Teller
 from catherd.yamldoor import dumps
 from gitrooms import everything, put, sh
@@ -524,3 +526,49 @@ def test_publish_stops_at_a_secret_wherever_it_stands(
     )
     assert sh(tmp_path / "origin.git", "for-each-ref") == ""
     assert snapshot.REF in publishing.publish(root, seen=True).refs
+
+
+def test_claims_that_a_snapshot_caught_on_their_way_are_put_right_before_anybody_works(room: Room) -> None:
+    bus = room.bus
+
+    def stands(task: str) -> list[str]:
+        return [state for state in bus.names("claims") if bus.there(f"claims/{state}/{task}.lock")]
+
+    for task, places in {"D-none": [], "D-two": ["open", "gemini"], "D-done": ["done", "claude"]}.items():
+        bus.post(f"tasks/{task}.yaml", Task(kind="design", title=task))
+        for place in places:
+            put(Path(bus.path), {f"claims/{place}/{task}.lock": dumps(Lock(task=task))})
+    bus.post("prs/PR-0009/pr.yaml", Pr(task="D-x", author="claude", branch="claude/D-x", title="Words", opened=now()))
+    bus.post("prs/PR-0009/merged.yaml", Merged(commit="0" * 40))
+    assert stands("D-x") == ["claude"]  # it would be written again
+    alive = files.take_lock(bus.here("agents/gemini.lock"), wait=False)
+    assert alive is not None
+    assert desk.mend(bus, ROLL) == []  # what moves now is no leftover
+    os.close(alive)
+    assert desk.mend(bus, ROLL) == ["D-done", "D-none", "D-two", "D-x"]
+    assert [stands(task) for task in ("D-done", "D-none", "D-two", "D-x")] == [["done"], ["open"], ["gemini"], ["done"]]
+    assert desk.mend(bus, ROLL) == []
+
+
+def test_what_is_published_while_branches_come_and_go_is_what_was_looked_through(room: Room, tmp_path: Path) -> None:
+    room.work(WORDS)
+    root = room.bus.root
+    sh(tmp_path, "init", "-q", "--bare", "origin.git")
+    sh(root, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    head, stop = git.rev(root, "claude/D-x"), Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            sh(root, "update-ref", "refs/heads/gemini/D-y", head)
+            sh(root, "update-ref", "-d", "refs/heads/gemini/D-y")
+
+    other = Thread(target=churn)
+    other.start()
+    try:
+        for n in range(6):
+            room.bus.post(f"tasks/D-{n}.yaml", Task(kind="design", title="more"))
+            assert "refs/heads/claude/D-x" in publishing.publish(root).refs
+    finally:
+        stop.set()
+        other.join()
+    assert sh(tmp_path / "origin.git", "fsck", "--connectivity-only", "--no-dangling") == ""

@@ -20,8 +20,12 @@ def root(tmp_path: Path) -> str:
     return root
 
 
+def refs(root: str, *names: str) -> dict[str, str]:
+    return {name: git.rev(root, name) for name in names}
+
+
 def test_a_fresh_clone_of_what_was_pushed_restores_the_bus(root: str, tmp_path: Path) -> None:
-    assert remote.push(root, ["refs/heads/main", snapshot.REF]) == []
+    assert remote.push(root, refs(root, "refs/heads/main", snapshot.REF)) == []
     assert remote.list_refs(root, "refs/catherd/*") == {snapshot.REF: git.rev(root, snapshot.REF)}
     sh(tmp_path, "clone", "-q", f"{tmp_path}/origin.git", "copy")
     copy = f"{tmp_path}/copy"
@@ -31,20 +35,22 @@ def test_a_fresh_clone_of_what_was_pushed_restores_the_bus(root: str, tmp_path: 
 
 
 def test_a_ref_that_moved_there_is_refused_and_named_and_the_others_go(root: str, tmp_path: Path) -> None:
-    remote.push(root, ["refs/heads/main"])
+    remote.push(root, refs(root, "refs/heads/main"))
     sh(tmp_path, "clone", "-q", f"{tmp_path}/origin.git", "copy")
     sh(tmp_path / "copy", "commit", "-q", "--allow-empty", "-m", "theirs")
     sh(tmp_path / "copy", "push", "-q")
     sh(root, "commit", "-q", "--allow-empty", "-m", "ours")
     theirs = git.rev(str(tmp_path / "copy"), "main")
-    assert remote.push(root, ["refs/heads/main", snapshot.REF]) == ["refs/heads/main: [rejected] (fetch first)"]
+    assert remote.push(root, refs(root, "refs/heads/main", snapshot.REF)) == [
+        "refs/heads/main: [rejected] (fetch first)"
+    ]
     assert remote.list_refs(root, "*")["refs/heads/main"] == theirs
     assert remote.list_refs(root, "*")[snapshot.REF] == git.rev(root, snapshot.REF)
 
 
 def test_no_remote_and_an_unreachable_one_are_named_without_credentials(root: str) -> None:
     with pytest.raises(CatherdError) as caught:
-        remote.push(root, ["refs/heads/main"], "upstream")
+        remote.push(root, refs(root, "refs/heads/main"), "upstream")
     assert str(caught.value) == f"{root}: there is no remote upstream\n  fix: git remote add upstream URL"
     sh(root, "remote", "add", "upstream", "http://me:secret@127.0.0.1:9/x.git")
     with pytest.raises(CatherdError) as gone:
@@ -58,5 +64,5 @@ def test_your_hooks_do_not_run_on_a_push(root: str) -> None:
     hook = Path(root, ".git/hooks/pre-push")
     put(Path(root), {".git/hooks/pre-push": f"#!/bin/sh\ntouch {mark}\nexit 1\n"})
     hook.chmod(0o755)
-    assert remote.push(root, ["refs/heads/main"]) == []
+    assert remote.push(root, refs(root, "refs/heads/main")) == []
     assert not os.path.exists(mark)

@@ -6,6 +6,7 @@ Names decide: `claims/open/T-007.lock` is claimable, `claims/claude/T-007.lock` 
 
 import os
 import time
+from collections.abc import Iterable
 
 import msgspec
 
@@ -238,6 +239,30 @@ def offer(bus: Bus, lock: str, why: str = "") -> bool:
     made = files.publish(bus.path, f"claims/open/{lock}.lock", dumps(Lock(catherd=FORMAT, task=lock, why=why)))
     bus.event("offered", lock)
     return made
+
+
+def mend(bus: Bus, agents: Iterable[str]) -> list[str]:
+    """Before anybody works, put right the claims of tasks; gives which. A snapshot is taken while they move, and what is restored
+    beside what is there may be older: a task may stand in two directories or in none, or be held though it is merged.
+    """
+    if any(map(bus.alive, agents)):
+        return []
+    prs = [name for name in bus.names("prs") if bus.there(f"prs/{name}/merged.yaml")]
+    merged = {pr.task for name in prs if (pr := bus.get(f"prs/{name}/pr.yaml", Pr)) is not None}
+    states = bus.names("claims")
+    found = []
+    for task in [name.removesuffix(".yaml") for name in bus.names("tasks") if name.endswith(".yaml")]:
+        at = [state for state in states if bus.there(f"claims/{state}/{task}.lock")]
+        held = [state for state in at if state not in {"open", "blocked"}]
+        right = "done" if task in merged or "done" in at else next(iter([*held, *at, "open"]))
+        if at == [right]:
+            continue
+        files.publish(bus.path, f"claims/{right}/{task}.lock", dumps(Lock(catherd=FORMAT, task=task, why="restored")))
+        for other in [state for state in at if state != right]:
+            files.remove(bus.path, f"claims/{other}/{task}.lock")
+        bus.event(right, task, why="restored")
+        found.append(task)
+    return found
 
 
 def free(bus: Bus, slots: list[Slot]) -> None:

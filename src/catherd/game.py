@@ -61,7 +61,7 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
     told: list[str] = []
     phases = config.phases(root, told)
     gate = _gate_of(phases, goal)
-    from catherd import agent, budget, recovery  # here and below: no other step needs it
+    from catherd import agent, budget, desk, recovery  # here and below: no other step needs it
 
     bus = Bus(root)
     if dry:
@@ -89,6 +89,7 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
     players = {n: a for n, a in config.agents(root, told).items() if n in game.roll}
     lines += told
     budget.begun(bus, players, game)
+    desk.mend(bus, players)
     herd.Herd(bus, players).look(agent.main)
     phase = next(phase for phase in phases.values() if not all(bus.closed(name) for name in phase.gates))
     asks.ahead(bus, phase, game, goal, asking=_terminal())

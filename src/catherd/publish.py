@@ -1,7 +1,8 @@
 """`make publish`: the game to your remote with plain git: main, the open branches of the agents, refs/catherd/*.
 
 Before anything leaves, every object that the remote does not have is looked through for secrets; one finding, and nothing
-is pushed. Nothing is forced: a ref that has moved on over there is named and left alone.
+is pushed. Nothing is forced: a ref that has moved on over there is named and left alone. The game may go on meanwhile: what
+is pushed is what was looked through, main and the marks of its merges as of one moment, not older than the saved bus.
 """
 
 import re
@@ -11,7 +12,7 @@ import msgspec
 from catherd import config, landing, objects, remote, secrets, snapshot
 from catherd.bus import Bus
 from catherd.errors import CatherdError
-from catherd.git import call, head_branch
+from catherd.git import call, head_branch, locked
 from catherd.worktree import BRANCH
 
 SHOWN = 10
@@ -40,25 +41,29 @@ def publish(root: str, *, to: str = "origin", seen: bool = False) -> Published:
     branch = game.branch if game is not None else head_branch(root)
     refs = refs_of(root, branch)
     theirs = remote.list_refs(root, "refs/*", to)
-    leaving = _leaving(root, refs, sorted(set(theirs.values())))
+    shas = list(refs.values())
+    leaving = _leaving(root, shas, sorted(set(theirs.values())))
     if not seen:
-        _scan(root, leaving, refs, sorted(set(theirs.values())), to)
+        _scan(root, leaving, shas, sorted(set(theirs.values())), to)
     refused = remote.push(root, refs, to)
-    return Published(remote.url(root, to), refs, refused, len(leaving))
+    return Published(remote.url(root, to), list(refs), refused, len(leaving))
 
 
-def refs_of(root: str, branch: str) -> list[str]:
-    """The refs that make up the game: its branch, the open branches of agents, everything under refs/catherd/."""
+def refs_of(root: str, branch: str) -> dict[str, str]:
+    """The refs that make up the game and where they are: its branch, the open branches of agents, everything under refs/catherd/."""
     agents = set(config.agents(root))
-    rows = call(root, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/catherd").out.decode().split()
     main = landing.ref_of(branch)
-    tip = landing.tip(root, branch)
-    found = [main] if main in rows else []
-    for ref in rows:
+    form = "--format=%(refname) %(objectname)"
+    with locked(root):  # no merge between reading one ref and the next
+        tip = landing.tip(root, branch)
+        rows = call(root, "for-each-ref", form, "refs/heads", "refs/catherd").out.decode().splitlines()
+    there = dict(line.split() for line in rows)
+    found = {main: there[main]} if main in there else {}
+    for ref, sha in there.items():
         name = ref.removeprefix("refs/heads/")
         topic = ref.startswith("refs/heads/") and BRANCH.match(name) and name.partition("/")[0] in agents
-        if ref != main and (ref.startswith("refs/catherd/") or (topic and not objects.is_ancestor(root, ref, tip))):
-            found.append(ref)
+        if ref != main and (ref.startswith("refs/catherd/") or (topic and not objects.is_ancestor(root, sha, tip))):
+            found[ref] = sha
     return found
 
 
@@ -71,14 +76,14 @@ def _known(root: str, theirs: list[str]) -> list[str]:
     return [line.split()[0] for line in out.splitlines() if line.endswith((" commit", " tag"))]
 
 
-def _leaving(root: str, refs: list[str], theirs: list[str]) -> dict[str, str]:
+def _leaving(root: str, shas: list[str], theirs: list[str]) -> dict[str, str]:
     """Object → a path that it has, of everything that the remote does not have."""
-    asked = "".join(f"{line}\n" for line in [*refs, *(f"^{sha}" for sha in _known(root, theirs))]).encode()
+    asked = "".join(f"{line}\n" for line in [*shas, *(f"^{sha}" for sha in _known(root, theirs))]).encode()
     out = call(root, "rev-list", "--objects", "--stdin", stdin=asked).out.decode("utf-8", "replace")
     return {m[1]: m[2] or "" for line in out.splitlines() if (m := _OBJECT.match(line))}
 
 
-def _scan(root: str, leaving: dict[str, str], refs: list[str], theirs: list[str], to: str) -> None:
+def _scan(root: str, leaving: dict[str, str], shas: list[str], theirs: list[str], to: str) -> None:
     asked = "".join(f"{oid}\n" for oid in leaving).encode()
     out = call(root, "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", stdin=asked).out.decode()
     sizes = {row[0]: int(row[2]) for row in map(str.split, out.splitlines()) if row[1:2] == ["blob"]}
@@ -91,7 +96,7 @@ def _scan(root: str, leaving: dict[str, str], refs: list[str], theirs: list[str]
         part = small[start : start + 200]
         for oid, content in zip(part, objects.read_blobs(root, part), strict=True):
             told |= {str(one) for one in secrets.find(content.decode("utf-8", "replace"), leaving[oid] or oid[:12])}
-    asked = "".join(f"{line}\n" for line in [*refs, *(f"^{sha}" for sha in _known(root, theirs))]).encode()
+    asked = "".join(f"{line}\n" for line in [*shas, *(f"^{sha}" for sha in _known(root, theirs))]).encode()
     words = call(root, "log", "--stdin", "--format=%H%n%an %ae%n%B", stdin=asked).out.decode("utf-8", "replace")
     told |= {str(one) for one in secrets.find(words, "a commit message")}
     found += sorted(told)

@@ -4,7 +4,7 @@ Unlike every other call it keeps your environment (HOME, ssh agent, credential h
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from catherd.effects import effect
 from catherd.errors import CatherdError
@@ -20,12 +20,12 @@ def url(root: str, remote: str = "origin") -> str:
     return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else found
 
 
-def push(root: str, refs: Sequence[str], remote: str = "origin") -> list[str]:
-    """Push full ref names to the same names there; gives `ref: reason` for each that was refused (it moved there).
+def push(root: str, refs: Mapping[str, str], remote: str = "origin") -> list[str]:
+    """Push {full ref name: commit} to these names there; gives `ref: reason` for each that was refused (it moved there).
 
     Raises CatherdError when there is no such remote or it cannot be reached.
     """
-    specs = [f"{ref}:{ref}" for ref in refs]
+    specs = [f"{sha}:{ref}" for ref, sha in refs.items()]
     with effect("git", f"push {remote}"):
         out = _speak(root, remote, ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--", remote, *specs])
     return [
