@@ -64,7 +64,8 @@ def table(found: list[Figure]) -> str:
     for one in found:
         sign = "≥" if one.least else "≤"
         bounds = [f"{sign} {bound:g}" if bound is not None else "" for bound in (one.limit, one.goal)]
-        rows.append((one.bench, one.what, f"{one.value:.4g} {one.unit}".strip(), *bounds, one.verdict(), one.note))
+        value = f"{one.value:,.0f}" if abs(one.value) >= 1000 else f"{one.value:.4g}"
+        rows.append((one.bench, one.what, f"{value} {one.unit}".strip(), *bounds, one.verdict(), one.note))
     wide = [max(len(row[n]) for row in rows) for n in range(6)]
     return "\n".join("  ".join([*(row[n].ljust(wide[n]) for n in range(6)), row[6]]).rstrip() for row in rows)
 
