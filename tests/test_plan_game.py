@@ -3,14 +3,16 @@
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import games
 from catherd import audits, checks, yamldoor
+from crash import lab
 from gitrooms import put, repo, sh
-from test_herd import until
+from test_herd import Typed, until
 from yours import Yours
 
 
@@ -124,6 +126,62 @@ def test_a_published_game_goes_on_in_a_fresh_clone(finished_plan: Path, tmp_path
     assert (clone / "bus/prs/PR-0001/merged.yaml").is_file()
     assert (clone / "bus/gates/plan.yaml").is_file()
     assert audits.audit(str(clone))[0] == []
+
+
+def opened(game: Path) -> tuple[set[str], set[str]]:
+    """The pull requests that are merged, and those that are open."""
+    there = {path.parent for path in (game / "bus/prs").glob("PR-*/head-1.yaml")}
+    merged = {path.name for path in there if (path / "merged.yaml").exists()}
+    return merged, {path.name for path in there} - merged
+
+
+def test_what_was_published_in_the_middle_of_a_plan_goes_on_in_a_fresh_clone(
+    finished_game: Path, finished_plan: Path, tmp_path: Path
+) -> None:
+    game, origin, clone = games.copy(finished_game, tmp_path / "game"), tmp_path / "origin.git", tmp_path / "clone"
+    sh(tmp_path, "init", "-q", "--bare", "-b", "main", "origin.git")
+    sh(game, "remote", "add", "origin", str(origin))
+    shutil.copytree(finished_plan / ".catherd/checks", game / ".catherd/checks")  # the drawings, for the sake of time
+    typed = Typed(game, "plan", REHEARSAL_LATENCY="0.1")
+    try:
+        until("some are merged, some open", lambda: len(opened(game)[0]) >= 2 and opened(game)[1], 90)
+        done = games.make(game, "publish")  # while the herd works
+    finally:
+        lab.end(game)  # and this machine is gone
+        typed.ended()
+    assert done.returncode == 0, done.stdout + done.stderr
+    sh(tmp_path, "clone", "-q", "origin.git", "clone")
+    games.furnish(clone)
+    shutil.copytree(game / ".catherd/checks", clone / ".catherd/checks")
+    kept = {p: c for p, c in snapshots(origin).items() if p.startswith(("runs/", "prs/", "plan/bids/"))}
+    before = sh(clone, "log", "--first-parent", "--format=%H", "main").split()
+    done = games.make(clone, "plan", seconds=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    games.make(clone, "down")
+    after = sh(clone, "log", "--first-parent", "--format=%H", "main").split()
+    assert after[-len(before) :] == before
+    assert len([p for p in kept if re.match(r"prs/PR-\d+/merged.yaml", p)]) >= 2
+    assert {p for p, content in kept.items() if (clone / "bus" / p).read_bytes() != content} == set()
+    assert opened(clone)[1] == set()
+    tasks = [p.stem for p in (clone / "bus/tasks").glob("D-*.yaml")]
+    assert sorted(re.findall(r"^Task: (.+)$", "\n".join(merges(clone)), re.MULTILINE)) == sorted(tasks)
+    assert audits.audit(str(clone)) == ([], len(tasks))
+    calls = {p for p in kept if p.startswith("runs/") and p.endswith(".yaml") and not p.endswith(".answer.yaml")}
+    flying = {p for p in calls if p.replace(".yaml", ".answer.yaml") not in kept}
+    told = [json.loads(line) for day in (clone / "bus/events").iterdir() for line in day.read_text().splitlines()]
+    billed = {f"{one['subject']}.yaml" for one in told if one["kind"] == "may-have-been-billed"}
+    assert billed == flying
+
+
+def snapshots(origin: Path) -> dict[str, bytes]:
+    """What the bus held, as it was published."""
+    listed = sh(origin, "ls-tree", "-r", "-z", "--format=%(objectname) %(path)", "refs/catherd/bus", "bus").split("\0")
+    found = [line.split(" ", 1) for line in listed if line]
+    return {path.removeprefix("bus/"): blob(origin, oid) for oid, path in found}
+
+
+def blob(origin: Path, oid: str) -> bytes:
+    return subprocess.run(["git", "cat-file", "blob", oid], cwd=origin, capture_output=True, check=True).stdout
 
 
 def test_a_clone_without_a_bus_adopts_the_plan_that_is_on_main(finished_plan: Path, tmp_path: Path) -> None:
