@@ -10,7 +10,7 @@ import pytest
 
 import games
 from catherd import audits, checks, yamldoor
-from crash import lab
+from crash import compare, lab, shares
 from gitrooms import put, repo, sh
 from test_herd import Typed, until
 from yours import Yours
@@ -89,6 +89,19 @@ def test_nothing_of_yours_was_touched_at_any_moment_but_what_the_merges_brought(
     assert seen["strange"] == []
     assert seen["brought"] > 20
     assert seen["staged"] == [sh(finished_plan, "ls-files", "-s", "--", "staged.txt")]
+
+
+def test_a_plan_whose_processes_are_killed_ends_like_one_that_was_not(
+    finished_game: Path, finished_plan: Path, tmp_path: Path
+) -> None:
+    """A sample of `make crash-proof`: one point in a hundred and fifty, all in one game."""
+    game = games.copy(finished_game, tmp_path / "template")
+    games.mess(game)
+    from_ = lab.Template(game, games.ROOT / "src")
+    played = shares.play(from_, tmp_path / "game", "plan", compare.left(finished_plan), "5/150")
+    assert played.faults == []
+    assert len(played.killed) >= 5
+    assert {role for _, (role, _, _) in played.killed} > {"gate"}
 
 
 def test_the_chat_tells_the_plan_without_a_call_and_without_calling_anybody(finished_plan: Path) -> None:
