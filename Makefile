@@ -23,7 +23,7 @@ bench: $(VENV)/.dev         ## Measure, as ratios within one run (bench/README.m
 	@$(BIN)/python bench/run.py $(BENCH)
 live-proof: $(VENV)/.dev    ## A whole live game against loopback vendors, two ways; twenty debates killed at random
 	@CATHERD_SWEEP=1 $(BIN)/python -m pytest -x tests/test_live_game.py tests/test_live_kill.py
-crash-proof: $(VENV)/.dev   ## Kill every process at every effect of debate, plan and poc, start again, compare: an hour
+crash-proof: $(VENV)/.dev   ## Kill every process at every effect up to the poc, start again, compare (about an hour)
 	@$(BIN)/python tests/crash/proof.py
 	@$(BIN)/python tests/crash/proof.py --goal plan --shares 16
 	@$(BIN)/python tests/crash/proof.py --goal poc --shares 12
