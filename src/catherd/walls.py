@@ -5,6 +5,7 @@ for it but the program itself. It needs its vendor's network, so this is no box:
 is a copy with the one commit that its branch stands at, so it may commit, reset or break what it likes.
 """
 
+import contextlib
 import os
 import pwd
 import re
@@ -25,8 +26,7 @@ def words(root: str, tree: str, home: str, program: str, sees: list[str]) -> lis
     `root` is the game's; `tree` and `home` may be written, and only they.
     """
     root, tree, home = (os.path.realpath(path) for path in (root, tree, home))
-    yours = [os.path.expanduser("~"), pwd.getpwuid(os.getuid()).pw_dir]
-    hidden = _outermost([*_HIDDEN, *(path for path in yours if path != "/")])
+    hidden = _outermost([*_HIDDEN, *_yours()])
     shown = [os.path.realpath(_NEEDED), *_parts(program, hidden), *map(os.path.expanduser, sees)]
     outside = [path for path in shown if _within(path, hidden) and not _within(path, [root])]
     outside = [path for path in dict.fromkeys(outside) if not any(path.startswith(f"{other}/") for other in outside)]
@@ -57,12 +57,20 @@ def own_git(place: Place, home: str, agent: str) -> None:
     with effect("home", agent):
         shutil.rmtree(mine.git_dir, ignore_errors=True)
         git.call(mine, "init", "--quiet", "--template=", "-b", branch)
-        git.call(mine, "unpack-objects", "-q", stdin=pack)
+        git.call(mine, "index-pack", "--stdin", stdin=pack)
         for name, text in ((os.path.join("git", "shallow"), head), ("gitlink", f"gitdir: {mine.git_dir}")):
             with open(os.path.join(home, name), "w", encoding="utf-8") as file:
                 file.write(f"{text}\n")
         git.call(mine, "update-ref", f"refs/heads/{branch}", head)
         git.call(mine, "read-tree", "HEAD")
+
+
+def _yours() -> list[str]:
+    """The home directories of whoever runs this: that of the environment and that of the system's list."""
+    found = [os.path.expanduser("~")]
+    with contextlib.suppress(KeyError):  # a container's number without a name
+        found.append(pwd.getpwuid(os.getuid()).pw_dir)
+    return [path for path in found if path != "/"]
 
 
 def _settings() -> list[str]:
