@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import games
-from catherd import commanded, hands, live, models, sandbox, worktree
+from catherd import commanded, doctor, hands, live, models, sandbox, worktree
 from catherd.bus import Bus
 from catherd.config import Agent
 from catherd.jobs import next_job
@@ -135,6 +135,7 @@ def test_a_key_in_a_file_goes_back_to_the_author_and_never_into_a_commit(tmp_pat
     assert "AKIA" not in sh(Path(shop.bus.root), "log", "-p", "--all", "--format=", "--", "app/shelf/routes.py")
 
 
+VERSION = """sh -c echo sh 5.2; test -z "$KNIT_API_KEY\""""
 # Reads and writes whatever it can reach; what must not be there is named by the test.
 BURGLAR = """
 import glob, json, os, subprocess, sys
@@ -239,6 +240,26 @@ def test_without_walls_no_program_is_started_unless_its_yaml_says_so(
     bare = msgspec.structs.replace(agent, command={**block, "sandbox": "none"})
     assert commanded.Program(bus, bare).complete(ask).text.strip() == "hello"
     assert commanded.probe(bare) == "ok  knit: sh -c echo 1.0: 1.0"
+
+
+@needs_box
+def test_the_doctor_tries_the_program_of_every_agent_that_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = games.lay(tmp_path / "game")
+    argv = "command: {argv: [sh], version: [sh, -c, 'echo sh 5.2; test -z \"$KNIT_API_KEY\"'], keys: [KNIT_API_KEY]}\n"
+    (root / "agents" / "knit.yaml").write_text(f"name: Knit\n{argv}")
+    (root / "agents" / "purl.yaml").write_text(f"name: Purl\nkey: KNIT_API_KEY\nmodel: openai/gpt-6-sol\n{argv}")
+    (root / "agents" / "sew.yaml").write_text("name: Sew\ncommand: {argv: [/no/such/program]}\n")
+    monkeypatch.setenv("KNIT_API_KEY", "a-key-that-no-probe-needs")
+    told = list(doctor.lines(str(root), live=False))
+
+    assert [line for line in told if "knit:" in line or "purl:" in line or "sew:" in line] == [
+        f"ok  knit: {VERSION}: sh 5.2",
+        f"ok  purl: {VERSION}: sh 5.2",
+        "ok  purl: a key for openai/gpt-6-sol is there",
+        "--  sew: there is no program /no/such/program here; install it, or correct `argv:`",
+    ]
 
 
 @needs_box

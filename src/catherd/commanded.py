@@ -100,7 +100,8 @@ def probe(agent: Agent) -> str:
         os.mkdir(tree)
         furnish(made, home)
         before = walls.words(root, tree, home, name, made.sees) if made.sandbox == "bwrap" else []
-        env = environment(made, [], home, os.environ, {"home": home, "worktree": tree})
+        keyless = msgspec.structs.replace(made, keys=[])
+        env = environment(keyless, [], home, os.environ, {"home": home, "worktree": tree})
         try:
             done = subprocess.run(
                 [*before, *argv],
