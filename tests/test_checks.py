@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,23 @@ def test_a_diagram_that_takes_too_long_is_given_up_and_the_next_one_is_drawn() -
         assert again.unknown
         assert again.error.startswith("the drawing process died: ")
         assert drawer.draw("flowchart LR\n  a --> c\n").svg
+
+
+def children() -> set[str]:
+    """The processes that this one has started and that live."""
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+@pytest.mark.skipif(not list(Path("/proc/self/task").glob("*/children")), reason="the kernel does not tell children")
+def test_two_hands_draw_for_many_threads_and_each_gets_its_own_picture() -> None:
+    before = children()
+    with Drawer(hands=2) as drawer, ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda n: drawer.draw(f"flowchart LR\n  from{n} --> to{n}\n"), range(4)))
+        started = children() - before
+    assert [visible(one.svg) for one in made] == [f"from{n} to{n}" for n in range(4)]
+    assert len(started) == 2
+    late = drawer.draw("flowchart LR\n  a --> b\n")  # closed: nothing is started any more
+    assert late.unknown
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ function of its path and content, and cached by their sha256 together with that 
 import os
 import re
 from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from catherd import screens, trace
@@ -55,6 +56,7 @@ _OTHERS = (
     Kind("page", re.compile(r".*\.(?:md|markdown)"), pages.plain),
     Kind("diagram", re.compile(r".*\.(?:mmd|mermaid)"), contracts.other_diagram),
 )
+HANDS = 4  # diagrams drawn at a time, at most: one is half a second of a core, and some 100 MB
 _SIGNS = re.compile(r"docs/(ux/screens\.yaml|journeys/UJ-\d+\.md|stories/US-\d+\.md|tasks/T-\d+\.yaml)")
 _STRAY = re.compile(r"docs/(journeys|stories|tasks|decisions)/(?!README\.md$|index\.md$|\.)[^/]+")
 
@@ -90,8 +92,11 @@ def check(
     paths = listing(root)
     design = complete is not None or any(_SIGNS.fullmatch(path) for path in paths)
     store, drawn = kept.Store(cache), kept.Store(cache, "diagrams")  # the second is design.py's too
-    with Drawer(drawn, pictures=True) as drawer:
-        found = {path: look(root, path, drawer, store, design=design) for path in paths}
+    hands = min(os.cpu_count() or 1, HANDS)
+    with ThreadPoolExecutor(hands) as pool, Drawer(drawn, pictures=True, hands=hands) as drawer:
+        found = dict(
+            zip(paths, pool.map(lambda path: look(root, path, drawer, store, design=design), paths), strict=True)
+        )
     store.save()
     drawn.save()
     findings = [finding for facts in found.values() for finding in facts.findings]

@@ -1,4 +1,4 @@
-"""The Mermaid adapter: mermaidx in one long-lived process, else `mmdc` on PATH, else nobody (the verdict is unknown).
+"""The Mermaid adapter: mermaidx in long-lived processes, else `mmdc` on PATH, else nobody (the verdict is unknown).
 
 Each diagram has LIMIT_S seconds of processor time (and PATIENCE times that on the wall); one with more than EDGES edges is not drawn at all (600 edges took half a minute).
 """
@@ -7,6 +7,7 @@ import contextlib
 import html
 import json
 import os
+import queue
 import re
 import select
 import shutil
@@ -71,15 +72,21 @@ def visible(svg: str) -> str:
 
 
 class Drawer:
-    """Draws diagrams one after the other; starts its process with the first, replaces it when one hangs. Close it.
+    """Draws diagrams, `hands` at a time at most: a process is started with the first, another one for each that is asked for
+    meanwhile by another thread, and one that hangs is replaced. Close it.
 
     `kept` remembers verdicts between runs, and pictures too when it was made for them.
     """
 
-    def __init__(self, kept: Store | None = None, *, pictures: bool = False, limit_s: float = LIMIT_S) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(
+        self, kept: Store | None = None, *, pictures: bool = False, limit_s: float = LIMIT_S, hands: int = 1
+    ) -> None:
         self._tool = engine()
         self._kept, self._pictures, self.limit_s = kept or Store(None), pictures, limit_s
+        self._hands = [_Hand() for _ in range(hands)]
+        self._free: queue.LifoQueue[_Hand] = queue.LifoQueue()  # the last one that drew has a process
+        for hand in reversed(self._hands):
+            self._free.put(hand)
 
     def __enter__(self) -> "Drawer":
         return self
@@ -88,21 +95,17 @@ class Drawer:
         self.close()
 
     def close(self) -> None:
-        """End the process, if there is one."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(BrokenPipeError):  # what was still to be sent
-                        pipe.close()
+        """End the processes, if there are any; who still waits for one learns nothing."""
+        self._tool = ""
+        for hand in self._hands:
+            hand.close()
 
     def kill(self) -> None:
-        """Let the process die under us, as the out-of-memory killer would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        """Let the processes die under us, as the out-of-memory killer would."""
+        for hand in self._hands:
+            if hand.process is not None:
+                hand.process.kill()
+                hand.process.wait()
 
     def draw(self, source: str) -> Drawn:
         """The picture of `source`, or what is wrong with it; a remembered verdict may lack the picture."""
@@ -122,45 +125,66 @@ class Drawer:
         count = edges(source)
         if count > EDGES:
             return Drawn(error=f"{count} edges; more than {EDGES} is neither drawn nor read: split it")
+        hand = self._free.get()
         try:
-            drawn = self._ask(source) if self._tool == "mermaidx" else _mmdc(source, self.limit_s)
+            drawn = hand.ask(source, self.limit_s) if self._tool == "mermaidx" else _mmdc(source, self.limit_s)
         except TimeoutError:
-            self.close()
+            hand.close()
             return Drawn(error=f"not drawn within {self.limit_s:.0f} s")
         except OSError as error:
-            self.close()
+            hand.close()
             return Drawn(error=f"the drawing process died: {error}", unknown=True)
+        finally:
+            self._free.put(hand)
         return drawn if drawn.error else _look(source, drawn)
 
-    def _ask(self, source: str) -> Drawn:
-        if self._process is None:
+
+class _Hand:
+    """A process that draws one diagram after the other."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def close(self) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):  # what was still to be sent
+                        pipe.close()
+
+    def ask(self, source: str, limit_s: float) -> Drawn:
+        if self.process is None:
             worker = os.path.join(os.path.dirname(__file__), "mermaid_worker.py")
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [sys.executable, "-P", worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
-            self._line()  # ready: a slow start is not the diagram's fault
-        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
-        self._process.stdin.write(json.dumps({"source": source, "seconds": self.limit_s}).encode() + b"\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._line())
+            _line(self.process)  # ready: a slow start is not the diagram's fault
+        process = self.process
+        assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+        process.stdin.write(json.dumps({"source": source, "seconds": limit_s}).encode() + b"\n")
+        process.stdin.flush()
+        answer = json.loads(_line(process))
         if "svg" in answer:
             return Drawn(svg=answer["svg"])
         return _wrong(source, answer["error"])
 
-    def _line(self) -> bytes:
-        assert self._process is not None  # noqa: S101 - called by _ask alone
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
-        pipe, data = self._process.stdout.fileno(), b""
-        while not data.endswith(b"\n"):
-            if not select.select([pipe], [], [], LIMIT_S * PATIENCE)[0]:
+
+def _line(process: "subprocess.Popen[bytes]") -> bytes:
+    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    pipe, data = process.stdout.fileno(), b""
+    while not data.endswith(b"\n"):
+        if not select.select([pipe], [], [], LIMIT_S * PATIENCE)[0]:
+            raise TimeoutError
+        chunk = os.read(pipe, 1 << 20)
+        if not chunk:
+            if process.wait() == -signal.SIGPROF:
                 raise TimeoutError
-            chunk = os.read(pipe, 1 << 20)
-            if not chunk:
-                if self._process.wait() == -signal.SIGPROF:
-                    raise TimeoutError
-                raise OSError("it ended")
-            data += chunk
-        return data
+            raise OSError("it ended")
+        data += chunk
+    return data
 
 
 def _mmdc(source: str, limit_s: float) -> Drawn:
