@@ -10,7 +10,7 @@ from catherd.errors import CatherdError, NeedsYou
 from catherd.herd import Herd
 from catherd.tasks import Head, Needs, Review, Task
 from catherd.tell import Teller
-from gitrooms import put
+from gitrooms import put, sh
 from test_packs import NAMES, PACKS, SWEEP
 from workshop import Workshop, alter, lay
 
@@ -58,6 +58,25 @@ def test_a_revision_that_was_committed_before_a_kill_is_proposed_as_it_is(tmp_pa
     shop.do("chatgpt")
     assert shop.bus.must(f"prs/{path.parent.name}/{path.name}", Head).head == head
     assert shop.bus.names("problems") == []
+
+
+@needs_box
+def test_a_revision_merges_the_main_that_its_prompt_showed_whatever_came_after_a_kill(tmp_path: Path) -> None:
+    owner = {"T-003": "claude", "T-004": "chatgpt"}
+    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003", "T-004"], owner=owner)
+    shop.until("T-003")
+    path = Path(shop.bus.here(f"prs/{shop.pr('T-004')}/head-2.yaml"))
+    shown = shop.main()
+    for _ in range(30):
+        if not path.exists():
+            shop.turn()
+    first = shop.bus.must(f"prs/{path.parent.name}/head-1.yaml", Head).head
+    path.unlink()
+    sh(shop.bus.root, "update-ref", "refs/heads/chatgpt/T-004", first)  # killed right before the commit
+    sh(shop.bus.root, "commit", "-q", "--allow-empty", "-m", "more")
+    shop.do("chatgpt")
+    head = shop.bus.must(f"prs/{path.parent.name}/{path.name}", Head).head
+    assert git.git(shop.bus.root, "log", "-1", "--format=%P", head) == f"{first} {shown}"
 
 
 @needs_box

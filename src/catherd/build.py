@@ -27,7 +27,7 @@ ATTEMPTS = 3
 
 
 class Try(Base, kw_only=True):
-    """`tasks/<id>.try/<n>.<agent>.yaml`: an attempt, posted before work starts."""
+    """`tasks/<id>.try/<n>.<agent>.yaml` and `prs/<pr>/revise-<n>.yaml`: an attempt, posted before work starts."""
 
     agent: str
     base: str
@@ -108,7 +108,11 @@ def _told(seat: Seat, notes: tuple[str, ...]) -> None:
 def revise(seat: Seat, view: View, task: Task) -> bool:
     """Work on a PR again, after reviews, a conflict or red checks; merges main into the branch. False when it failed."""
     bus, me, root = seat.bus, seat.agent.id, seat.bus.root
-    main = landing.tip(root, seat.game.branch)
+    path = f"prs/{view.name}/revise-{view.heads}.yaml"
+    bus.post(path, Try(agent=me, base=landing.tip(root, seat.game.branch), at=now()))
+    main = bus.must(
+        path, Try
+    ).base  # what the journalled prompt shows: its answer must not meet what came to main since
     begun = worktree.begin(root, me, view.pr.task, main, expected=view.head)
     _told(seat, begun.notes)
     caps.ready(root, me, phase_of(task))
