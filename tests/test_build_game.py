@@ -58,6 +58,17 @@ def test_the_app_is_on_main_proved_for_the_commit_that_was_run(finished_poc: Pat
     assert all(sh(finished_poc, "cat-file", "-t", f"main:docs/milestones/{shot}") == "blob" for shot in shots)
 
 
+def test_a_proof_whose_receipt_a_kill_kept_out_is_not_made_again(finished_poc: Path, tmp_path: Path) -> None:
+    game = games.copy(finished_poc, tmp_path / "game")
+    (game / "bus/gates/poc.yaml").unlink()
+    done = games.make(game, "poc")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "proving" not in done.stdout
+    receipts = [Bus(str(at)).must("gates/poc.yaml", Receipt) for at in (finished_poc, game)]
+    assert receipts[0].commit == receipts[1].commit == sh(game, "rev-parse", "main")
+    assert receipts[0].data == receipts[1].data
+
+
 def test_several_agents_wrote_it_and_who_proves_it_wrote_none_of_its_code(finished_poc: Path) -> None:
     authors = {pr.task: pr.author for pr in opened(finished_poc).values()}
     given = Bus(str(finished_poc)).must("poc/assignment.yaml", Assignment)
