@@ -118,9 +118,9 @@ def table(played: list[Share]) -> list[str]:
 
 
 def uncovered(played: list[Share], goal: str) -> list[str]:
-    """What the handbook names for this goal and nobody was killed at, before and after; what happened and it does not name."""
-    hits = {(when, row) for one in played for when, (_, *effect) in one.killed if (row := handbook.row(*effect))}
+    """What the handbook names for this goal and nobody was killed at; what happened and it does not name."""
+    hits = {row for one in played for _, (_, *effect) in one.killed if (row := handbook.row(*effect))}
     due = [row for row in handbook.rows() if row.goals & {goal, "any"}]
-    never = [f"never killed {w}: {r.door} {r.path}" for r in due for w in ("before", "after") if (w, r) not in hits]
+    never = [f"never hit: {row.door} {row.path}" for row in due if row not in hits]
     made = {(door, path) for one in played for _, door, path in one.passed}
     return never + sorted(f"not in {handbook.PAGE.name}: {d} {p}" for d, p in made if handbook.row(d, p) is None)
