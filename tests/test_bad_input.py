@@ -534,4 +534,4 @@ def test_a_log_that_is_no_file_is_named(bus: Bus) -> None:
 def test_no_agent_at_all_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatherdError) as caught:
         config.agents(str(tmp_path))
-    assert str(caught.value) == "agents/: no agent\n  fix: catherd init . puts four there"
+    assert str(caught.value) == "agents/: no agent\n  fix: .venv/bin/catherd init ."

@@ -237,7 +237,9 @@ def test_the_root_is_found_from_whatever_a_person_types(tmp_path: Path) -> None:
     ]
     with pytest.raises(CatherdError) as error:
         place(str(tmp_path / "nowhere"))
-    assert str(error.value) == (f"{tmp_path}/nowhere: there is no such file or directory\n  fix: catherd check docs/")
+    assert str(error.value) == (
+        f"{tmp_path}/nowhere: there is no such file or directory\n  fix: .venv/bin/catherd check docs/"
+    )
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_a_removed_bus_is_left_within_seconds_and_stays_removed(game: Path) -> N
     until("everybody is in a call and the gate waits", lambda: asked(game) and "── round 1" in typed.text)
     shutil.rmtree(game / "bus")
     assert typed.ended(10) == 2
-    assert "catherd: bus/: was removed while the game was on\n  fix: catherd bus restore\n" in typed.text
+    assert "catherd: bus/: was removed while the game was on\n  fix: .venv/bin/catherd bus restore\n" in typed.text
     until("everybody left", lambda: not lab.living(game), 10)
     assert not (game / "bus").exists()
 

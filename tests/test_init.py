@@ -184,7 +184,9 @@ def test_a_folder_inside_a_repository_is_no_place_for_another(tmp_path: Path, de
     with pytest.raises(CatherdError) as caught:
         workspace.init(f"{root}/{deep}")
 
-    assert str(caught.value) == f"{root}/{deep}: is inside the repository {root}\n  fix: catherd init '{root}'"
+    assert (
+        str(caught.value) == f"{root}/{deep}: is inside the repository {root}\n  fix: .venv/bin/catherd init '{root}'"
+    )
 
 
 def test_a_file_is_no_place_for_a_workspace(tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_a_file_is_no_place_for_a_workspace(tmp_path: Path) -> None:
     with pytest.raises(CatherdError) as caught:
         workspace.init(str(tmp_path / "taken"))
 
-    assert str(caught.value) == f"{tmp_path}/taken: is a file\n  fix: catherd init another-name"
+    assert str(caught.value) == f"{tmp_path}/taken: is a file\n  fix: .venv/bin/catherd init another-name"
 
 
 def test_the_source_tree_itself_is_a_workspace_already() -> None:

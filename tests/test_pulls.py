@@ -492,7 +492,7 @@ def test_audit_without_a_game_says_so(room: Room) -> None:
         audits.audit(room.bus.root)
     assert str(caught.value) == (
         f"{head[:12]}:docs/debate/decision.yaml: is not there: no game was landed\n"
-        "  fix: catherd audit <the game's branch>"
+        "  fix: git log --oneline --branches -- docs/debate/decision.yaml"
     )
 
 

@@ -146,7 +146,7 @@ Answered:
 
 ## Count it yourself
 
-Rule catherd-tally/1. `catherd count FILE` says the same of:
+Rule catherd-tally/1. `.venv/bin/catherd count FILE` says the same of:
 
 ```yaml
 candidates: ["trail","recipe","ledger"]

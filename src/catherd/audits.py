@@ -30,7 +30,7 @@ def audit(root: str, name: str = "") -> tuple[list[Finding], int]:
     base = rev(root, str(data.get("base", ""))) if isinstance(data, dict) else ""
     if not isinstance(data, dict) or not base:
         what = "says no base: there is nothing to prove from" if text else "is not there: no game was landed"
-        raise CatherdError(what, where=f"{head[:12]}:{DECISION}", fix="catherd audit <the game's branch>")
+        raise CatherdError(what, where=f"{head[:12]}:{DECISION}", fix=f"git log --oneline --branches -- {DECISION}")
     roll = data.get("roll") or []
     needed = min(2, len(roll) - 1) if isinstance(roll, list) and roll else 2
     found = merge.audit(root, base, head, needed=max(0, needed), engine=(*merge.ENGINE, *DRAWN))

@@ -103,7 +103,7 @@ class Bus:
         """The message at `path`; CatherdError when there is none."""
         found = self.get(path, kind)
         if found is None:
-            raise CatherdError("is gone", where=f"bus/{path}", fix=f"catherd bus restore '{path}'")
+            raise CatherdError("is gone", where=f"bus/{path}", fix=f".venv/bin/catherd bus restore '{path}'")
         return found
 
     def sha(self, path: str) -> str:

@@ -98,7 +98,7 @@ def readable(root: str, told: list[str] | None = None) -> tuple[dict[str, Agent]
             continue
         found[one.id], names[one.name.casefold()] = one, f"agents/{file}"
     if not found and not wrong:
-        wrong.append(CatherdError("no agent", where="agents/", fix="catherd init . puts four there"))
+        wrong.append(CatherdError("no agent", where="agents/", fix=".venv/bin/catherd init ."))
     return found, wrong
 
 
@@ -174,7 +174,7 @@ def phases(root: str, told: list[str] | None = None) -> dict[str, Phase]:
         f for f in (os.listdir(folder) if os.path.isdir(folder) else []) if f.endswith(".yaml") and f[0] != "."
     )
     if not names:
-        raise CatherdError("no phase file", where="phases/", fix="catherd init . puts them there")
+        raise CatherdError("no phase file", where="phases/", fix=".venv/bin/catherd init .")
     found = {}
     for file in names:
         path = f"phases/{file}"

@@ -94,7 +94,7 @@ def _follow(bus: Bus, name: str) -> int | None:
 
 def removed() -> CatherdError:
     """The bus went away under a running game."""
-    return CatherdError("was removed while the game was on", where="bus/", fix="catherd bus restore")
+    return CatherdError("was removed while the game was on", where="bus/", fix=".venv/bin/catherd bus restore")
 
 
 def timebox(gate: Gate, game: Game, *, yours: bool = False) -> float:

@@ -30,7 +30,7 @@ def complete(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: 
         raise NeedsYou(
             f"the document still has findings after {MENDS} rounds: {findings[0]}",
             where="docs/",
-            fix="catherd check docs/ lists them; mend them on main and type make again",
+            fix="make check-docs lists them; mend them on main and type make again",
         )
     events.settle(bus)
     made |= record_files.talk(bus, agents(bus.root))

@@ -60,7 +60,7 @@ def merge(root: str, branch: str, *, pr: str, topic: str, head: str, tree: str, 
         if now != main:
             raise Moved(f"merge {topic}", 0, f"main is at {now[:12]}, no longer at {main[:12]}")
         if merge_tree(root, main, head) != (tree, ()):
-            raise Fault(f"the merge of {head[:12]} into {main[:12]} is not {tree[:12]}", where=pr, fix="catherd status")
+            raise Fault(f"the merge of {head[:12]} into {main[:12]} is not {tree[:12]}", where=pr, fix="make status")
         sha = commit_tree(root, tree, [main, head], message, agent(topic.partition("/")[0]), CATHERD)
         verify = [f"verify refs/heads/{topic} {head}"]
         where = landing.advance(root, branch, now, sha, {mark(pr): sha}, verify, f"merge {pr}")
@@ -141,7 +141,7 @@ def audit(root: str, base: str, head: str, *, needed: int = 2, engine: Sequence[
     engine's documents. A commit of a person's own is a `note`.
     """
     if not is_ancestor(root, base, head):
-        fix = "catherd audit --base COMMIT"
+        fix = "git log --oneline --branches"
         raise CatherdError(
             f"the game's first commit {base[:12]} is not in the history of {head[:12]}", where=root, fix=fix
         )

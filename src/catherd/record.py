@@ -227,7 +227,10 @@ def _audit(vote: Vote) -> list[str]:
     lines += [f"- [1, {said([] if s.abstain else ids(s.ranking))}]  # {cut(s.voter, 40)}" for s in vote.sheets]
     struck = {str(n): own[s.voter] for n, s in enumerate(vote.sheets) if own[s.voter]}
     lines += ["recused:", *(f"  {n}: {said(c)}" for n, c in struck.items())] if struck else []
-    return [prose(f"Rule {vote.rule}. `catherd count FILE` says the same of:"), fence("\n".join(lines), "yaml")]
+    return [
+        prose(f"Rule {vote.rule}. `.venv/bin/catherd count FILE` says the same of:"),
+        fence("\n".join(lines), "yaml"),
+    ]
 
 
 def names(voters: Iterable[str]) -> str:

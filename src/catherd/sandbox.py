@@ -253,7 +253,7 @@ def _boxed(order: _Order) -> Box:
 
 
 def _unbuilt(error: str) -> CatherdError:
-    return CatherdError(f"the box could not be built: {plain(error.strip())}", where="sandbox", fix="catherd doctor")
+    return CatherdError(f"the box could not be built: {plain(error.strip())}", where="sandbox", fix="make doctor")
 
 
 def _unboxed(order: _Order, tier: str) -> Box:

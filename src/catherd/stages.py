@@ -143,7 +143,9 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
     with Watch(bus.path, ("", "chat", "prs"), ("claims",)) as watch:
         while True:
             if not os.path.isdir(bus.path):
-                raise CatherdError("was removed while the game was on", where="bus/", fix="catherd bus restore")
+                raise CatherdError(
+                    "was removed while the game was on", where="bus/", fix=".venv/bin/catherd bus restore"
+                )
             if herd.goal and not bus.goal():
                 raise CatherdError("stopped: the goal was cleared", where="bus/goal", fix=f"make {herd.goal}")
             weigh()

@@ -96,12 +96,14 @@ def init(folder: str) -> Laid:
 def _repository(root: str, folder: str) -> bool:
     """Make sure that `root` is the top of a repository; True when it has no commit yet."""
     if os.path.lexists(root) and not os.path.isdir(root):
-        raise CatherdError("is a file", where=folder, fix="catherd init another-name")
+        raise CatherdError("is a file", where=folder, fix=".venv/bin/catherd init another-name")
     os.makedirs(root, exist_ok=True)
     if not os.path.lexists(os.path.join(root, ".git")):
         above = _above(root)
         if above:
-            raise CatherdError(f"is inside the repository {above}", where=folder, fix=f"catherd init '{above}'")
+            raise CatherdError(
+                f"is inside the repository {above}", where=folder, fix=f".venv/bin/catherd init '{above}'"
+            )
         place = git.Place(root, os.path.join(root, ".git"))
         git.call(place, "init", "--quiet", "--initial-branch=main", change=root)
     place = git.Place(root, git.git_dir(root))

@@ -68,7 +68,7 @@ def place(path: str) -> tuple[str, list[str] | None]:
     """
     path = os.path.abspath(path)
     if not os.path.exists(path):
-        raise CatherdError("there is no such file or directory", where=path, fix="catherd check docs/")
+        raise CatherdError("there is no such file or directory", where=path, fix=".venv/bin/catherd check docs/")
     if os.path.isdir(os.path.join(path, "docs")):
         return path, None
     at = path if os.path.isdir(path) else os.path.dirname(path)
@@ -212,9 +212,14 @@ def _stale(root: str, path: str, text: str, source: str, *, complete: bool) -> l
     now = _read(root, path)
     if now is None and complete:
         return [
-            Finding(path=path, code="DOC014", text=f"is not made from {source} yet: catherd design", about=(source,))
+            Finding(
+                path=path,
+                code="DOC014",
+                text=f"is not made from {source} yet: .venv/bin/catherd design",
+                about=(source,),
+            )
         ]
     if now is not None and now != text:
-        what = f"is not what {source} gives today: catherd design"
+        what = f"is not what {source} gives today: .venv/bin/catherd design"
         return [Finding(path=path, line=1, col=1, code="DOC013", text=what, about=(source,))]
     return []

@@ -23,7 +23,7 @@ def run(port: int, args: str) -> None:
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--rw", is_flag=True, help="on the folder itself, not on a copy")
 def box(argv: tuple[str, ...], *, rw: bool) -> None:
-    """Run a command in the box, on a copy of this folder: catherd box -- python3 -m unittest."""
+    """Run a command in the box, on a copy of this folder: .venv/bin/catherd box -- python3 -m unittest."""
     from catherd import sandbox
 
     result = sandbox.run(list(argv), tree=os.getcwd(), mode="rw" if rw else "copy")
