@@ -205,7 +205,7 @@ def logged(bus: Bus) -> set[str]:
         bus.broken(PRS_LOG, error)
         return set()
     bus.solved(PRS_LOG)
-    return {line.split()[0] for line in text.splitlines() if line.strip()}
+    return set(text.split()) - {"merged", "closed"}
 
 
 def claim(bus: Bus, lock: str, me: str) -> bool:
