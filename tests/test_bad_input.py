@@ -17,7 +17,7 @@ from catherd.bus import Bus
 from catherd.config import Gate
 from catherd.errors import CatherdError
 from catherd.hearing import Hearing
-from catherd.messages import Ask, Ballot, Input, Trouble
+from catherd.messages import Ask, Ballot, Input, Pitch, Trouble
 from gitrooms import sh
 from test_herd import Typed, until
 
@@ -178,6 +178,33 @@ def test_a_ballot_that_says_too_much_is_reported_and_waited_for_and_its_rest_cou
     assert hearing.ready() == {"claude"}
     assert isinstance(hearing.heard["claude"].message, Ballot)
     assert problems(bus) == []
+
+
+def test_an_answer_that_you_write_anew_is_yours_and_a_misspelt_key_in_it_is_reported(bus: Bus) -> None:
+    ask = Ask(gate="round-1", step="debate/round-1", kind="pitch", template="", roll=["claude", "zed"])
+    hearing = Hearing(bus, Gate(kind="pitch", step=ask.step), ask)
+    posted = Pitch(title="Lending Shelf", body="Marta's drill.")
+    for agent in ("claude", "gemini"):
+        bus.post(f"debate/round-1/{agent}.yaml", posted)
+        os.makedirs(bus.here(f"runs/{agent}"))
+        files.publish(bus.path, f"runs/{agent}/debate.round-1.pitch.1.posted", "catherd: 1\n")
+    claude, gemini, zed = (Path(bus.here(f"debate/round-1/{name}.yaml")) for name in ("claude", "gemini", "zed"))
+    zed.write_text("title: Zed\nbody: an agent from elsewhere seals nothing\n")
+
+    def edited() -> dict[str, bool]:
+        hearing.look()
+        return {name: one.spoken.edited for name, one in hearing.heard.items()}
+
+    assert edited() == {"claude": False, "gemini": False, "zed": False}
+    claude.write_text("title: Mine Own\nbody: my words\n")
+    gemini.write_text(gemini.read_text() + "bdoy: y\n")
+    assert edited() == {"claude": True, "gemini": True, "zed": False}
+    assert problems(bus) == [
+        (
+            "bus/debate/round-1/gemini.yaml:5:7: the key 'bdoy' is not known here; it is kept and not used\n"
+            "  fix: one of: kind, title, body"
+        )
+    ]
 
 
 @pytest.fixture(scope="module")

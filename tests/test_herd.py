@@ -210,6 +210,7 @@ def test_a_killed_daemon_is_started_again_at_once_and_the_game_ends_as_ever(game
     typed = Typed(game, "debate", REHEARSAL_CLAUDE="die=debate/round-2")
     assert typed.ended() == 0, typed.text
     assert events(game, "came").count("claude") == 2
+    assert events(game, "died") == ["claude"]
     assert events(game, "may-have-been-billed") == ["runs/claude/debate.round-2.objections.1.1"]
     assert "decided: " in typed.text
 

@@ -55,6 +55,7 @@ def run(root: str, path: str) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         with _quietly():
             bus.event("left", agent.id, why=str(why))
+            files.hold(lock, f"agents/{agent.id}.lock", 0)
     finally:
         os.close(lock)
 
@@ -117,9 +118,9 @@ class Daemon:
     def __init__(self, bus: Bus, agent: Agent) -> None:
         self.bus, self.agent = bus, agent
         self.inode = os.stat(bus.path).st_ino
+        self.ordered = config.stamp(bus.root)  # which phase files these phases were read from
         self.phases = config.phases(bus.root)
         self.looker = Looker(bus, self.phases, self._agents())
-        self.idle = min(phase.idle_minutes for phase in self.phases.values()) * 60
         self.desk = Desk(bus, self._agents())
         self.works = Work()
         self.had_goal = bool(os.environ.pop("CATHERD_GOAL", ""))
@@ -152,7 +153,7 @@ class Daemon:
                     continue
                 if snapshot.paused:
                     since = time.monotonic()
-                if time.monotonic() - since > self.idle:
+                if time.monotonic() - since > 60 * min(phase.idle_minutes for phase in self.phases.values()):
                     raise Leave("idle")
                 self.take_up_the_crank(snapshot)
                 watch.wait(self.patience(snapshot))
@@ -170,6 +171,7 @@ class Daemon:
         try:
             if os.stat(self.bus.path).st_ino != self.inode:
                 raise Leave("bus/ is another directory")
+            self._reorder()
             snapshot = self.looker.look()
         except FileNotFoundError:
             raise Leave("bus/ is gone") from None
@@ -177,6 +179,14 @@ class Daemon:
             raise Leave("the goal is reached or cleared")
         self.had_goal = bool(snapshot.goal)
         return snapshot
+
+    def _reorder(self) -> None:
+        """Read the phase files again when one was edited; while one is broken, which make tells, the order stays as it was."""
+        if self.ordered != (stamp := config.stamp(self.bus.root)):
+            self.ordered = stamp
+            with _quietly():
+                self.phases = config.phases(self.bus.root)
+                self.looker = Looker(self.bus, self.phases, self._agents())
 
     def turn(self, snapshot: Snapshot) -> Turn | None:
         """The next turn, one that just failed left out until its time."""

@@ -87,17 +87,23 @@ class Bus:
             return None
         message = yamldoor.typed(document, kind)
         self.solved(slug(path))
-        if extra := yamldoor.unknown(document, kind):
+        self.unknown(path, document, kind)
+        return message
+
+    def unknown(self, path: str, document: yamldoor.Document, kind: type[Base]) -> list[str]:
+        """The top-level keys that `kind` does not know; the first is reported until it is gone."""
+        found = yamldoor.unknown(document, kind)
+        if found:
             self.trouble(
                 f"unknown-{slug(path)}",
-                document.where(extra[0]),
-                f"the key '{extra[0]}' is not known here; it is kept and not used",
+                document.where(found[0]),
+                f"the key '{found[0]}' is not known here; it is kept and not used",
                 f"one of: {', '.join(f for f in kind.__struct_fields__ if f not in {'catherd', 'seal', 'wrote'})}",
                 self.sha(path),
             )
         else:
             self.solved(f"unknown-{slug(path)}")
-        return message
+        return found
 
     def must(self, path: str, kind: type[M]) -> M:
         """The message at `path`; CatherdError when there is none."""

@@ -167,6 +167,15 @@ def _plain(value: Any) -> str:
     return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
+def stamp(root: str) -> list[tuple[str, int]]:
+    """Name and mtime of every phase file, what changes when one is edited; none where there is no such folder."""
+    try:
+        with os.scandir(os.path.join(root, "phases")) as found:
+            return sorted((one.name, one.stat().st_mtime_ns) for one in found if one.name.endswith(".yaml"))
+    except OSError:
+        return []
+
+
 def phases(root: str, told: list[str] | None = None) -> dict[str, Phase]:
     """Every `phases/*.yaml` by name; keys that are not known go to `told`, as in `agents`."""
     folder = os.path.join(root, "phases")

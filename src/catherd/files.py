@@ -142,8 +142,8 @@ def take_lock(path: str, *, wait: bool) -> int | None:
 
 
 def hold(lock: int, path: str, pid: int) -> None:
-    """Write into a lock file whose it is; both who starts a daemon and the daemon itself say so, in the same bytes."""
-    text = f"catherd: 1\npid: {pid}\nstart: '{started(pid)}'\n".encode()
+    """Write into a lock file whose it is (0: nobody's any more); who starts a daemon and the daemon itself write the same bytes."""
+    text = f"catherd: 1\npid: {pid}\nstart: '{started(pid) if pid else ''}'\n".encode()
     with effect("lock", path):
         os.pwrite(lock, text, 0)
         os.ftruncate(lock, len(text))

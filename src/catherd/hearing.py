@@ -71,8 +71,13 @@ class Hearing:
             self.bus.solved(trouble)
         if isinstance(message, Ballot) and not message.ranking and not message.abstain and fault is None:
             return  # a form that is not filled in yet
-        spoken = Spoken(path=path, sha256=sha, edited=self.bus.edited(message), text=text)
+        more = self.bus.unknown(path, document, type(message))
+        spoken = Spoken(path=path, sha256=sha, edited=bool(more) or self._by_you(name, message), text=text)
         self.heard[name] = Heard(message, spoken, fault.what if fault else "")
+
+    def _by_you(self, name: str, message: Message) -> bool:
+        """Its seal is broken, or it has none where an agent has a journal: what a daemon posts is sealed."""
+        return self.bus.edited(message) or (not message.seal and bool(self.bus.names(f"runs/{name}")))
 
     def _fault(self, voter: str, ballot: Ballot, document: yamldoor.Document) -> CatherdError | None:
         """What the count would drop from a ballot, and where it stands."""

@@ -6,6 +6,7 @@ blown until somebody types make again.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,7 +65,7 @@ class Herd:
                 continue
             if time.monotonic() < life.again:
                 continue
-            if life.seen or life.deaths:
+            if life.seen or life.deaths or _fell(self.bus, name):
                 self._died(name, life)
                 if life.deaths >= FUSE:
                     continue
@@ -106,6 +107,15 @@ class Herd:
         """A life that posted something is not counted as a death."""
         if name in self.lives and self.lives[name].files != (made := _work(self.bus, name)):
             self.lives[name].deaths, self.lives[name].files = 0, made
+
+
+def _fell(bus: Bus, name: str) -> bool:
+    """Whether its last daemon died: one that leaves writes pid 0 into its lock file."""
+    try:
+        with open(bus.here(f"agents/{name}.lock"), encoding="utf-8", errors="replace") as file:
+            return re.search(r"^pid: [1-9]", file.read(), re.MULTILINE) is not None
+    except OSError:
+        return False
 
 
 def _work(bus: Bus, name: str) -> int:
