@@ -27,10 +27,18 @@ WEB_MUTANTS = {
     ),
     "writes outside": (
         "J-001", "        notes = read()\n", '        Path("copy.json").write_text(text)\n        notes = read()\n',
-        r"J-001 .*: it wrote outside \{data\}: app/copy\.json",
+        r"J-001 .*: no answer: .*it would have written outside \{data\}: OSError: \[Errno 30\] Read-only file system: 'copy\.json'",
     ),
     "stores outside": (
-        "J-001", 'Path(os.environ["APP_DATA"])', "Path(__file__).parent", r"J-001 .*: it wrote outside \{data\}: app/notes\.json",
+        "J-001", 'Path(os.environ["APP_DATA"])', "Path(__file__).parent",
+        r"J-001 .*; it would have written outside \{data\}: OSError: .*notes\.new",
+    ),
+    "stores among the caches": (
+        "J-001", 'Path(os.environ["APP_DATA"])', '(Path("__pycache__").mkdir(exist_ok=True), Path("__pycache__"))[1]', r"J-001 .*: it does not start: .*; it would have written outside \{data\}: ",
+    ),
+    "stores as a cache": ("J-001", '"notes.json"', '"../work/app/notes.pyc"', r"J-001 .*; it would have written outside \{data\}: "),
+    "stores in .git": (
+        "J-001", 'Path(os.environ["APP_DATA"])', '(Path(".git").mkdir(exist_ok=True), Path(".git"))[1]', r"J-001 .*: it does not start: .*; it would have written outside \{data\}: ",
     ),
     "stores in the temporary directory": (
         "J-001", 'Path(os.environ["APP_DATA"])', 'Path("/tmp")', r"J-001 .* step 3 `GET /api/notes`: no element holds .*: \[\]",
@@ -61,5 +69,5 @@ CLI_MUTANTS = {
         '    print("usage: todo.py add THING | list", file=sys.stderr)', "    pass",
         r"J-002 .* step 1 `python3 todo\.py frobnicate`: stderr does not hold \"usage\": \"\"",
     ),
-    "writes outside": ('print(f"Added', "open('log', 'w').close(); print(f\"Added", r"J-001 .*: it wrote outside \{data\}: app/log"),
+    "writes outside": ('print(f"Added', "open('log', 'w').close(); print(f\"Added", r"J-001 .*; it would have written outside \{data\}: OSError: .*: 'log'"),
 }  # fmt: skip

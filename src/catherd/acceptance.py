@@ -103,9 +103,9 @@ def _requires(app: App, asked: Asked) -> str:
 def install(app: App, tree: str, target: str, wheels: str, minimum: str) -> tuple[str, str]:
     """Copy `tree` to `target` and run the app's install commands there, in the box; (log, what went wrong)."""
     shutil.copytree(tree, target, symlinks=True, ignore=lambda folder, _: {".git"} if folder == tree else set())
+    sandbox.hand_over(target)
     if not app.install:
         return "", ""
-    sandbox.hand_over(target)
     binds = (sandbox.Bind(host=wheels, inside="/wheels"),) if wheels else ()
     names = {"wheels": "/wheels" if sandbox.probe().name == "bwrap" else wheels}
     limits = sandbox.Limits(wall_s=300, cpu_s=300, memory_mb=2048, disk_mb=1024)

@@ -119,11 +119,12 @@ def plan(
         words += ["--ro-bind-data", data(text), path]
     if stdin is not None:
         words += ["--ro-bind-data", data(stdin), _STDIN]
-    mounts = [Bind(host=tree, inside="/work" if mode == "rw" else "/src", write=mode == "rw"), *binds]
+    seen = "/src" if mode == "copy" else "/work"
+    mounts = [Bind(host=tree, inside=seen, write=mode == "rw"), *binds]
     mounts, scratch, hoist = _within_reach(mounts, uid)
     for bind in mounts:
         words += ["--bind" if bind.write else "--ro-bind", bind.host, bind.inside]
-    words += _mask_git(tree, "/work" if mode == "rw" else "/src", data)
+    words += _mask_git(tree, seen, data, make=mode == "rw")
     if mode == "copy":
         words += ["--size", str(limits.disk_mb << 20), "--perms", "0755", "--tmpfs", "/work"]
     words += ["--remount-ro", "/"]
@@ -175,11 +176,11 @@ def _system() -> list[str]:
     return words
 
 
-def _mask_git(tree: str, inside: str, data: Callable[[str | bytes], str]) -> list[str]:
+def _mask_git(tree: str, inside: str, data: Callable[[str | bytes], str], *, make: bool) -> list[str]:
     git = os.path.join(tree, ".git")
     if os.path.isdir(git):
         return ["--perms", "0555", "--tmpfs", f"{inside}/.git", "--remount-ro", f"{inside}/.git"]
-    if os.path.lexists(git) or inside == "/work":
+    if os.path.lexists(git) or make:
         return ["--ro-bind-data", data(""), f"{inside}/.git"]
     return []
 

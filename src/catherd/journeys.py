@@ -15,10 +15,13 @@ import msgspec
 from catherd import apprules, sandbox, seen
 from catherd.appfile import Cli, Http, Journey, Step, shown
 from catherd.errors import CatherdError
-from catherd.evidence import Run, StepSeen
+from catherd.evidence import Run, StepSeen, failed_step
 from catherd.stage import Stage, fresh
 
 _CUT = 600  # characters of an answer that evidence keeps
+_OUTSIDE = re.compile(
+    r"(?m)^.*(?:Read-only file system|readonly database|unable to open database file).*$"
+)  # the tree cannot be written while the app runs
 Shot = Callable[[bytes, int], str]  # keeps a picture of step n, gives its name
 
 
@@ -47,6 +50,15 @@ def play(journey: Journey, stage: Stage, run: list[str], against: str, keep: Sho
         got.verdict, got.why = "unknown", str(error)
     if got.after and got.verdict == "pass":
         got.verdict = "fail"
+    if got.verdict == "fail" and (refused := _OUTSIDE.findall(log)):
+        hint, step = (
+            f"; it would have written outside {{data}}: {sandbox.plain(refused[-1].strip())[:200]}",
+            failed_step(got),
+        )
+        if step is not None:
+            step.why += hint
+        else:
+            got.why += hint
     got.log = sandbox.plain(log) if got.verdict != "pass" else ""
     got.seconds = round(time.monotonic() - began, 2)
     return got

@@ -194,8 +194,9 @@ def run(argv: list[str], **options: Any) -> Result:
 def start(argv: list[str], **options: Any) -> Box:
     """Start `argv` in a box; it goes on by itself, watched by a thread, and its log keeps the last `output_kb`.
 
-    tree: the directory that it sees as /work. mode: "copy" (a copy, lost with the box) or "rw" (the tree itself; as root a staged copy that is
-    carried back). owned: with "rw", the tree is scratch that was handed over to the box's user: used as it is. stdin: bytes.
+    tree: the directory that it sees as /work. mode: "copy" (a copy, lost with the box), "ro" (the tree itself, which cannot be written; below the
+    tier bwrap it can) or "rw" (the tree itself; as root a staged copy that is carried back). owned: the tree is scratch that was handed over to
+    the box's user: used as it is. stdin: bytes.
     env: beside PATH HOME LANG TERM. limits: Limits. binds: Binds beside the tree. cwd: below /work. minimum: the lowest tier.
     """
     box = _launch(argv, **options)
@@ -217,8 +218,8 @@ def _launch(argv: list[str], minimum: str = "bwrap", **options: Any) -> Box:
 
 def _boxed(order: _Order) -> Box:
     uid, tree = box_uid(), order.tree
-    own = order.mode == "rw" and not order.owned
-    staged = boxtree.stage(tree, uid) if uid is not None and (own or not boxtree.readable(tree)) else ""
+    theirs = order.owned or (order.mode != "rw" and boxtree.readable(tree))
+    staged = "" if uid is None or theirs else boxtree.stage(tree, uid)
     git = os.path.lexists(os.path.join(staged or tree, ".git"))
     plan = boxargs.plan(
         order.argv, staged or tree, order.binds, order.env, order.limits,

@@ -66,18 +66,17 @@ def fresh(names: set[str]) -> dict[str, Any]:
 
 
 def listing(path: str) -> dict[str, tuple[int, int, int]]:
-    """Every file and link below `path`: type, size, time of change; Python's caches and `.git` left out."""
+    """Everything below `path`: type, and of what is no directory size and time of change."""
     found = {}
     for folder, names, files in os.walk(path):
-        names[:] = [name for name in names if name not in {"__pycache__", ".git"}]
-        for name in files:
-            info = os.lstat(os.path.join(folder, name))
-            if name != ".git" and not name.endswith(".pyc"):
-                found[os.path.relpath(os.path.join(folder, name), path)] = (
-                    stat.S_IFMT(info.st_mode),
-                    info.st_size,
-                    info.st_mtime_ns,
-                )
+        for full in (os.path.join(folder, name) for name in [*names, *files]):
+            info = os.lstat(full)
+            own = not stat.S_ISDIR(info.st_mode)
+            found[os.path.relpath(full, path)] = (
+                stat.S_IFMT(info.st_mode),
+                info.st_size * own,
+                info.st_mtime_ns * own,
+            )
     return found
 
 
@@ -100,25 +99,25 @@ def read_below(folder: str, path: str, limit: int = 1 << 20) -> bytes | None:
 
 
 class AppStage:
-    """The app itself: a scratch copy of the installed tree and of nothing else, a data directory, a box."""
+    """The app itself: the installed tree, which it cannot write, a data directory, a box. Below the tier bwrap nothing can be kept from
+    writing: there it has a copy, which is compared with what it was whenever the app has ended.
+    """
 
     def __init__(
         self, app: App, tree: str, scratch: str, *, minimum: str, browser: Browser | None, data: str = ""
     ) -> None:
         self.app, self.minimum, self.browser = app, minimum, browser
-        self.scratch, self.work, self.data = (
-            scratch,
-            os.path.join(scratch, "work"),
-            data or os.path.join(scratch, "data"),
-        )
+        boxed = sandbox.probe().name == "bwrap"
+        self.scratch, self.work = scratch, tree if boxed else os.path.join(scratch, "work")
+        self.mode, self.data = "ro" if boxed else "rw", data or os.path.join(scratch, "data")
         os.makedirs(scratch, exist_ok=True)
         os.chmod(scratch, 0o711)  # noqa: S103 - walked by the uid that the box runs as, listed by nobody
-        shutil.copytree(tree, self.work, symlinks=True)
         os.makedirs(self.data, exist_ok=True)
-        for path in (self.work, self.data):
-            sandbox.hand_over(path)
-        self.before = listing(self.work)
-        boxed = sandbox.probe().name == "bwrap"
+        sandbox.hand_over(self.data)
+        if not boxed:
+            shutil.copytree(tree, self.work, symlinks=True)
+            sandbox.hand_over(self.work)
+        self.before = {} if boxed else listing(self.work)
         self.names: dict[str, Any] = {"host": "127.0.0.1", "data": "/data" if boxed else self.data}
         self.box: sandbox.Box | None = None
         self.prober: relay.Prober | None = None
@@ -137,7 +136,8 @@ class AppStage:
         )
         binds = (sandbox.Bind(host=self.data, inside="/data", write=True),)
         env = {key: str(seen.fill(shown(value), self.names)) for key, value in self.app.start.env.items()}
-        place = {"mode": "rw", "owned": True, "cwd": os.path.join("app", self.app.start.cwd), "minimum": self.minimum}
+        cwd = os.path.join("app", self.app.start.cwd)
+        place = {"mode": self.mode, "owned": True, "cwd": cwd, "minimum": self.minimum}
         return {"tree": self.work, "binds": binds, "env": env, "limits": limits, **place}
 
     def begin(self) -> str:
@@ -218,6 +218,7 @@ class AppStage:
                 self.wrong.append(f"it left {len(stopped.left)} running when it ended: {'; '.join(stopped.left)[:200]}")
         self.logs.append(self.box.kill().log)
         self.box = None
+        self._look_outside()
         if self.prober is not None:
             if "status" in self.prober.ask(self.names["port"], "GET", "/", timeout_s=1.0):
                 self.wrong.append(f"port {self.names['port']} still answers after it ended")
@@ -231,15 +232,19 @@ class AppStage:
         return self._page
 
     def finish(self) -> tuple[list[str], str]:
-        """Stop politely; look for what it left, and for what it wrote outside its data directory."""
+        """Stop politely; say what it left, and what it wrote outside its data directory."""
         if self._page is not None:
             self._page.close()
         self._halt("term")
-        after = listing(self.work)
+        self._look_outside()
+        return self.wrong, "".join(self.logs)[-_TAIL:]
+
+    def _look_outside(self) -> None:
+        after = {} if self.mode == "ro" else listing(self.work)
         changed = sorted(path for path in after.keys() | self.before.keys() if after.get(path) != self.before.get(path))
         if changed:
             self.wrong.append(f"it wrote outside {{data}}: {', '.join(changed)[:200]}")
-        return self.wrong, "".join(self.logs)[-_TAIL:]
+        self.before = after
 
     def remove(self) -> None:
         """Forget the scratch copy; a data directory that was given stays."""
