@@ -1,5 +1,9 @@
 """`catherd count`: what goes in, what comes out, and what is refused, word for word."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,3 +204,53 @@ SHAPE = "write [times, [best, …, worst]], for instance [3, [a, [b, c]]]"
 )
 def test_what_cannot_be_read_as_an_election_is_refused_with_place_and_fix(text: str, message: str) -> None:
     assert refusal(text) == message
+
+
+def typed(*words: str, given: bytes = b"") -> tuple[int, bytes, str]:
+    start = "from catherd.cli import main; main(prog_name='catherd')"
+    done = subprocess.run([sys.executable, "-c", start, *words], input=given, capture_output=True)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_standard_input_that_is_not_utf_8_is_refused_as_a_file_is() -> None:
+    assert typed("count", "-", given=b'candidates: [a, b]\nballots: [[1, ["\xff"]]]\n') == (
+        1,
+        b"",
+        "catherd: standard input:2: not UTF-8\n  fix: save the file as UTF-8\n",
+    )
+
+
+def test_a_directory_is_no_election(tmp_path: Path) -> None:
+    assert typed("count", str(tmp_path)) == (
+        1,
+        b"",
+        f"catherd: {tmp_path}: is a directory\n  fix: name a file, or - for standard input\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("frob", "catherd: catherd: No such command 'frob'\n  fix: .venv/bin/catherd --help\n"),
+        ("--nope", "catherd: catherd: No such option '--nope'\n  fix: .venv/bin/catherd --help\n"),
+        (
+            "bus log --nope",
+            "catherd: catherd bus log: No such option '--nope'\n  fix: .venv/bin/catherd bus log --help\n",
+        ),
+        ("count", "catherd: catherd count: Missing argument 'FILE'\n  fix: .venv/bin/catherd count --help\n"),
+    ],
+)
+def test_a_command_mistyped_is_your_mistake(words: str, message: str) -> None:
+    assert typed(*words.split()) == (1, b"", message)
+
+
+def test_a_pipe_that_nobody_reads_ends_the_command_quietly() -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    start = "from catherd.cli import main; main(prog_name='catherd')"
+    election = b"candidates: [a]\nballots: [[1, [a]]]\n"
+    done = subprocess.run(
+        [sys.executable, "-c", start, "count", "-"], input=election, stdout=theirs, stderr=subprocess.PIPE
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,11 +1,15 @@
 """The door: one click group, thin. `make` is how people come in; every target calls one of these.
 
-Exit codes: 0 done, 1 your mistake, 3 ours (with a log to paste), 75 a human must choose, 130 ^C; make reports any as 2.
+Exit codes: 0 done, 1 your mistake, 3 ours (with a log to paste), 75 a human must choose, 130 ^C, 141 nobody reads what a
+step of a goal says; make reports any as 2.
 """
 
 import os
+import select
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -14,13 +18,21 @@ from catherd import __version__
 from catherd.doors import app, herding, people, pulls, steps, tools
 from catherd.errors import CatherdError, NeedsYou
 
+STEPS = {command.name for command in steps.COMMANDS}
+
 
 class _Group(click.Group):
     """Turns every failure into the exit code and the words that are promised."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _usage():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _usage():
+                done = super().invoke(ctx)
+                sys.stdout.flush()
         except NeedsYou as error:
             _needs_you(error)
             ctx.exit(error.exit)
@@ -32,8 +44,37 @@ class _Group(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
+            if (
+                isinstance(error, BrokenPipeError) and _unread()
+            ):  # `make status | head -1`; a step that nobody reads has not closed its gate
+                ctx.exit(141 if ctx.invoked_subcommand in STEPS else 0)
             _ours(error)
             ctx.exit(3)
+        return done
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """What click refuses is your mistake, told as every other."""
+    try:
+        yield
+    except click.UsageError as error:
+        what = error.format_message()
+        if not isinstance(error, click.exceptions.NoArgsIsHelpError):
+            typed = error.ctx.command_path if error.ctx else "catherd"
+            what = f"catherd: {CatherdError(what.removesuffix('.'), where=typed, fix=f'.venv/bin/{typed} --help')}"
+        click.echo(what, err=True)
+        raise click.exceptions.Exit(1) from None
+
+
+def _unread() -> bool:
+    """Whether standard output is a pipe whose reader left; what is still to be said then goes nowhere."""
+    poll = select.poll()
+    poll.register(1, 0)
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return True
 
 
 def _needs_you(error: NeedsYou) -> None:

@@ -197,6 +197,11 @@ def text_of(path: str, name: str | None = None, limit: int = LIMIT) -> str:
                 fix="split it; no file of the bus is that large",
             )
         data = file.read()
+    return decoded(data, name)
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text in `data`, which must be UTF-8; `name` is what errors call it."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

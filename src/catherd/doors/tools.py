@@ -10,14 +10,16 @@ from catherd.errors import CatherdError
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False))
+@click.argument("file", type=click.Path())
 def count(file: str) -> None:
     """Count any election with the code that counts the debate (FILE or -)."""
     from catherd import yamldoor
     from catherd.count import LIMIT, count_text
 
     if file == "-":
-        text = sys.stdin.read()
+        text = yamldoor.decoded(sys.stdin.buffer.read(), "standard input")
+    elif os.path.isdir(file):
+        raise CatherdError("is a directory", where=file, fix="name a file, or - for standard input")
     else:
         try:
             text = yamldoor.text_of(file, limit=LIMIT)
