@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import games
-from catherd import asks, config, yamldoor
+from catherd import asks, config, files, yamldoor
 from catherd.bus import Bus
 from catherd.messages import Answer, Ask, Ballot, Call, Pitch, Receipt, Trouble
 from gitrooms import sh
@@ -89,6 +89,46 @@ def test_a_steered_game(game: Path) -> None:
     assert "The last three were almanacs." in results
     assert "Edited by you." in (game / "docs/debate/round-1/agent-claude.md").read_text()
     assert not (game / "docs/debate/round-1/agent-wildcard.md").exists()
+
+
+def test_a_veto_that_vetoes_nothing_is_told_as_soon_as_somebody_looks(game: Path) -> None:
+    assert games.make(game, "round-1").returncode == 0
+    bus, folder = Bus(str(game)), game / "bus/debate/veto"
+    first, second, *_ = bus.must("gates/round-1.yaml", Receipt).data["names"]
+    files.remove(bus.path, "gates/round-1.yaml")
+    (folder / f"{first}x.yaml").write_text("reason: a name that may come true\n")
+    assert "needs you" not in games.make(game, "status").stdout
+    assert games.make(game, "round-1").returncode == 0
+
+    (folder / f"{first}.yaml").write_text("")
+    (folder / f"{second}.yaml").write_text("reason: [\n")
+    (folder / "other.yml").write_text("reason: no\n")
+    known = ", ".join(bus.must("gates/round-1.yaml", Receipt).data["names"])
+    at = "bus/debate/veto"
+    shown = games.make(game, "status").stdout
+    told = games.make(game, "round-2").stdout
+    for where, what, fix in (
+        (f"{first}.yaml", "expected `key: value` lines", f"echo 'reason: why it goes' > '{at}/{first}.yaml'"),
+        (
+            f"{first}x.yaml",
+            f"'{first}x' is no proposal; there are {known}",
+            f"mv '{at}/{first}x.yaml' {at}/{first}.yaml",
+        ),
+        ("other.yml", "a veto is <id>.yaml", f"mv '{at}/other.yml' '{at}/other.yaml'"),
+    ):
+        assert f"look at {at}/{where}: {what}\n  fix: {fix}\n" in told
+        assert f"{at}/{where}: {what}" in " ".join(shown.split())
+        assert f"    fix: {fix}\n" in shown
+    assert f"look at {at}/{second}.yaml:2:1: " in told
+
+    for file in folder.iterdir():
+        file.unlink()
+    (folder / f"{first}.yaml").write_text("reason: ' '\n")
+    shown = games.make(game, "status").stdout
+    assert shown.startswith(
+        f"needs you\n  {at}/{first}.yaml: a veto needs a reason\n    fix: echo 'reason: why it goes' > '{at}/{first}.yaml'\n"
+    )
+    assert bus.names("problems") == [f"debate-veto-{first}.yaml"]
 
 
 def test_without_a_quorum_you_are_needed_and_may_answer_for_who_is_silent(game: Path) -> None:

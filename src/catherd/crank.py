@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
-from catherd import asks, caps, config, debate, effects, events, files, gates, snapshot, talk
+from catherd import asks, caps, config, debate, effects, events, files, gates, snapshot, talk, vetoes
 from catherd.bus import OPEN, Bus, now, slug
 from catherd.config import Agent, Gate, Phase
 from catherd.errors import CatherdError, NeedsYou
@@ -158,6 +158,7 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
             for name in heard:
                 crank.herd.fine(name)
             talk.log(bus)
+            vetoes.tell(bus, looker.phases)
             teller.said(ask, hearing.heard, seen.chat)
             teller.troubles(bus.troubles(told))
             if verdict.act != "wait" and not seen.paused and _may_go(bus, teller, gate.name):

@@ -4,7 +4,7 @@ import os
 import textwrap
 import time
 
-from catherd import caps, config, files
+from catherd import caps, config, files, vetoes
 from catherd.bus import TIEBREAK, Bus
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
@@ -23,6 +23,7 @@ def lines(root: str) -> list[str]:
     game = bus.game() if os.path.isdir(bus.path) else None
     if game is None:
         return [*_needs([*map(str, wrong), *told]), "no game is on; make debate begins one", *_herd(bus, agents, None)]
+    vetoes.tell(bus, phases)
     snapshot = Looker(bus, phases, agents).look()
     out = _needs([*needs_you(bus, snapshot), *map(str, wrong), *told])
     goal = snapshot.goal
