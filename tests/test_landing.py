@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import games
 from catherd import git, landing, objects
 from catherd.errors import CatherdError, NeedsYou
 from gitrooms import everything, put, repo, sh
@@ -241,3 +242,27 @@ def test_a_deleted_branch_is_named(root: str) -> None:
         land(root)
     fix = "git branch main <the commit it was at>"
     assert str(caught.value) == f"{root}: the game's branch main is gone\n  fix: {fix}"
+
+
+@pytest.mark.parametrize("reset_first", [True, False])
+def test_the_last_line_takes_a_whole_game_back_in_either_order(
+    finished_game: Path, tmp_path: Path, reset_first: bool
+) -> None:
+    game = games.copy(finished_game, tmp_path / "game")
+    last = (finished_game.parent / "session.txt").read_text().splitlines()[-1]
+    undo = last.removeprefix("undo: ")
+    one, two = undo.split(" && ")
+    sh(game, "status")  # a copy has other times than the index says
+    before = sh(game, "rev-parse", one.split()[-1])
+
+    done = games.run(game, "sh", "-c", undo if reset_first else f"{two} && {one}")
+
+    assert done.returncode == 0, done.stderr
+    assert sh(game, "rev-parse", "main") == before
+    assert sh(game, "status", "--porcelain") == ""
+    assert games.make(game, "status").stdout.startswith("no game is on; make debate begins one\n")
+    again = games.make(game, "round-1")
+    assert again.returncode == 0
+    assert "adopted" not in again.stdout
+    assert sh(game, "rev-parse", "main") == before
+    games.catherd(game, "down")

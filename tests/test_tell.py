@@ -47,7 +47,7 @@ def test_piped_there_are_plain_lines_without_colour_pace_or_bell(finished_game: 
         "debate: done",
         "rehearsal: no model was called. For real: set your keys, then make debate LIVE=1",
     ]
-    assert re.fullmatch(r"undo: git reset --keep refs/catherd/before/g-[0-9a-f-]+", lines[-1])
+    assert re.fullmatch(r"undo: git reset --keep refs/catherd/before/g-[0-9a-f-]+ && make new", lines[-1])
 
 
 def test_a_second_time_nothing_is_done_and_nothing_else_is_said(finished_game: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def _last_lines(goal: str, found: Any, undo: str) -> list[str]:
     if found is not None and found.models == "rehearsal":
         lines.append("rehearsal: no model was called. For real: set your keys, then make debate LIVE=1")
     if undo:
-        lines.append(f"undo: {undo}")
+        lines.append(f"undo: {undo} && make new")  # with the game still on, make would land it again
     return lines
 
 
