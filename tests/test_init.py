@@ -1,6 +1,7 @@
 """catherd init: a workspace in any repository, from an installed wheel too, and the same catherd in its .venv."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -201,6 +202,30 @@ def test_a_file_is_no_place_for_a_workspace(tmp_path: Path) -> None:
 def test_the_source_tree_itself_is_a_workspace_already() -> None:
     assert workspace.source() == str(games.ROOT)
     assert workspace.origin() == str(games.ROOT)
+
+
+def test_a_deleted_bus_is_written_back_by_the_next_goal_and_a_game_that_was_put_away_is_not(
+    finished_game: Path, tmp_path: Path
+) -> None:
+    game = games.copy(finished_game, tmp_path / "game")
+    shutil.rmtree(game / "bus")
+    named = re.findall(
+        r"bus/ is gone; make debate goes on with (\S+) from refs/catherd/bus\n", games.make(game, "status").stdout
+    )
+
+    again = games.make(game, "debate")
+
+    assert len(named) == 1
+    files = len([path for path in (game / "bus").rglob("*") if path.is_file()])
+    told = re.search(
+        rf"bus/ was gone; {named[0]} goes on from refs/catherd/bus: (\d+) files\ndebate: done\n", again.stdout
+    )
+    assert told is not None, again.stdout
+    assert 0 < int(told[1]) <= files
+    assert not (game / "bus/goal").exists()
+    assert games.make(game, "new").returncode == 0
+    shutil.rmtree(game / "bus")
+    assert "no game is on; make debate begins one\n" in games.make(game, "status").stdout
 
 
 def test_bus_restore_writes_back_what_git_clean_took_and_nothing_else(finished_game: Path, tmp_path: Path) -> None:

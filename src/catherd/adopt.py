@@ -36,12 +36,33 @@ def from_origin(bus: Bus, lines: list[str]) -> bool:
     except CatherdError as error:
         lines.append(f"origin could not be asked for the bus: {error.what}")
         return False
-    top = sorted({path.split("/")[1] for path in objects.list_tree(root, snapshot.REF, "bus")} - {"game.yaml", "goal"})
-    written = [path for name in top for path in snapshot.restore(root, bus.path, path=name)]
-    written += snapshot.restore(root, bus.path, path="game.yaml")
+    written = _restore(bus)
     files.remove(bus.path, ".restoring")
-    lines.append(f"restored the bus from {remote.url(root)}: {len(written)} files")
+    lines.append(f"restored the bus from {remote.url(root)}: {written} files")
     return True
+
+
+def saved(root: str) -> str:
+    """The id of the game in the last snapshot of the bus, "" where there is none or it was put away."""
+    found = objects.read_blob(root, snapshot.REF, "bus/game.yaml") if rev(root, snapshot.REF) else None
+    if found is None:
+        return ""
+    game = yamldoor.typed(yamldoor.loads(found.decode("utf-8", "replace"), "bus/game.yaml"), Game)
+    return "" if rev(root, f"refs/catherd/games/{game.id}") else game.id
+
+
+def from_snapshot(bus: Bus, lines: list[str]) -> bool:
+    """`bus/` was deleted in the middle of a game: write back what the last gate saved; False where no game was on."""
+    if not (game := saved(bus.root)):
+        return False
+    lines.append(f"bus/ was gone; {game} goes on from {snapshot.REF}: {_restore(bus)} files")
+    return True
+
+
+def _restore(bus: Bus) -> int:
+    """How many files of the last snapshot were written; `game.yaml` last, and never a goal: that is what was typed."""
+    top = {path.split("/")[1] for path in objects.list_tree(bus.root, snapshot.REF, "bus")} - {"game.yaml", "goal"}
+    return sum(len(snapshot.restore(bus.root, bus.path, path=name)) for name in [*sorted(top), "game.yaml"])
 
 
 def decision(bus: Bus, game: Game) -> bool:

@@ -135,7 +135,7 @@ def _writable(bus: Bus) -> None:
 
 
 def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
-    game = bus.game() or _cloned(bus, lines)
+    game = bus.game() or _restored(bus, lines)
     if game is not None and bus.there(".restoring"):  # game.yaml is restored last: where that is, all is
         files.remove(bus.path, ".restoring")
     if game is not None and live and game.models == "rehearsal":
@@ -179,11 +179,11 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
     return bus.must("game.yaml", Game)
 
 
-def _cloned(bus: Bus, lines: list[str]) -> Game | None:
-    """The game that origin holds, restored into a clone that has none; None where there is no such thing."""
+def _restored(bus: Bus, lines: list[str]) -> Game | None:
+    """The game that origin or the last snapshot holds, restored where there is none; None where there is no such thing."""
     from catherd import adopt
 
-    return bus.game() if adopt.from_origin(bus, lines) else None
+    return bus.game() if adopt.from_origin(bus, lines) or adopt.from_snapshot(bus, lines) else None
 
 
 def _adopt(bus: Bus, game: Game) -> bool:

@@ -22,7 +22,12 @@ def lines(root: str) -> list[str]:
     phases = config.phases(root, told)
     game = bus.game() if os.path.isdir(bus.path) else None
     if game is None:
-        return [*_needs([*map(str, wrong), *told]), "no game is on; make debate begins one", *_herd(bus, agents, None)]
+        from catherd import adopt
+
+        saved = adopt.saved(root)
+        state = f"bus/ is gone; make debate goes on with {saved} from refs/catherd/bus" if saved else ""
+        state = state or "no game is on; make debate begins one"
+        return [*_needs([*map(str, wrong), *told]), state, *_herd(bus, agents, None)]
     vetoes.tell(bus, phases)
     snapshot = Looker(bus, phases, agents).look()
     out = _needs([*needs_you(bus, snapshot), *map(str, wrong), *told])

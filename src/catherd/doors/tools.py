@@ -66,11 +66,16 @@ def bus() -> None:
 @click.option("--overwrite", is_flag=True, help="also write over files that are there")
 def restore(path: str, ref: str, *, overwrite: bool) -> None:
     """Write back what is missing from bus/ (all, or PATH and what is below it); a file that is there stays as it is."""
-    from catherd import game, snapshot
+    from catherd import files, game, snapshot
+    from catherd.bus import Bus
 
     root = game.workspace(os.getcwd())
     told = path.removeprefix("bus/")
     written = snapshot.restore(root, os.path.join(root, "bus"), path=told, ref=ref or snapshot.REF, overwrite=overwrite)
+    back = Bus(root)
+    if not told and "goal" in written and back.closed(back.goal()):  # it was reached: nobody is on the way there
+        files.remove(back.path, "goal")
+        written.remove("goal")
     for name in written:
         click.echo(f"bus/{name}")
     if not written:
