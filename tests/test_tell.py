@@ -257,9 +257,11 @@ def test_without_a_terminal_the_last_lines_of_a_tie_name_the_file_and_its_choice
     path.write_text(form.replace("choice:\n", "choice: oak\n"))
     wrong = games.make(game, "debate")
     assert re.match(
-        rf"catherd: bus/debate/tiebreak.yaml:\d+:9: 'oak' is not among the tied\n  fix: one of: {found[1]}, {found[2]}\n",
+        rf"catherd: needs you: bus/debate/tiebreak.yaml:\d+:9: 'oak' is not among the tied\n  fix: one of: {found[1]}, {found[2]}\n",
         wrong.stderr,
     ), wrong.stderr
+    assert "'oak' is not among the tied\n" in games.make(game, "status").stdout
+    assert not (game / "bus/goal").exists()
     path.write_text(form.replace("choice:\nreason:\n", f"choice: {found[2]}\nreason: It can be tried here.\n"))
     done = games.make(game, "debate")
     assert done.returncode == 0, done.stderr

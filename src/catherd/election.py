@@ -8,7 +8,7 @@ from catherd import vote as votes
 from catherd.asks import Record, record, veto
 from catherd.bus import OPEN, TIEBREAK, Bus
 from catherd.config import Agent, Phase
-from catherd.errors import CatherdError, NeedsYou
+from catherd.errors import NeedsYou
 from catherd.messages import FORMAT, Ask, Ballot, Game, Input, Receipt, Tiebreak
 from catherd.tell import Decision, Teller
 from catherd.vote import Candidate, Gone, Open, Sheet, Vote
@@ -143,7 +143,7 @@ def decide(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent], teller:
 
 
 def _choice(bus: Bus, options: list[str]) -> Tiebreak | None:
-    """Your choice, None while it is not made; CatherdError when it is none of the tied."""
+    """Your choice, None while it is not made; NeedsYou when it is none of the tied."""
     try:
         document = yamldoor.read(bus.here(TIEBREAK), f"bus/{TIEBREAK}")
     except FileNotFoundError:
@@ -152,11 +152,14 @@ def _choice(bus: Bus, options: list[str]) -> Tiebreak | None:
     if not found.choice:
         return None
     if found.choice not in options:
-        raise CatherdError(
+        wrong = NeedsYou(
             f"'{found.choice}' is not among the tied",
             where=document.where("choice"),
             fix=f"one of: {', '.join(options)}",
         )
+        bus.trouble("tiebreak", wrong.where, wrong.what, wrong.fix, found.choice)
+        raise wrong
+    bus.solved("tiebreak")
     return found
 
 
