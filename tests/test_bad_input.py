@@ -303,10 +303,18 @@ def test_an_agent_that_is_not_there_cannot_be_picked(room: Path) -> None:
 PHASES = {
     "a missing template": (
         "round-2.md.j2",
-        "round-9.md.j2",
+        "nosuch.md.j2",
         (
-            "catherd: phases/debate.yaml:6:64: the template templates/debate/round-9.md.j2 is not there\n"
-            "  fix: template: debate/round-4.md.j2\n"
+            "catherd: phases/debate.yaml:6:64: the template templates/debate/nosuch.md.j2 is not there\n"
+            "  fix: ls templates/debate\n"
+        ),
+    ),
+    "a misspelt template": (
+        "round-2.md.j2",
+        "ronud-2.md.j2",
+        (
+            "catherd: phases/debate.yaml:6:64: the template templates/debate/ronud-2.md.j2 is not there\n"
+            "  fix: template: debate/round-2.md.j2\n"
         ),
     ),
     "no duration": (

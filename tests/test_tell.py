@@ -307,6 +307,14 @@ def test_before_the_first_game_each_command_says_what_begins_one(tmp_path: Path)
     )
 
 
+def test_a_ballot_after_the_vote_is_refused(finished_game: Path) -> None:
+    done = games.make(finished_game, "ballot")
+    assert done.stderr.startswith(
+        "catherd: bus/debate/ballots/: the ballots are closed; no other is counted\n  fix: make status\n"
+    )
+    assert not (finished_game / "bus/debate/ballots/human.yaml").exists()
+
+
 def test_a_mention_of_yours_is_answered_while_the_game_is_on(game: Path) -> None:
     typed = Typed(game, "round-1", "STEP=1")
     until("it is held", lambda: "round-1: held (STEP); make go closes it\n" in typed.said)

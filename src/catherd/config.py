@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import shlex
 from typing import Any
 
 import msgspec
@@ -196,11 +197,10 @@ def phases(root: str, told: list[str] | None = None) -> dict[str, Phase]:
             _tell(told, document, Gate, set(document.data["gates"][name]), "gates", name)
             seconds(gate.timebox, document.where("gates", name, "timebox"))
             if gate.template and not os.path.isfile(os.path.join(root, "templates", gate.template)):
-                like = difflib.get_close_matches(gate.template, _templates(root, os.path.dirname(gate.template)), 1, 0)
                 raise CatherdError(
                     f"the template templates/{gate.template} is not there",
                     where=document.where("gates", name, "template"),
-                    fix=f"template: {like[0]}" if like else "git checkout -- templates/",
+                    fix=_meant(root, gate.template, {other.template for other in phase.gates.values()}),
                 )
         seconds(phase.grace, document.where("grace"))
         found[phase.name] = phase
@@ -222,9 +222,16 @@ def _ordered(found: dict[str, Phase]) -> dict[str, Phase]:
     return dict(sorted(found.items(), key=lambda item: (depth[item[0]], item[0])))
 
 
-def _templates(root: str, under: str) -> list[str]:
-    folder = os.path.join(root, "templates", under)
-    return [os.path.join(under, name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
+def _meant(root: str, template: str, used: set[str]) -> str:
+    """The fix for a template that is not there: the one that is spelt nearly so and that no gate uses, else where to look."""
+    folder = os.path.dirname(template)
+    try:
+        there = [os.path.join(folder, name) for name in sorted(os.listdir(os.path.join(root, "templates", folder)))]
+    except OSError:
+        return "git checkout -- templates/"
+    stems = {os.path.basename(path).partition(".")[0]: path for path in there if path not in used}
+    near = difflib.get_close_matches(os.path.basename(template).partition(".")[0], stems, 1, 0.8)
+    return f"template: {stems[near[0]]}" if near else f"ls {shlex.quote(os.path.join('templates', folder))}"
 
 
 def gate(root: str, name: str) -> tuple[Phase, Gate]:

@@ -215,11 +215,11 @@ def _stale(root: str, path: str, text: str, source: str, *, complete: bool) -> l
             Finding(
                 path=path,
                 code="DOC014",
-                text=f"is not made from {source} yet: .venv/bin/catherd design",
+                text=f"is not made from {source} yet: .venv/bin/catherd design .",
                 about=(source,),
             )
         ]
     if now is not None and now != text:
-        what = f"is not what {source} gives today: .venv/bin/catherd design"
+        what = f"is not what {source} gives today: .venv/bin/catherd design ."
         return [Finding(path=path, line=1, col=1, code="DOC013", text=what, about=(source,))]
     return []

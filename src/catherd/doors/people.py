@@ -62,10 +62,13 @@ def ballot() -> None:
 
     root = game.workspace(os.getcwd())
     bus = Bus(root)
-    step = next(g.step for phase in config.phases(root).values() for g in phase.gates.values() if g.kind == "ballot")
-    ask = bus.get(f"{step}/{OPEN}", Ask)
+    gate = next(g for phase in config.phases(root).values() for g in phase.gates.values() if g.kind == "ballot")
+    where = f"bus/{gate.step}/"
+    if bus.closed(gate.name):
+        raise CatherdError("the ballots are closed; no other is counted", where=where, fix="make status")
+    ask = bus.get(f"{gate.step}/{OPEN}", Ask)
     if ask is None:
-        raise CatherdError("the ballots are not open yet", where=f"bus/{step}/", fix="make ballots goes on to them")
+        raise CatherdError("the ballots are not open yet", where=where, fix="make ballots goes on to them")
     click.echo(f"bus/{election.form(bus, ask)}")
 
 

@@ -87,12 +87,13 @@ def check(path: str, *, as_json: bool) -> None:
 @click.argument("path", default="")
 @click.option("--out", default="design.html", help="the file to write")
 def design(path: str, out: str) -> None:
-    """Render the design document on the game's branch (or that below PATH, as it is) as one HTML file."""
+    """Render the design document on the game's branch as one HTML file (or that below PATH, its generated files made anew)."""
     from catherd import design as page
     from catherd import game, git, landing, objects
     from catherd.bus import Bus
 
     if path:
+        page.generate(path)
         page.render(path, out)
     else:
         root = game.workspace(os.getcwd())
