@@ -45,21 +45,23 @@ def calls(runs: int = 40) -> None:
             live = Live("k")
             live.complete(ask)
             body, path = json.dumps(server.seen[-1].body).encode(), server.seen[-1].path
-            through = timed(lambda live=live, ask=ask: live.complete(ask), runs)
-            plain = timed(lambda body=body, path=path: bare(body, path), runs)
+            through, plain = by_turns(
+                lambda live=live, ask=ask: live.complete(ask), lambda b=body, p=path: bare(b, p), runs
+            )
             tell(
                 "overhead per call", vendor=vendor, p50_ms=round(through - plain, 1), bare_ms=round(plain, 1), runs=runs
             )
 
 
-def timed(act: Any, runs: int) -> float:
-    """The median of `runs` calls in milliseconds."""
-    times = []
+def by_turns(one: Any, other: Any, runs: int) -> tuple[float, float]:
+    """The medians of both in milliseconds; they take turns, so that both see the same machine."""
+    times: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs):
-        began = time.perf_counter()
-        act()
-        times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
+        for act, found in zip((one, other), times, strict=True):
+            began = time.perf_counter()
+            act()
+            found.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times[0]), statistics.median(times[1])
 
 
 def memory() -> None:
