@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import games
-from catherd import config, files
+from catherd import config, files, herd
 from catherd.bus import Bus
 from catherd.config import Gate
 from catherd.errors import CatherdError
@@ -359,7 +359,7 @@ def test_a_misspelt_key_of_an_agent_or_a_phase_is_told_and_nothing_stops(game: P
     assert "the key 'time' is not known here" in games.make(game, "status").stdout
 
 
-def test_a_template_that_breaks_is_told_at_once_and_used_as_soon_as_it_is_right(game: Path) -> None:
+def test_a_template_that_breaks_ends_the_wait_at_once_and_is_used_as_soon_as_it_is_right(game: Path) -> None:
     path = game / "templates/debate/round-1.md.j2"
     before = path.read_text()
     path.write_text(f"{before}\n{{{{ nosuch.thing }}}}")
@@ -368,10 +368,18 @@ def test_a_template_that_breaks_is_told_at_once_and_used_as_soon_as_it_is_right(
     at = f"templates/debate/round-1.md.j2:{line}"
     until("it is told", lambda: f"look at {at}: template error: UndefinedError: 'nosuch' is undefined\n" in typed.said)
     assert f"  fix: edit {at}, or git checkout -- templates/debate/round-1.md.j2\n" in typed.said
+    assert typed.ended() == 2
+    last = typed.text.rpartition("catherd: ")[2]
+    assert last.startswith(
+        f"{at}: template error: UndefinedError: 'nosuch' is undefined\n"
+        f"  fix: edit {at}, or git checkout -- templates/debate/round-1.md.j2\n"
+    )
+    assert last.splitlines()[2].endswith("Error 1")
+    assert len(list(herd.living(Bus(str(game))))) == 4
     path.write_text(before)
-    assert typed.ended() == 0, typed.text
-    assert "round-1 closed: 4 of 4 heard\n" in typed.said
-    assert typed.text.count("template error") == 1
+    done = games.make(game, "round-1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "round-1 closed: 4 of 4 heard\n" in done.stdout
     assert Bus(str(game)).names("problems") == []
 
 

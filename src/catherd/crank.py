@@ -14,7 +14,7 @@ from catherd import asks, caps, config, debate, effects, events, files, gates, s
 from catherd.bus import OPEN, Bus, now, slug
 from catherd.config import Agent, Gate, Phase
 from catherd.errors import CatherdError, NeedsYou
-from catherd.hearing import Hearing
+from catherd.hearing import Hearing, mended_first
 from catherd.herd import Herd
 from catherd.look import Looker
 from catherd.messages import Ask, Game, Input, Pitch, Receipt
@@ -161,6 +161,8 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
             vetoes.tell(bus, looker.phases)
             teller.said(ask, hearing.heard, seen.chat)
             teller.troubles(bus.troubles(told))
+            if verdict.act == "wait":
+                mended_first(bus, ask, verdict.waiting)
             if verdict.act != "wait" and not seen.paused and _may_go(bus, teller, gate.name):
                 return verdict
             if not seen.paused:

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 
@@ -10,7 +12,7 @@ from catherd.asks import KINDS, Message
 from catherd.bus import OPEN, Bus, slug
 from catherd.config import Gate
 from catherd.errors import CatherdError
-from catherd.messages import Argument, Ask, Ballot, Spoken
+from catherd.messages import Argument, Ask, Ballot, Spoken, Trouble
 
 
 class Heard(msgspec.Struct):
@@ -111,3 +113,15 @@ class Hearing:
     def ready(self) -> set[str]:
         """Who needs not be waited for: heard, and nothing in it that could still be mended."""
         return {name for name, one in self.heard.items() if not one.fault}
+
+
+def mended_first(bus: Bus, ask: Ask, waiting: Iterable[str]) -> None:
+    """A template that broke for everybody who is waited for breaks at every try: raises CatherdError with its place and fix."""
+    agents, broken = [name for name in waiting if name != "human"], []
+    for name in agents:
+        with suppress(CatherdError):
+            one = bus.get(f"problems/turn-{name}.yaml", Trouble)
+            if one and one.of == f"{ask.step}.{ask.kind}" and one.where.startswith("templates/"):
+                broken.append(one)
+    if broken and len(broken) == len(agents):
+        raise CatherdError(broken[0].what, where=broken[0].where, fix=broken[0].fix)
