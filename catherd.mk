@@ -106,10 +106,26 @@ define python_ok
 @$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "catherd: this Python cannot make a venv: ensurepip is missing" >&2; \
   echo "  fix: sudo apt-get install python3-venv" >&2; exit 1; }
 endef
+# What a milestone needs beside Python is asked for before anything is installed (doctor.py looks again, closer).
+PROVES := $(firstword $(filter poc mvp vertical-slice alpha beta release,$(MAKECMDGOALS)))
+ifneq ($(PROVES),)
+define equipped
+@test -e $(GATES)/$(PROVES).yaml && exit 0; need=; found=; with=install; \
+  test -n "$$CATHERD_BOX$(filter-out Linux,$(shell uname))" || grep -Eq '^ +sandbox: *(weak|none)' phases/$(PROVES).yaml || \
+  command -v bwrap >/dev/null || need=" bubblewrap"; \
+  for one in chromium chromium-browser google-chrome google-chrome-stable chrome; do command -v $$one >/dev/null && found=1; done; \
+  test -n "$$found" || test -e bus/$(PROVES)/waiver.yaml || need="$$need chromium"; test -n "$$need" || exit 0; \
+  for one in "apk add" "pacman -S --noconfirm" "dnf install -y" "apt-get install -y"; do command -v $${one%% *} >/dev/null && with=$$one; done; \
+  test "`id -u`" = 0 || test "$$with" = install || with="sudo $$with"; \
+  echo "catherd: make $(PROVES): building and proving $(PROVES) needs more on this machine: not installed:$$need" | sed 's/p c/p, c/' >&2; \
+  echo "  fix: $$with$$need" >&2; exit 1
+endef
+endif
 PIP = $(BIN)/python -m pip --disable-pip-version-check install -q --no-input
 .PHONY: .venv
 .venv: $(CATHERD_BIN)       ## Build just the environment
 $(VENV)/.base: $(LOCKS)/base.txt $(ORIGIN) $(filter %.whl,$(if $(ORIGIN),$(shell cat $(ORIGIN) 2>/dev/null)))
+	$(equipped)
 	$(python_ok)
 	@test -x $(BIN)/python || echo "making $(VENV)/ (once, about a minute)"
 	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
@@ -144,6 +160,7 @@ endif
 endif
 # Extras, each on top of the base: what a live model, the plan's checks, the milestone gate and the workshop need.
 $(VENV)/.live $(VENV)/.plan $(VENV)/.poc $(VENV)/.dev: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.base
+	$(equipped)
 	@echo "adding what $* needs (once)"
 	@$(PIP) --require-hashes -r $(LOCKS)/$*.txt
 	@touch $@

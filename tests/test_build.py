@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from catherd import git, merge, objects, sandbox, stages, worktree
+from catherd import config, desk, git, hands, merge, objects, ready, sandbox, stages, worktree, yamldoor
 from catherd.accept import run as accept
 from catherd.errors import CatherdError, NeedsYou
 from catherd.herd import Herd
-from catherd.tasks import Head, Needs, Review, Task
+from catherd.jobs import Take
+from catherd.model import ModelError
+from catherd.tasks import Assignment, Head, Needs, Review, Task
 from catherd.tell import Teller
 from gitrooms import put, sh
 from test_packs import NAMES, PACKS, SWEEP
@@ -153,8 +156,86 @@ def test_who_never_gives_an_answer_that_works_calls_the_person(tmp_path: Path) -
     assert shop.bus.names("claims/blocked") == ["T-001.lock"]
     with pytest.raises(NeedsYou) as caught:
         stages.stuck(shop.bus, ["T-001"], [])
-    assert (caught.value.what, caught.value.where) == ("T-001 failed too often", "bus/claims/blocked/")
-    assert caught.value.fix == "edit bus/tasks/T-001.yaml, then mv bus/claims/blocked/T-001.lock bus/claims/open/"
+    assert str(caught.value) == (
+        "bus/claims/blocked/: 3 attempts at T-001 failed\n"
+        "  fix: edit bus/tasks/T-001.yaml, then mv bus/claims/blocked/T-001.lock bus/claims/open/"
+    )
+    lock = Path(shop.bus.here("claims/blocked/T-001.lock"))
+    lock.rename(lock.parent.parent / "open" / lock.name)
+    shop.misbehave = ""
+    shop.do("claude")
+    shop.do("claude")
+    assert (shop.pr("T-001"), shop.bus.names("problems")) == ("PR-0001", [])
+    assert shop.said("claude", "poc.T-001.write.4")
+
+
+def refuse(shop: Workshop, who: str) -> None:
+    """Let an agent do what it may while its model gives no answer, as its daemon would."""
+    shop.misbehave = "silent=all"
+    while (job := shop.next(who)) is not None:
+        seen = shop.desks[who].look(who, tuple(shop.game.roll), ("poc",))
+        try:
+            shop.do(who)
+        except ModelError as error:
+            hands.release(shop.bus, who, job, seen, error.what)
+
+
+def test_a_task_that_all_who_may_take_it_were_refused_calls_the_person(tmp_path: Path) -> None:
+    owner = {"T-003": "chatgpt", "T-006": "gemini"}
+    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner=owner)
+    shop.bus.post("tasks/T-005.yaml", Task(kind="build", title="waits", needs=["T-003"]))
+    desk.offer(shop.bus, "T-005")
+    given = shop.bus.must("poc/assignment.yaml", Assignment)
+    Path(shop.bus.here("poc/assignment.yaml")).write_text(
+        yamldoor.dumps(msgspec.structs.replace(given, proves=["T-006"]))
+    )
+    for who in ("chatgpt", "gemini"):
+        refuse(shop, who)
+        stages.stuck(shop.bus, ["T-003", "T-005"], [])
+        assert shop.bus.names("claims/open") == ["T-003.lock", "T-005.lock"]
+    refuse(shop, "claude")
+    with pytest.raises(NeedsYou) as caught:
+        stages.stuck(shop.bus, ["T-003", "T-005"], [])
+    assert str(caught.value) == (
+        "bus/claims/blocked/: nobody who may take T-003 could do it; claude last: rehearsal: told to be silent in build/T-003\n"
+        "  fix: edit bus/tasks/T-003.yaml, then mv bus/claims/blocked/T-003.lock bus/claims/open/"
+    )
+    lock = Path(shop.bus.here("claims/blocked/T-003.lock"))
+    lock.rename(lock.parent.parent / "open" / lock.name)
+    assert shop.next("chatgpt") == Take("T-003")
+
+
+def test_an_agent_that_could_not_have_a_box_calls_the_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = lay(tmp_path / "game", [], only=["T-001"], owner={"T-001": "claude"})
+    shop.bus.trouble("turn-claude", "sandbox", "the sandbox is weak, bwrap is needed: no rights", "sysctl …")
+    with pytest.raises(NeedsYou) as caught:
+        ready.refused(shop.bus)
+    assert str(caught.value) == "sandbox: the sandbox is weak, bwrap is needed: no rights\n  fix: sysctl …"
+    monkeypatch.setenv("CATHERD_BOX", "weak")
+    herd, quiet = Herd(shop.bus, {}), Teller({}, rehearsal=True)
+    with pytest.raises(NeedsYou) as caught:
+        stages.merge_some(shop.bus, shop.phase, "poc-build", ["T-001"], shop.game, herd, quiet)
+    assert str(caught.value) == (
+        "sandbox: poc cannot be built here: the sandbox is weak, bwrap is needed: CATHERD_BOX=weak is set\n"
+        "  fix: unset CATHERD_BOX"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rehearsal_says_at_once_where_its_pack_ends(name: str, tmp_path: Path) -> None:
+    shop = lay(tmp_path / "game", [], only=["T-001"], name=name, owner={"T-001": "claude"})
+    phases = config.phases(shop.bus.root)
+    if name == "lending-shelf":
+        ready.packed(shop.bus, phases, shop.game, "release")
+        return
+    ready.packed(shop.bus, phases, shop.game, "mvp")
+    ready.packed(shop.bus, phases, msgspec.structs.replace(shop.game, models="live"), "alpha")
+    with pytest.raises(CatherdError) as caught:
+        ready.packed(shop.bus, phases, shop.game, "alpha")
+    assert str(caught.value) == (
+        "make alpha: the rehearsal's Halfpast ends at mvp\n"
+        "  fix: make new && make alpha BRIEF='a page in the browser' plays the pack that goes on; or make debate LIVE=1"
+    )
 
 
 def test_a_build_is_left_when_its_goal_is_cleared(tmp_path: Path) -> None:

@@ -261,7 +261,7 @@ def test_a_no_opens_the_milestone_again_and_its_words_are_a_task(finished_poc: P
     bus = Bus(str(game))
     assert bus.must("tasks/M-poc-no-1.yaml", Task).body == "the list is not sorted"
     assert done.returncode == 2
-    assert "catherd: needs you: bus/claims/blocked/: M-poc-no-1 failed too often\n" in done.stderr
+    assert "catherd: needs you: bus/claims/blocked/: nobody who may take M-poc-no-1 could do it; " in done.stderr
 
 
 def without(place: Path, *names: str) -> str:

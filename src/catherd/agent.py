@@ -18,7 +18,7 @@ from catherd.bus import Bus
 from catherd.config import Agent
 from catherd.desk import Desk
 from catherd.errors import CatherdError
-from catherd.jobs import Job, Work, next_job
+from catherd.jobs import Examine, Job, Work, next_job
 from catherd.ledger import Entry
 from catherd.look import Looker
 from catherd.model import ModelError
@@ -237,8 +237,9 @@ class Daemon:
         if not isinstance(turn, Speak | Mention) and error.kind not in {*soon, "budget"}:
             from catherd import hands
 
-            for freed in hands.release(self.bus, self.agent.id, turn):
-                self.given_up[key(freed)] = time.monotonic() + 3600
+            hands.release(self.bus, self.agent.id, turn, self.works, error.what)
+            if not isinstance(turn, Examine):
+                self.given_up.pop(key(turn), None)  # no longer its own; who was refused is told on the bus
         if error.kind == "budget":
             from catherd import budget
 

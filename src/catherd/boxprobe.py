@@ -48,12 +48,8 @@ def find(forced: str, _path: str) -> Tier:
         return Tier(name=forced, why_not=f"CATHERD_BOX={forced} is set", fix="unset CATHERD_BOX")
     if sys.platform != "linux":
         return Tier(name="weak", why_not="bubblewrap exists for Linux only", fix=_allow("weak"))
-    missing = [
-        name for name in ("bwrap", "prlimit", *(["setpriv"] if os.geteuid() == 0 else [])) if shutil.which(name) is None
-    ]
-    if missing:
-        packages = " ".join("bubblewrap" if name == "bwrap" else "util-linux" for name in missing)
-        return Tier(name="weak", why_not=f"not installed: {', '.join(missing)}", fix=_install(packages))
+    if missing := _missing():
+        return Tier(name="weak", why_not=f"not installed: {', '.join(missing)}", fix=install(packages()))
     boxtree.sweep()
     scratch = boxtree.scratch("probe")
     try:
@@ -63,6 +59,16 @@ def find(forced: str, _path: str) -> Tier:
     if not wrong:
         return Tier(name="bwrap")
     return Tier(name="weak", why_not=wrong, fix=_cure(wrong))
+
+
+def _missing() -> list[str]:
+    programs = ("bwrap", "prlimit", *(["setpriv"] if os.geteuid() == 0 else []))
+    return [name for name in programs if shutil.which(name) is None]
+
+
+def packages() -> list[str]:
+    """The packages that a box needs and this machine has not."""
+    return sorted({"bubblewrap" if name == "bwrap" else "util-linux" for name in _missing()})
 
 
 def _attack(scratch: str) -> str:
@@ -118,7 +124,8 @@ def _in_a_box(script: str, tree: str) -> tuple[str, str]:
     return out.decode("utf-8", "replace"), why or f"the probe ended with {process.returncode}"
 
 
-def _install(packages: str) -> str:
+def install(names: list[str]) -> str:
+    """What to paste to install packages on this machine."""
     for program, line in (
         ("apt-get", "apt-get install -y"),
         ("dnf", "dnf install -y"),
@@ -126,8 +133,8 @@ def _install(packages: str) -> str:
         ("apk", "apk add"),
     ):
         if shutil.which(program):
-            return f"{'' if os.geteuid() == 0 else 'sudo '}{line} {packages}"
-    return f"install {packages}"
+            return f"{'' if os.geteuid() == 0 else 'sudo '}{line} {' '.join(names)}"
+    return f"install {' '.join(names)}"
 
 
 def _allow(tier: str) -> str:
@@ -143,7 +150,7 @@ def _cure(wrong: str) -> str:
     if _read("/proc/sys/user/max_user_namespaces") == "0":
         return f"{sudo}sysctl -w user.max_user_namespaces=15000"
     if "nknown option" in wrong:
-        return _install("bubblewrap") + "  # 0.8.0 or newer"
+        return install(["bubblewrap"]) + "  # 0.8.0 or newer"
     if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
         return "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined …"
     return _allow("weak")

@@ -13,7 +13,7 @@ import time
 import zlib
 from typing import Any
 
-from catherd import boxproc, boxtree
+from catherd import boxprobe, boxproc, boxtree
 from catherd.appfile import Action, Target
 from catherd.errors import CatherdError
 
@@ -40,7 +40,7 @@ def find() -> tuple[str, str]:
     for name in _NAMES:
         if path := shutil.which(name):
             return path, ""
-    return "", "apt-get install -y chromium" if shutil.which("apt-get") else "install chromium"
+    return "", boxprobe.install(["chromium"])
 
 
 class Page:

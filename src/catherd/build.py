@@ -21,13 +21,15 @@ from catherd.objects import is_ancestor, merge_tree
 from catherd.remarks import remark
 from catherd.secrets import find_in_files
 from catherd.speak import Seat, request
-from catherd.tasks import Pr, Task, View, phase_of
+from catherd.tasks import Pr, Task, View, phase_of, tries
 
 ATTEMPTS = 3
 
 
 class Try(Base, kw_only=True):
-    """`tasks/<id>.try/<n>.<agent>.yaml` and `prs/<pr>/revise-<n>.yaml`: an attempt, posted before work starts."""
+    """`tasks/<id>.try/<n>.<agent>.yaml` and `prs/<pr>/revise-<n>.yaml`: an attempt, posted before work starts; of a task with
+    `.failed`, `.refused` or `.blocked` before the ending, how it ended.
+    """
 
     agent: str
     base: str
@@ -39,9 +41,10 @@ def write(seat: Seat, task_id: str, task: Task) -> bool:
     """Carry out a task that the agent holds, and open its pull request; False when the attempt failed."""
     bus, me = seat.bus, seat.agent.id
     n = _attempt(seat, task_id)
-    if n > ATTEMPTS:
+    if not n:
         block(bus, task_id, me, f"{ATTEMPTS} attempts at {task_id} failed")
         return False
+    bus.solved(f"blocked-{task_id.lower()}")
     attempt = bus.must(f"tasks/{task_id}.try/{n}.{me}.yaml", Try)
     base = attempt.base
     remark(bus, me, attempt.at, f"{task_id}.{n}", _taking(task_id, task, attempt))
@@ -51,7 +54,7 @@ def write(seat: Seat, task_id: str, task: Task) -> bool:
     ask = ask_for(seat, task_id, task, "write", base)  # what it is shown is what its worktree holds
     head = _work(seat, task_id, task, ask, f"{phase_of(task)}/{task_id}.write.{n}", begun.path)
     if not head:
-        bus.post(f"tasks/{task_id}.try/{n}.{me}.failed.yaml", Try(agent=me, base=base, at=now()))
+        over(bus, task_id, me, "failed")
         return False
     pr = Pr(task=task_id, author=me, branch=begun.branch, title=task.title, body=_body(bus.root, head), opened=now())
     name = desk.open_pr(bus, pr)
@@ -59,26 +62,34 @@ def write(seat: Seat, task_id: str, task: Task) -> bool:
     return True
 
 
+def over(bus: Bus, task_id: str, me: str, how: str) -> None:
+    """The last attempt ended so: failed, refused or blocked."""
+    last = tries(bus.names(f"tasks/{task_id}.try")).last
+    bus.post(f"tasks/{task_id}.try/{last}.{me}.{how}.yaml", Try(agent=me, base="", at=now()))
+
+
 def block(bus: Bus, task_id: str, me: str, why: str) -> None:
-    """Nobody is to try it again before you have looked."""
+    """Nobody is to try it again before you have looked; then attempts are counted anew."""
+    over(bus, task_id, me, "blocked")
     desk.settle(bus, task_id, me, "blocked")
     fix = f"edit the task, then mv bus/claims/blocked/{task_id}.lock bus/claims/open/"
     bus.trouble(f"blocked-{task_id.lower()}", f"bus/tasks/{task_id}.yaml", why, fix)
 
 
 def _attempt(seat: Seat, task_id: str) -> int:
-    """The number of the attempt to go on with, its file posted: mine if it has not failed, else the next."""
+    """The number of the attempt to go on with, its file posted: mine if it is not over, else the next; 0 when there were enough."""
     bus, me = seat.bus, seat.agent.id
     folder = f"tasks/{task_id}.try"
     names = bus.names(folder)
-    last = len([name for name in names if not name.endswith(".failed.yaml")])
-    if last and f"{last}.{me}.yaml" in names and f"{last}.{me}.failed.yaml" not in names:
-        return last
-    if last < ATTEMPTS:
-        after, base = _left_by(seat, task_id, names)
-        mine = Try(agent=me, base=base or landing.tip(bus.root, seat.game.branch), at=now(), after=after)
-        bus.post(f"{folder}/{last + 1}.{me}.yaml", mine)
-    return last + 1
+    so_far = tries(names)
+    if so_far.whose == me:
+        return so_far.last
+    if so_far.count >= ATTEMPTS:
+        return 0
+    after, base = _left_by(seat, task_id, names)
+    mine = Try(agent=me, base=base or landing.tip(bus.root, seat.game.branch), at=now(), after=after)
+    bus.post(f"{folder}/{so_far.last + 1}.{me}.yaml", mine)
+    return so_far.last + 1
 
 
 def _left_by(seat: Seat, task_id: str, tries: list[str]) -> tuple[str, str]:

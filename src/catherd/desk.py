@@ -16,7 +16,7 @@ from catherd.config import IGNORED, Agent
 from catherd.errors import CatherdError
 from catherd.jobs import Slot, Work, slot
 from catherd.messages import FORMAT, Lock
-from catherd.tasks import Assignment, Head, Needs, Pr, Review, Task, View
+from catherd.tasks import Assignment, Head, Needs, Pr, Review, Task, View, tries
 from catherd.yamldoor import dumps
 
 PRS_LOG = "prs.log"
@@ -64,6 +64,7 @@ class Desk:
             prs=prs,
             assignment=assignment,
             proves=proves,
+            refused=frozenset(n for n in tasks if me in tries(bus.names(f"tasks/{n}.try")).refused),
             age={n: now - since for n, since in self._since.items()},
             alive=frozenset(name for name in roll if bus.alive(name)),
             roll=roll,

@@ -9,6 +9,8 @@ from catherd import config, git
 from catherd.config import Agent
 from catherd.errors import CatherdError
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
 
 def lines(root: str, *, live: bool) -> Iterator[str]:
     """One line a finding: `ok` or `--`, what it is, and for what is missing a fix to paste."""
@@ -75,13 +77,17 @@ def _agent(agent: Agent, *, live: bool) -> str:
     return f"ok  {agent.id}: a key for {chosen} is there"
 
 
-def lacks(options: Mapping[str, object], *, browser: bool = True) -> str:
-    """What a milestone's gate needs and this machine has not, as one command to paste; "" when nothing is missing.
+def lacks(options: Mapping[str, object], *, browser: bool = True) -> tuple[str, str]:
+    """(what a milestone's gate needs and this machine has not, one command to paste for all of it); empty when nothing is missing.
 
-    `options` are those of the phase file. Looks for names on PATH only: it runs in the first second of `make poc`.
+    `options` are those of the phase file. The box is really built and attacked: a bubblewrap that is there may be forbidden.
     """
-    missing = ["bubblewrap"] if options.get("sandbox", "bwrap") == "bwrap" and not shutil.which("bwrap") else []
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    missing += ["chromium"] if browser and not any(shutil.which(name) for name in names) else []
-    sudo = "" if os.geteuid() == 0 else "sudo "
-    return f"{sudo}apt-get install -y {' '.join(missing)}" if missing else ""
+    from catherd import boxprobe, sandbox
+
+    tier, needed = sandbox.probe(), str(options.get("sandbox", "bwrap"))
+    below = boxprobe.RANK[tier.name] < boxprobe.RANK.get(needed, 2)
+    packages = boxprobe.packages() if below and not os.environ.get("CATHERD_BOX") else []
+    if below and not packages:
+        return f"the sandbox is {tier.name}, {needed} is needed: {tier.why_not}", tier.fix
+    packages += ["chromium"] if browser and not any(map(shutil.which, BROWSERS)) else []
+    return (f"not installed: {', '.join(packages)}", boxprobe.install(packages)) if packages else ("", "")

@@ -61,19 +61,20 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
     told: list[str] = []
     phases = config.phases(root, told)
     gate = _gate_of(phases, goal)
-    from catherd import agent, budget, desk, recovery  # here and below: no other step needs it
+    from catherd import agent, budget, desk, ready, recovery  # here and below: no other step needs it
 
     bus = Bus(root)
     if dry:
         return Begun(game=bus.game() if os.path.isdir(bus.path) else None, lines=[], reached=bus.closed(gate))
     lay(bus)
     files.sweep(bus.path)
-    _equipped(bus, phases, gate)
+    ready.equipped(bus, phases, gate)
     if bus.goal():  # whoever typed it was killed, or is at it still
         events.settle(bus)
     lines = [] if bus.closed(gate) else budget.offer(bus, _cast(root), phases, gate, asked=live)
     lines += recovery.recover(root)
     game = _game(bus, brief, live=live, lines=lines)
+    ready.packed(bus, phases, game, next(phase.name for phase in phases.values() if gate in phase.gates))
     lines += _mend(bus, game)
     if bus.closed(gate):
         return Begun(game=game, lines=lines, reached=True)
@@ -94,19 +95,6 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
     phase = next(phase for phase in phases.values() if not all(bus.closed(name) for name in phase.gates))
     asks.ahead(bus, phase, game, goal, asking=_terminal())
     return Begun(game=game, lines=lines, reached=False)
-
-
-def _equipped(bus: Bus, phases: dict[str, Phase], gate: str) -> None:
-    """What the milestone's gate will need is asked for in the first second, not at the gate."""
-    for phase in phases.values():
-        if gate in phase.gates and any(g.does == "prove" for g in phase.gates.values()) and not bus.closed(gate):
-            from catherd import doctor
-
-            fix = doctor.lacks(phase.options, browser=not bus.there(f"{phase.name}/waiver.yaml"))
-            if fix:
-                raise CatherdError(
-                    f"building and proving {phase.name} needs more on this machine", where=f"make {gate}", fix=fix
-                )
 
 
 def _gate_of(phases: dict[str, Phase], goal: str) -> str:

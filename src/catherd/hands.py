@@ -2,8 +2,9 @@
 
 from catherd import build, desk, review
 from catherd.bus import Bus
-from catherd.jobs import Examine, Job, Revise, Take, Work, Write
+from catherd.jobs import Examine, Job, Revise, Take, Work, Write, may_ever
 from catherd.speak import Seat
+from catherd.tasks import tries
 
 
 def work(seat: Seat, job: Job, seen: Work) -> bool:
@@ -28,18 +29,16 @@ def work(seat: Seat, job: Job, seen: Work) -> bool:
     return False
 
 
-def release(bus: Bus, me: str, job: Job) -> list[Job]:
-    """What the agent cannot do, its model giving no answer, somebody else may: a task is open again (blocked, once everybody
-    has tried), for a review another is asked. Gives the jobs that it should leave alone for a while.
+def release(bus: Bus, me: str, job: Job, seen: Work, why: str) -> None:
+    """What the agent cannot do, its model giving no answer for the reason `why`, somebody else may: a task is open again (blocked,
+    once all who may take it have tried), for a review another is asked. The agent itself leaves that task alone.
     """
-    if isinstance(job, Write):
-        tried = {name.split(".")[1] for name in bus.names(f"tasks/{job.task}.try")}
-        game = bus.game()
-        if game is not None and set(game.roll) <= tried:
-            build.block(bus, job.task, me, f"nobody on the roll could do {job.task}")
-            return []
-        desk.settle(bus, job.task, me, "open")
-        return [Take(job.task)]
+    if isinstance(job, Write | Revise):
+        build.over(bus, job.task, me, "refused")
+        tried = tries(bus.names(f"tasks/{job.task}.try")).began | {me}
+        if all(who in tried for who in seen.roll if may_ever(who, job.task, seen)):
+            build.block(bus, job.task, me, f"nobody who may take {job.task} could do it; {me} last: {why}")
+        else:
+            desk.settle(bus, job.task, me, "open")
     if isinstance(job, Examine):
         desk.settle(bus, job.slot.lock, me, "done")
-    return []

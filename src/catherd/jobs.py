@@ -48,6 +48,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     prs: dict[str, View] = msgspec.field(default_factory=dict)
     assignment: dict[str, str] = msgspec.field(default_factory=dict)
     proves: frozenset[str] = frozenset()  # tasks that write journeys
+    refused: frozenset[str] = frozenset()  # open tasks that my model would not do
     age: dict[str, float] = msgspec.field(default_factory=dict)
     alive: frozenset[str] = frozenset()
     roll: tuple[str, ...] = ()
@@ -104,7 +105,7 @@ def _jobs(me: str, work: Work) -> Iterator[Job]:
             yield Write(task)
     if len(mine) < OPEN_PRS:
         for task in sorted(work.open, key=lambda t: (work.assignment.get(t) != me, after[t], t)):
-            if _may_take(me, task, work):
+            if task not in work.refused and _may_take(me, task, work):
                 yield Take(task)
 
 
@@ -145,12 +146,17 @@ def _may_review(me: str, one: Slot, work: Work) -> bool:
 
 
 def _may_take(me: str, task: str, work: Work) -> bool:
-    """Whether `me` may claim a task now: its own, or one whose owner is dead or has let its first right pass. Who writes the
-    journeys of a milestone keeps away from the code that they prove, and the other way round.
-    """
+    """Whether `me` may claim a task now: its own, or one whose owner is dead or has let its first right pass."""
     owner = work.assignment.get(task, me)
     if owner == me:
         return True
-    if bool(work.proves & {t for t, a in work.assignment.items() if a == me}) != (task in work.proves):
-        return False
-    return owner not in work.alive or work.age.get(task, 0.0) > FIRST_RIGHT
+    return may_ever(me, task, work) and (owner not in work.alive or work.age.get(task, 0.0) > FIRST_RIGHT)
+
+
+def may_ever(me: str, task: str, work: Work) -> bool:
+    """Whether `me` may claim a task, now or later. Who writes the journeys of a milestone keeps away from the code that they
+    prove, and the other way round.
+    """
+    if work.assignment.get(task, me) == me:
+        return True
+    return bool(work.proves & {t for t, a in work.assignment.items() if a == me}) == (task in work.proves)

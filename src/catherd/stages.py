@@ -7,12 +7,12 @@ import os
 import time
 from typing import Any
 
-from catherd import caps, config, desk, landing, mergequeue, objects, recovery, snapshot, yamldoor
+from catherd import caps, config, desk, landing, mergequeue, objects, ready, recovery, snapshot, yamldoor
 from catherd.bus import Bus, now
 from catherd.config import Phase
 from catherd.errors import CatherdError, NeedsYou
 from catherd.herd import Herd
-from catherd.messages import Game, Input, Receipt
+from catherd.messages import Game, Input, Receipt, Trouble
 from catherd.tasks import Head, Pr, Review, Task, cycle
 from catherd.tell import Teller
 from catherd.watch import Watch
@@ -77,6 +77,8 @@ def inputs(bus: Bus, phase: Phase, branch: str) -> list[Input]:
     """What a bid is shown: the decision and the tasks."""
     from catherd.material import DECISION
 
+    if (game := bus.game()) is not None:
+        ready.packed(bus, config.phases(bus.root), game, phase.name)
     main = landing.tip(bus.root, branch)
     text = (objects.read_blob(bus.root, main, DECISION) or b"").decode("utf-8", "replace")
     data = yamldoor.loads(text, DECISION).data or {}
@@ -136,6 +138,7 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
     recovery.recover(bus.root)
     kept = bool(phase.options.get("keep_branches", False))
     largest = int(caps.caps(phase).artifact * caps.MB)
+    ready.boxed(phase)
     queue = mergequeue.Queue(bus, game, agents, desk.Desk(bus, agents), tuple(game.roll), kept, largest)
     grace = config.seconds(phase.grace, "grace")
     dead: dict[str, float] = {}
@@ -166,6 +169,7 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
                 for name in agents:
                     herd.fine(name)
                 mergequeue.frees(queue, dead, grace)
+                ready.refused(bus)
                 stuck(bus, tasks, done)
             teller.work(bus, gate, prs, len(done), len(tasks), time.monotonic() - began)
             watch.wait(teller.patience(2.0))
@@ -176,11 +180,19 @@ def _gate(phase: Phase, does: str) -> str:
 
 
 def stuck(bus: Bus, tasks: list[str], done: list[str]) -> None:
-    """Every task that is left is blocked: a person must look."""
+    """Every task that is left is blocked, or open and waits for one that is: a person must look."""
     left = [t for t in tasks if t not in done]
-    if left and all(desk.holder(bus, t) == "blocked" for t in left):
+    held, looking = {t: desk.holder(bus, t) for t in left}, desk.Desk(bus, {})
+    blocked = [t for t in left if held[t] == "blocked"]
+    stopped, more = set(blocked), [t for t in left if held[t] == "open"] if blocked else []
+    needs = {t: task.needs for t in more if (task := looking.task(t)) is not None}
+    while new := {t for t in needs if t not in stopped and not stopped.isdisjoint(needs[t])}:
+        stopped |= new
+    if blocked and stopped == set(left):
+        first = blocked[0]
+        said = bus.get(f"problems/blocked-{first.lower()}.yaml", Trouble)
         raise NeedsYou(
-            f"{', '.join(left)} failed too often",
+            said.what if said and len(blocked) == 1 else f"{', '.join(blocked)} failed too often",
             where="bus/claims/blocked/",
-            fix=f"edit bus/tasks/{left[0]}.yaml, then mv bus/claims/blocked/{left[0]}.lock bus/claims/open/",
+            fix=f"edit bus/tasks/{first}.yaml, then mv bus/claims/blocked/{first}.lock bus/claims/open/",
         )

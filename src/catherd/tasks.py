@@ -56,6 +56,39 @@ class Bid(Base, kw_only=True):
     note: str = ""
 
 
+class Tries(msgspec.Struct, frozen=True):
+    """What `tasks/<id>.try/` says: the number of the `last` attempt, and `whose` it is while it is not over; of those since the
+    task was last blocked how many `count` (one that a model refused does not), who `began` one, who was `refused`.
+    """
+
+    last: int = 0
+    whose: str = ""
+    count: int = 0
+    began: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+
+
+def tries(names: Collection[str]) -> Tries:
+    """The attempts at a task by the names of their files, `<n>.<agent>.yaml`, `.failed`, `.refused` and `.blocked` beside it.
+
+    >>> tries(["1.bo.yaml", "1.bo.failed.yaml", "1.bo.blocked.yaml", "2.al.yaml", "2.al.refused.yaml", "3.bo.yaml"])
+    Tries(last=3, whose='bo', count=1, began=frozenset({'al', 'bo'}), refused=frozenset({'al'}))
+    """
+    parts = [(int(p[0]), p[1], p[2]) for name in names if (p := name.split("."))[0].isdigit() and len(p) > 2]
+    before = max((n for n, _, word in parts if word == "blocked"), default=0)
+    begun = {n: who for n, who, word in parts if word == "yaml"}
+    over = {n for n, _, word in parts if word != "yaml"}
+    refused = {n: who for n, who, word in parts if word == "refused" and n > before}
+    last, since = max(begun, default=0), {n: who for n, who in begun.items() if n > before}
+    return Tries(
+        last,
+        begun[last] if begun and last not in over else "",
+        len(since.keys() - refused.keys()),
+        frozenset(since.values()),
+        frozenset(refused.values()),
+    )
+
+
 class Assignment(Base, kw_only=True):
     """`…/assignment.yaml`: task → agent; yours to edit until a task is claimed."""
 

@@ -30,6 +30,20 @@ def pack(title: str) -> tuple[str, dict[str, Any]]:
     raise ModelError("refused", f"the rehearsal can debate '{title}' but not build it: it has packs for two ideas only")
 
 
+def end(title: str) -> str:
+    """The last phase for which the pack of the decided idea has files; debate where there is no pack."""
+    try:
+        folder, _ = pack(title)
+    except ModelError:
+        return "debate"
+    last = "plan"
+    plans = os.path.join(folder, "design", "tasks", "docs", "tasks")
+    for name in sorted(os.listdir(plans)):  # their numbers follow the milestones
+        if os.path.isdir(os.path.join(folder, "build", name.removesuffix(".yaml"))):
+            last = str(yamldoor.read(os.path.join(plans, name)).data["milestone"])
+    return last
+
+
 def _decided(scene: Scene) -> str:
     return next((b.status for b in scene.of("decision")), "")
 

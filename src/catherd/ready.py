@@ -1,0 +1,63 @@
+"""What can be known before any work: that this machine can build and prove a milestone, and that a rehearsal has files for it."""
+
+from catherd import config, doctor, landing, objects, yamldoor
+from catherd.bus import Bus
+from catherd.config import Phase
+from catherd.errors import CatherdError, NeedsYou
+from catherd.messages import Game, Trouble
+
+DECISION = "docs/debate/decision.yaml"
+
+
+def equipped(bus: Bus, phases: dict[str, Phase], gate: str) -> None:
+    """What the milestone's gate will need is asked for in the first second, not at the gate. Raises CatherdError."""
+    for phase in phases.values():
+        if gate in phase.gates and _builds(phase) and not bus.closed(gate):
+            what, fix = doctor.lacks(phase.options, browser=not bus.there(f"{phase.name}/waiver.yaml"))
+            if what:
+                raise CatherdError(
+                    f"building and proving {phase.name} needs more on this machine: {what}",
+                    where=f"make {gate}",
+                    fix=fix,
+                )
+
+
+def boxed(phase: Phase) -> None:
+    """While a milestone is built: raises NeedsYou where there is no box for it, here or at an agent's."""
+    if not _builds(phase):
+        return
+    what, fix = doctor.lacks(phase.options, browser=False)
+    if what:
+        raise NeedsYou(f"{phase.name} cannot be built here: {what}", where="sandbox", fix=fix)
+
+
+def refused(bus: Bus) -> None:
+    """Raises NeedsYou when an agent's daemon could not have a box."""
+    for name in bus.names("problems"):
+        found = bus.get(f"problems/{name}", Trouble) if name.startswith("turn-") else None
+        if found is not None and found.where == "sandbox":
+            raise NeedsYou(found.what, where="sandbox", fix=found.fix)
+
+
+def _builds(phase: Phase) -> bool:
+    return any(gate.does == "prove" for gate in phase.gates.values())
+
+
+def packed(bus: Bus, phases: dict[str, Phase], game: Game, goal: str) -> None:
+    """A rehearsal cannot go on past the end of its pack. Raises CatherdError; a live game, and one with agents elsewhere, may."""
+    agents = config.agents(bus.root)
+    if game.models != "rehearsal" or any(agents[n].runs == "elsewhere" for n in game.roll if n in agents):
+        return
+    text = objects.read_blob(bus.root, landing.tip(bus.root, game.branch), DECISION)
+    title = str((yamldoor.loads(text.decode("utf-8", "replace"), DECISION).data or {}).get("title", "")) if text else ""
+    if not title or bus.closed(goal):
+        return
+    from catherd.rehearsal import work
+
+    order, end = list(phases), work.end(title)
+    if end in order and order.index(goal) > order.index(end):
+        raise CatherdError(
+            f"the rehearsal's {title} ends at {end}",
+            where=f"make {goal}",
+            fix=f"make new && make {goal} BRIEF='a page in the browser' plays the pack that goes on; or make debate LIVE=1",
+        )
