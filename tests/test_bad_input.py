@@ -18,6 +18,7 @@ from catherd.config import Gate
 from catherd.errors import CatherdError
 from catherd.hearing import Hearing
 from catherd.messages import Ask, Ballot, Input, Pitch, Trouble
+from catherd.tell import Teller
 from gitrooms import sh
 from test_herd import Typed, until
 
@@ -147,7 +148,7 @@ def test_an_unknown_key_is_kept_and_reported_until_it_is_gone(bus: Bus) -> None:
     ],
 )
 def test_a_ballot_that_says_too_much_is_reported_and_waited_for_and_its_rest_counts(
-    bus: Bus, ranking: str, what: str, place: str
+    bus: Bus, capsys: pytest.CaptureFixture[str], ranking: str, what: str, place: str
 ) -> None:
     ask = Ask(
         gate="ballots",
@@ -173,8 +174,13 @@ def test_a_ballot_that_says_too_much_is_reported_and_waited_for_and_its_rest_cou
     ]
     assert hearing.ready() == set()
     assert list(hearing.heard) == ["claude"]
+    teller = Teller({"claude": "Claude"}, rehearsal=False)
+    teller.said(ask, hearing.heard, {})
+    assert "Claude" not in capsys.readouterr().out
     path.write_text("ranking: [birch, sage]   # mended\n")
     hearing.look()
+    teller.said(ask, hearing.heard, {})
+    assert capsys.readouterr().out == "Claude   │ birch > sage\n"
     assert hearing.ready() == {"claude"}
     assert isinstance(hearing.heard["claude"].message, Ballot)
     assert problems(bus) == []

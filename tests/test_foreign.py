@@ -68,7 +68,7 @@ def test_an_agent_in_shell_takes_part_in_a_whole_debate(game: Path, shell: str) 
     results = (game / "docs/debate/vote-results.md").read_text()
     assert "5 of 5 ballots" in results
     assert "Rain Gauge" in results
-    assert "is here, in sixty lines of shell" in (game / "docs/game/chat.md").read_text()
+    assert "is here, in fifty lines of shell" in (game / "docs/game/chat.md").read_text()
     assert os.listdir(game / "bus/.tmp") == []
     assert Bus(str(game)).names("problems") == []
 

@@ -250,3 +250,11 @@ def test_bus_restore_writes_back_what_git_clean_took_and_nothing_else(finished_g
     missing = games.catherd(game, "bus", "restore", "nothing/here.yaml")
     assert missing.returncode == 1
     assert missing.stderr.startswith("catherd: refs/catherd/bus: bus/nothing/here.yaml is not in the snapshot ")
+
+
+def test_one_file_that_was_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/catherd.mk").write_text("# mine\n")
+    start = "from catherd.cli import main; main(prog_name='catherd')"
+    done = games.run(tmp_path, sys.executable, "-c", start, "init", "w")
+    assert re.match(r"w: \d+ files laid, 1 was there already\n", done.stdout), done.stdout + done.stderr

@@ -288,6 +288,7 @@ def test_what_you_say_arrives_as_you_typed_it_and_bare_say_reads_your_input(
     nothing = subprocess.run(["make", "say"], cwd=game, env=games.env(), input="\n", capture_output=True, text=True)
     assert nothing.stderr.startswith("catherd: MSG: nothing to say\n  fix: make say MSG='@gemini why not offline?'\n")
     to = games.make(game, "say", "MSG=why?", "TO=gemini")
+    assert to.stderr == "nobody is running; it is read once a goal is typed\n"
     assert yamldoor.read(str(game / to.stdout.strip())).data["text"] == "@gemini why?"
     assert games.make(game, "chat").stdout.splitlines()[-1] == "you      » @gemini why?"
 
@@ -305,6 +306,13 @@ def test_before_the_first_game_each_command_says_what_begins_one(tmp_path: Path)
     assert games.make(game, "go").stderr.startswith(
         "catherd: bus/STEP: no gate is held\n  fix: make debate STEP=1 holds every gate\n"
     )
+
+
+def test_status_says_that_nobody_turns_the_crank(finished_game: Path, tmp_path: Path) -> None:
+    game = games.copy(finished_game, tmp_path / "game")
+    (game / "bus/goal").write_text("plan\n")
+    first = games.make(game, "status").stdout.splitlines()[0]
+    assert first.endswith(" · rehearsal · stopped short of plan; type make plan to go on")
 
 
 def test_a_ballot_after_the_vote_is_refused(finished_game: Path) -> None:

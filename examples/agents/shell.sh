@@ -48,6 +48,6 @@ while sleep "${TICK:-1}" && test -e README.md; do
     kind=$(sed -n 's/^kind: //p' "$open")
     case $kind in pitch|objections|answers|final|ballot) ;; *) continue ;; esac
     $kind | publish "$step/$me.yaml" || continue
-    test "$said" || { said=1; printf 'text: %s is here, in sixty lines of shell.\n' "$me" | say; }
+    test "$said" || { said=1; printf 'text: %s is here, in fifty lines of shell.\n' "$me" | say; }
   done
 done

@@ -63,7 +63,11 @@ def _crank(bus: Bus, goal: str) -> str:
         return "no goal; the herd is at rest"
     if files.is_held(bus.here(".auto.lock")):
         return f"on the way to {goal}, running without a terminal"
-    return f"on the way to {goal}" if files.is_held(bus.here(".crank.lock")) else f"make {goal} goes on"
+    return (
+        f"on the way to {goal}"
+        if files.is_held(bus.here(".crank.lock"))
+        else f"stopped short of {goal}; type make {goal} to go on"
+    )
 
 
 def needs_you(bus: Bus, snapshot: Snapshot) -> list[str]:

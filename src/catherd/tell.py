@@ -120,7 +120,7 @@ class Teller:
             self._steps.add(ask.gate)
             self.line(f"── {ask.gate.replace('-', ' ')} {'─' * max(4, self.width - len(ask.gate) - 4)}")
         for name in sorted(heard):
-            if f"{ask.step}/{name}" not in self._told:
+            if f"{ask.step}/{name}" not in self._told and not heard[name].fault:  # a fault is told as trouble
                 self._told.add(f"{ask.step}/{name}")
                 self._say(name, cut(headline(heard[name].message), LONG), "│")
         for stem, message in chat.items():

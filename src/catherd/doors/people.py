@@ -45,12 +45,16 @@ def chat() -> None:
 @click.option("--binding", is_flag=True, help="a constraint that every later ask carries")
 def say(to: str, *, binding: bool) -> None:
     """Talk to the herd: CATHERD_MSG (make say MSG=…), or standard input."""
-    from catherd import game, talk
+    from catherd import game, herd, talk
+    from catherd.bus import Bus
 
     text = os.environ.get("CATHERD_MSG", "")
     if not text:
         text = sys.stdin.read()
-    click.echo(talk.say(game.workspace(os.getcwd()), text, to=to, binding=binding or on("BINDING")))
+    root = game.workspace(os.getcwd())
+    click.echo(talk.say(root, text, to=to, binding=binding or on("BINDING")))
+    if not herd.living(Bus(root)):
+        click.echo("nobody is running; it is read once a goal is typed", err=True)
 
 
 @click.command()

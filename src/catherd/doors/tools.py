@@ -47,7 +47,8 @@ def init(folder: str) -> None:
     from catherd import workspace
 
     laid = workspace.init(folder)
-    click.echo(f"{folder}: {len(laid.made)} files laid, {len(laid.kept)} were there already")
+    kept = f"{len(laid.kept)} {'was' if len(laid.kept) == 1 else 'were'} there already"
+    click.echo(f"{folder}: {len(laid.made)} files laid, {kept}")
     if laid.commit:
         click.echo(f"first commit: {laid.commit}")
     for line in laid.todo:
