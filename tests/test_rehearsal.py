@@ -51,6 +51,8 @@ def test_the_default_seed_decides_for_the_web_app(default: Debate) -> None:
     [
         ("a small tool for my terminal", TERMINAL),
         ("Something on the command line, please", TERMINAL),
+        ("something for the terminal, no browser", TERMINAL),
+        ("not in the terminal but on a page", WEB),
         ("a web app that we open in the browser", WEB),
         ("a page for the neighbours in our house", WEB),
     ],

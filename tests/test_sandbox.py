@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 import box_attacks
+import games
 from catherd import boxproc, sandbox
 from catherd.errors import CatherdError
+from terminal import play
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = {"ANTHROPIC_API_KEY": "hunter2", "OPENAI_API_KEY": "hunter2"}
@@ -165,6 +167,27 @@ def test_a_machine_without_bubblewrap_is_told_what_to_install(
     sudo = "" if os.geteuid() == 0 else "sudo "
     assert (tier.name, tier.why_not) == ("weak", "not installed: bwrap")
     assert tier.fix == f"{sudo}apt-get install -y bubblewrap"
+
+
+@needs_box
+def test_a_person_runs_a_command_on_what_git_does_not_ignore(tmp_path: Path) -> None:
+    game = games.lay(tmp_path / "game")
+    (game / ".env").write_text("KEY=secret\n")
+    with (game / ".venv" / "huge").open("wb") as file:
+        file.truncate(200 << 20)
+    (game / "new.txt").write_text("not added yet\n")
+    script = "ls -A; cat new.txt; cat; printf '\\033[31m' >&2; exit 7"
+    done = subprocess.run(
+        [game / ".venv/bin/catherd", "box", "--", "sh", "-c", script],
+        cwd=game, env=games.env(), input="typed\n", capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    there = sorted(p.name for p in game.iterdir() if p.name not in {".git", ".env", ".venv"})
+    assert sorted(done.stdout.splitlines()) == sorted([*there, "not added yet", "typed"])
+    assert (done.stderr, done.returncode) == ("\x1b[31m", 7)
+    shown = play(
+        game, [".venv/bin/catherd", "box", "--seconds", "1", "--", "sh", "-c", f"{script[:-6]}sleep 60"], games.env()
+    )
+    assert shown.text.endswith("\\x1b[31mcatherd: stopped: wall\n")
 
 
 @needs_box

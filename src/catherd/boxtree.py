@@ -10,7 +10,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 
-from catherd import boxproc
+from catherd import boxproc, git
 from catherd.effects import effect
 
 
@@ -59,6 +59,21 @@ def scratch(kind: str) -> str:
     path = tempfile.mkdtemp(prefix=f"catherd-{kind}-{os.getpid()}-")
     os.chmod(path, 0o711)  # noqa: S103 - boxes run as another uid
     return path
+
+
+def known(folder: str) -> str:
+    """A scratch copy of what git tracks, or at least does not ignore, in `folder`, a `.env` never; where there is no repository, of all of it."""
+    made = scratch("box")
+    out = git.call(folder, "ls-files", "-coz", "--exclude-standard", okay=(0, 128))
+    names = {os.fsdecode(name) for name in out.out.split(b"\0") if name} if out.rc == 0 else set(os.listdir(folder))
+    for name in sorted(name for name in names if os.path.basename(name) != ".env"):
+        source, target = os.path.join(folder, name), os.path.join(made, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.islink(source) or os.path.isfile(source):
+            shutil.copy2(source, target, follow_symlinks=False)
+        elif os.path.isdir(source) and name != ".git":
+            shutil.copytree(source, target, symlinks=True, ignore=_no_git(source))
+    return made
 
 
 def sweep() -> None:

@@ -35,6 +35,7 @@ class Watch:
         self.why: str | None = None
         self.peak_kb = 0
         self.endless = False  # keep the last output_kb in place of stopping there
+        self.tell: Callable[[int, bytes], None] | None = None
         self._chunks: list[tuple[int, bytes]] = []
         self._size = 0
         self._pipes: dict[int, int] = {}  # descriptor -> 0 out, 1 err
@@ -104,6 +105,8 @@ class Watch:
             chunk = chunk[: max(0, cap - self._size)]
             self.why = self.why or "output"
         self._chunks.append((stream, chunk))
+        if self.tell is not None:
+            self.tell(stream, chunk)
         self._size += len(chunk)
         while self.endless and self._size > cap and len(self._chunks) > 1:
             self._size -= len(self._chunks.pop(0)[1])

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -78,6 +79,7 @@ class _Order(msgspec.Struct, kw_only=True):
     binds: tuple[Bind, ...] = ()
     cwd: str = "."
     owned: bool = False
+    tell: Callable[[int, bytes], None] | None = None
 
 
 class Box:
@@ -89,6 +91,7 @@ class Box:
         self.init_pid = process.pid
         self.netns: int | None = None
         self.watch = boxwatch.Watch(order.limits)
+        self.watch.tell = order.tell
         self.scratch = ""
         self.made_git = False
         self.grown = (
@@ -198,6 +201,7 @@ def start(argv: list[str], **options: Any) -> Box:
     tier bwrap it can) or "rw" (the tree itself; as root a staged copy that is carried back). owned: the tree is scratch that was handed over to
     the box's user: used as it is. stdin: bytes.
     env: beside PATH HOME LANG TERM. limits: Limits. binds: Binds beside the tree. cwd: below /work. minimum: the lowest tier.
+    tell: is given each piece of output (0 out, 1 err; bytes) as it comes.
     """
     box = _launch(argv, **options)
     box.go_on()

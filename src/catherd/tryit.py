@@ -5,8 +5,9 @@ import re
 import shlex
 import sys
 import tempfile
+from collections.abc import Callable
 
-from catherd import config, files, landing, objects, tags, tryout, yamldoor
+from catherd import config, files, landing, objects, sandbox, tags, tryout, yamldoor
 from catherd.appfile import load
 from catherd.bus import Bus, now, tidy
 from catherd.errors import CatherdError
@@ -15,6 +16,8 @@ from catherd.messages import Base, Game, Receipt
 from catherd.note import note_md
 from catherd.tell import Teller
 from catherd.wheels import fetch
+
+Command = Callable[[list[str]], sandbox.Result]
 
 
 class Said(Base, kw_only=True):
@@ -35,11 +38,11 @@ def latest(bus: Bus) -> tuple[str, Receipt]:
     raise CatherdError("no milestone is proved yet", where="bus/gates/", fix="make poc")
 
 
-def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> None:
+def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> int:
     """Start the proved app and let the person use it; asks afterwards, on a terminal, whether it worked.
 
     A web app is served at a printed address until ^C. A command reads lines and runs each in the box, until end of input;
-    with `args` it runs once. What it stores stays in `.catherd/run/data`.
+    with `args` it runs once, and its exit code is given. What it stores stays in `.catherd/run/data`.
     """
     bus = Bus(root)
     phase, receipt = latest(bus)
@@ -53,13 +56,14 @@ def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> None:
         teller.line(f"{app.name}, {phase} as proved at {commit[:12]}: {app.summary}")
         if app.kind == "web":
             _serve(tree, data, port, wheels, minimum, teller)
-        elif args:
-            _once(tree, data, shlex.split(args), wheels, minimum)
-            return
         else:
-            _lines(tree, data, app.try_it, wheels, minimum, teller)
+            with tryout.commands(tree, data, wheels=wheels, minimum=minimum) as command:
+                if args:
+                    return _once(command, shlex.split(args))
+                _lines(command, app.try_it, teller)
     if teller.asking:
         _ask(bus, phase, commit, teller)
+    return 0
 
 
 def _serve(tree: str, data: str, port: int, wheels: str, minimum: str, teller: Teller) -> None:
@@ -74,29 +78,31 @@ def _serve(tree: str, data: str, port: int, wheels: str, minimum: str, teller: T
             teller.line("stopped")
 
 
-def _once(tree: str, data: str, args: list[str], wheels: str, minimum: str) -> None:
-    result = tryout.command(tree, data, args, wheels=wheels, minimum=minimum)
-    sys.stdout.write(result.out)
-    sys.stderr.write(result.err)
+def _once(command: Command, args: list[str]) -> int:
+    """Run it once and show what it printed, on a terminal escaped; its exit code, 1 when it was stopped."""
+    result = command(args)
+    for stream, text in ((sys.stdout, result.out), (sys.stderr, result.err)):
+        stream.write(sandbox.plain(text) if stream.isatty() else text)
     if result.rc or result.why:
         sys.stderr.write(f"({f'stopped: {result.why}' if result.why else f'exit {result.rc}'})\n")
+    sys.stdout.flush()
+    return result.rc or (1 if result.why else 0)
 
 
-def _lines(tree: str, data: str, try_it: str, wheels: str, minimum: str, teller: Teller) -> None:
-    """A small prompt: each line is the command's arguments."""
+def _lines(command: Command, try_it: str, teller: Teller) -> None:
+    """A small prompt: each line is the command's arguments. ^D stops it, and so does ^C."""
+    if sys.stdin.isatty():
+        import readline  # noqa: F401 - with it a line can be edited, and an earlier one called back
     teller.line(try_it.rstrip())
-    teller.line("type the arguments, a line each; end of input (^D) stops")
-    while True:
-        sys.stdout.write("> ")
-        sys.stdout.flush()
-        line = sys.stdin.readline()
-        if not line:
-            teller.line("")
-            return
-        try:
-            _once(tree, data, shlex.split(line), wheels, minimum)
-        except ValueError as error:
-            teller.line(f"that line is not complete: {error}")
+    teller.line("type the arguments, a line each; ^D or ^C stops; what it stores is in .catherd/run/data")
+    try:
+        while True:
+            try:
+                _once(command, shlex.split(input("> ")))
+            except ValueError as error:
+                teller.line(f"that line is not complete: {error}")
+    except (EOFError, KeyboardInterrupt):
+        teller.line("")
 
 
 def _ask(bus: Bus, phase: str, commit: str, teller: Teller) -> None:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from catherd import acceptance, appfile, boxtree, relay, sandbox, seen
@@ -53,13 +53,16 @@ def serve(tree: str, data: str, port: int = 0, *, wheels: str = "", minimum: str
             stage.finish()
 
 
-def command(
-    tree: str, data: str, args: list[str], *, stdin: bytes = b"", wheels: str = "", minimum: str = "bwrap"
-) -> sandbox.Result:
-    """Run the command (kind cli or library) of `tree` once with `args`, in its box, on the directory `data`."""
+@contextmanager
+def commands(
+    tree: str, data: str, *, wheels: str = "", minimum: str = "bwrap"
+) -> Iterator[Callable[[list[str]], sandbox.Result]]:
+    """The command (kind cli or library) of `tree`, installed once: what it gives runs it with arguments, each time in a box of its
+    own, on the directory `data`.
+    """
     app = appfile.load(tree).app
     with _prepared(app, tree, data, wheels, minimum) as stage:
-        return stage.run([*app.start.run, *args], stdin)
+        yield lambda args: stage.run([*app.start.run, *args], b"")
 
 
 def _listen(port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """The app and the machine: trying what was proved, running a command in the box, asking where a line came from."""
 
 import os
+import shutil
 import sys
 
 import click
@@ -16,22 +17,39 @@ def run(port: int, args: str) -> None:
     from catherd import game, tryit
 
     root = game.workspace(os.getcwd())
-    tryit.run(root, teller_of(root), port=port, args=args)
+    sys.exit(tryit.run(root, teller_of(root), port=port, args=args))
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--rw", is_flag=True, help="on the folder itself, not on a copy")
-def box(argv: tuple[str, ...], *, rw: bool) -> None:
-    """Run a command in the box, on a copy of this folder: .venv/bin/catherd box -- python3 -m unittest."""
-    from catherd import sandbox
+@click.option("--seconds", type=click.IntRange(1), default=60, help="how long it may take")
+def box(argv: tuple[str, ...], *, rw: bool, seconds: int) -> None:
+    """Run a command in the box, on a copy of what git knows of this folder: catherd box -- python3 -m unittest."""
+    from catherd import boxtree, sandbox
 
-    result = sandbox.run(list(argv), tree=os.getcwd(), mode="rw" if rw else "copy")
-    sys.stdout.write(result.out)
-    sys.stderr.write(result.err)
+    def tell(stream: int, chunk: bytes) -> None:
+        to = sys.stderr if stream else sys.stdout
+        to.buffer.write(sandbox.plain(chunk).encode() if to.isatty() else chunk)
+        to.flush()
+
+    here = os.getcwd()
+    tree = here if rw else boxtree.known(here)
+    try:
+        result = sandbox.run(
+            list(argv),
+            tree=tree,
+            mode="rw" if rw else "copy",
+            stdin=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(),
+            limits=sandbox.Limits(wall_s=seconds, cpu_s=seconds, output_kb=8192),
+            tell=tell,
+        )
+    finally:
+        if tree != here:
+            shutil.rmtree(tree, ignore_errors=True)
     if result.why:
         click.echo(f"catherd: stopped: {result.why}", err=True)
-    sys.exit(result.rc if result.rc is not None else 1)
+    sys.exit(result.rc)
 
 
 @click.command()

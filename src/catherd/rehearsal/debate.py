@@ -33,7 +33,7 @@ def _quoted(value: str) -> str:
 def pitch(scene: Scene) -> str:
     """Round 1."""
     name = library.assigned(scene.me, scene.roll, scene.seed)
-    if len(scene.roll) < 2 and vote.medium(scene.brief) < 0:
+    if len(scene.roll) < 2 and vote.wished(scene.brief) < 0:
         name = library.TERMINAL
     found, topic = library.shelved(name), pick(TOPICS, "topic", scene.seed, scene.me)
     head, text = found.title.replace("{topic}", topic), library.text(found.pitch).replace("{topic}", topic)

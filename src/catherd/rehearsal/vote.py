@@ -9,6 +9,7 @@ _WEB = r"(?i)\b(web|browser|page|website|site|html|neighbou?rs?|lend\w*|click\w*
 _TERMINAL = r"(?i)\b(terminal|command|commands|command-line|cli|shell|console|prompt|keyboard)\b"
 _NEEDS = r"(?i)\b(record\w*|microphone|phone|camera|photos?|forecast|weather|strangers|volunteers|calendar|dictionary|units|GPS|map|gong|lamp|everyone)\b"
 _ODD = r"(?i)\b(ghosts?|moon|burn\w*|ashes|silence|sounds?|letters?|forget\w*|drill)\b"
+_UNWANTED = r"(?i)\b(?:no|not|without|never|instead of|rather than)(?:\s+(?!but\b)[\w-]+){1,3}"
 _SALT = "lean-2681"
 
 
@@ -16,6 +17,11 @@ def medium(text: str) -> int:
     """Above 0: a web page is meant; below: a terminal; 0: neither or both."""
     web, terminal = len(re.findall(_WEB, text)), len(re.findall(_TERMINAL, text))
     return (web > terminal) - (web < terminal)
+
+
+def wished(brief: str) -> int:
+    """The medium that a brief asks for; what it says that it does not want counts for nothing."""
+    return medium(re.sub(_UNWANTED, " ", brief))
 
 
 def lean(me: str, seed: int) -> float:
@@ -40,7 +46,7 @@ def score(scene: Scene, proposal: Block) -> float:
     worth += min(1.0, len(re.findall(r"\d+", text)) / 10) * (scene.me == "gemini")
     worth += min(1.0, len(re.findall(_ODD, text)) / 4) * (scene.me == "wildcard")
     is_page = medium(text)
-    wanted = medium(scene.brief)
+    wanted = wished(scene.brief)
     worth += 6.0 * wanted * is_page if wanted else 2.0 * lean(scene.me, scene.seed) * is_page
     words = set(re.findall(r"[a-z]{5,}", scene.brief.lower()))
     worth += min(1.0, 0.2 * len(words & set(re.findall(r"[a-z]{5,}", text.lower()))))
