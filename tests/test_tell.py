@@ -329,6 +329,13 @@ def test_a_mention_of_yours_is_answered_while_the_game_is_on(game: Path) -> None
     said = games.make(game, "say", "MSG=@gemini why not offline?").stdout.strip()
     stem = Path(said).stem
     until("it is answered", lambda: [m for m in Bus(str(game)).chat().values() if m.reply_to == stem])
+    bound = games.make(game, "say", "MSG=@gemini it must run offline.", "BINDING=1")
+    stem = Path(bound.stdout.strip()).stem
+    until("it is accepted", lambda: [m for m in Bus(str(game)).chat().values() if m.reply_to == stem])
+    assert [m.text for m in Bus(str(game)).chat().values() if m.reply_to == stem] == [
+        "“it must run offline” is binding; I accept it without a survey. Whatever I argue from here on keeps to it."
+    ]
+    assert bound.stderr == ""
     assert games.make(game, "go").returncode == 0
     assert typed.ended() == 0, typed.text
     assert any(line.startswith("Gemini   » @you: ") for line in typed.said)

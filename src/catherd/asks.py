@@ -221,5 +221,6 @@ def chat_inputs(bus: Bus, stems: list[str], since: str) -> list[Input]:
         path, who = f"chat/{stem}.yaml", stem.rpartition(".")[2]
         if stem in said and bus.there(path):
             data = {"text": said[stem].text, "reply_to": said[stem].reply_to, "since": since}
+            data |= {"binding": "yes"} if said[stem].kind == "constraint" and who in YOU else {}
             made.append(Input(path=path, sha256=bus.sha(path), kind="chat", by="you" if who in YOU else who, data=data))
     return made

@@ -213,7 +213,11 @@ def _chat(ask: Ask) -> list[str]:
     lines: list[str] = []
     for item in (i for i in ask.inputs if i.kind == "chat"):
         to = ids.get(str(item.data.get("reply_to") or ""), "")
-        head = f"m{len(lines) + 1} {line(item.by)}" + (f" (to {to})" if to else "")
+        head = (
+            f"m{len(lines) + 1} {line(item.by)}"
+            + (f" (to {to})" if to else "")
+            + (" (binding)" if item.data.get("binding") else "")
+        )
         lines.append(f"{head}: {line(str(item.data.get('text', '')))}")
     return lines
 

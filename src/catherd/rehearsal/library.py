@@ -89,6 +89,7 @@ class Voice(msgspec.Struct, kw_only=True):
     close: list[str]
     answer: list[str]
     to_you: list[str]
+    bound: list[str]  # to you as well, about a constraint
 
 
 def slug(title: str) -> str:

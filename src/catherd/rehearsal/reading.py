@@ -12,7 +12,7 @@ from catherd.model import Request
 T = TypeVar("T")
 _FENCE = re.compile(r"^<<<data ([0-9a-f]{8}) (.+)\n((?:.*\n)*?)>>>data \1$", re.MULTILINE)
 _LABEL = re.compile(r"(\w+)(?: by ([\w-]+))?(?: (?:to|for) ([\w-]+))?(?:, (.+))?$")
-_CHAT = re.compile(r"^(m\d+) ([\w-]+)(?: \(to (m\d+)\))?: (.*)$", re.MULTILINE)
+_CHAT = re.compile(r"^(m\d+) ([\w-]+)(?: \(to (m\d+)\))?( \(binding\))?: (.*)$", re.MULTILINE)
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -26,12 +26,13 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One chat message: its id, who wrote it, the id that it answers, the text."""
+    """One chat message: its id, who wrote it, the id that it answers, the text, and whether it is a constraint of the person's."""
 
     id: str
     by: str
     to: str
     text: str
+    binding: bool = False
 
 
 class Scene(msgspec.Struct, frozen=True):
@@ -87,7 +88,8 @@ def read(request: Request) -> Scene:
         task,
         re.MULTILINE,
     )
-    chat = [Line(*m) for b in blocks if b.kind == "chat" for m in _CHAT.findall(b.text)]
+    said = [m for b in blocks if b.kind == "chat" for m in _CHAT.findall(b.text)]
+    chat = [Line(m, by, to, text, bool(binding)) for m, by, to, binding, text in said]
     return Scene(
         me=named[1] if named else request.agent,
         step=found[1] if found else "",

@@ -11,9 +11,7 @@ def opening(scene: Scene) -> tuple[str, str]:
     voice = library.voice(scene.me)
     yours = _yours(scene)
     if yours and _mine_to_answer(scene, yours):
-        return _voiced(
-            scene, pick(voice.to_you, "you", scene.me, yours.text).format(quote=_short(yours.text))
-        ), yours.id
+        return _to_you(scene, yours), yours.id
     rivals = [b for b in scene.proposals() if b.by in scene.targets]
     if not rivals:
         return "", ""
@@ -42,9 +40,7 @@ def _respond(scene: Scene, frames: list[str]) -> tuple[str, str]:
     voice = library.voice(scene.me)
     yours = _yours(scene)
     if yours and _mine_to_answer(scene, yours):
-        return _voiced(
-            scene, pick(voice.to_you, "you", scene.me, yours.text).format(quote=_short(yours.text))
-        ), yours.id
+        return _to_you(scene, yours), yours.id
     # Answers to mentions come whenever they come: nothing may hang on which of them were in time for this ask.
     lines = [line for line in scene.chat if not _was_reply(line)]
     others = [line for line in lines if line.by not in {scene.me, "you", "catherd"}]
@@ -78,10 +74,16 @@ def reply(scene: Scene) -> str:
     named = [line for line in scene.chat if f"@{scene.me}" in line.text and line.by != scene.me]
     asked = [line for line in scene.chat if line.id in scene.targets]
     line = asked[0] if asked else named[-1] if named else scene.chat[-1] if scene.chat else Line("", "you", "", "")
-    frames = voice.to_you if line.by == "you" else voice.answer
+    frames = voice.answer if line.by != "you" else voice.bound if line.binding else voice.to_you
     said = pick(frames, "mention", scene.me, line.by, line.text).format(who=line.by, quote=_short(line.text))
     head = ["---", "kind: chat", *([f"reply_to: {line.id}"] if line.id else []), "---"]
     return "\n".join([*head, _voiced(scene, _retort(scene.me, line) or said), ""])
+
+
+def _to_you(scene: Scene, line: Line) -> str:
+    voice = library.voice(scene.me)
+    frames = voice.bound if line.binding else voice.to_you
+    return _voiced(scene, pick(frames, "you", scene.me, line.text).format(quote=_short(line.text)))
 
 
 def _voiced(scene: Scene, text: str) -> str:
@@ -104,7 +106,8 @@ def _was_reply(line: Line) -> bool:
     if any(line.text == said for name in library.shelf() for said in _retorts(name, line.by)):
         return True
     return any(
-        re.fullmatch(re.sub(r"\\\{\w+\\\}", ".*", re.escape(frame)), line.text) for frame in voice.answer + voice.to_you
+        re.fullmatch(re.sub(r"\\\{\w+\\\}", ".*", re.escape(frame)), line.text)
+        for frame in voice.answer + voice.to_you + voice.bound
     )
 
 
