@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -248,3 +250,11 @@ def test_a_browser_reads_the_page_on_a_phone_without_scrolling_sideways_or_askin
         assert phone.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
         browser.close()
     assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
+
+
+def test_rendering_a_folder_makes_its_generated_files_first(tmp_path: Path) -> None:
+    fresh(tmp_path / "w")
+    start = "from catherd.cli import main; main(prog_name='catherd')"
+    done = subprocess.run([sys.executable, "-c", start, "design", "w"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"{tmp_path}/design.html\n", "")
+    assert design.generate(str(tmp_path / "w")) == []
