@@ -144,9 +144,10 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
                 raise removed()
             seen = looker.look()
             if crank.herd.goal and not seen.goal:
-                time.sleep(0.2)  # or is all of it being removed?
-                if not files.whole(bus.path):
-                    raise removed()
+                for _ in range(20):  # or is all of it being removed? That takes a moment where many write
+                    time.sleep(0.05)
+                    if not files.whole(bus.path):
+                        raise removed()
                 raise CatherdError("stopped: the goal was cleared", where="bus/goal", fix=f"make {crank.herd.goal}")
             hearing.look()
             moment = time.monotonic()
