@@ -76,6 +76,10 @@ def test_several_agents_wrote_it_and_who_proves_it_wrote_none_of_its_code(finish
     assert {task: authors[task] for task in given.tasks} == given.tasks
     assert len(set(authors.values())) >= 3
     prover = authors["T-006"]
+    note = sh(finished_poc, "show", "main:docs/milestones/poc.md")
+    assert f"journey by {prover}: **pass**" in note
+    assert "**Not apart:**" not in note
+    assert Bus(str(finished_poc)).must("tasks/M-poc-1.yaml", Task).apart == [prover]
     assert [task for task, author in authors.items() if author == prover] == ["T-006"]
     wrote = sh(
         finished_poc,
@@ -123,7 +127,14 @@ def test_a_red_gate_became_a_task_with_what_it_saw(finished_poc: Path) -> None:
     task = bus.must("tasks/M-poc-1.yaml", Task)
     assert red["reasons"][0] in task.body
     assert task.body.startswith("J-003 (What was taken back is on the shelf after a crash")
+    assert "\n\nJ-003 (US-003), step by step:\n1. `POST /api/things " in task.body
+    assert "\n\nThe app printed at last:\n" in task.body
+    assert task.stories == ["US-003"]
     assert bus.there("claims/done/M-poc-1.lock")
+    assert bus.names("poc/red/M-poc-1") == []  # it is mended
+    looks = [line[:9] for line in (finished_poc.parent / "session.txt").read_text().splitlines() if line[4:7] == " J-"]
+    assert [line for line in looks if "✗" in line] == ["  ✗ J-003"]
+    assert "  · J-001" in looks
     assert "poc-build closed" in (finished_poc.parent / "session.txt").read_text()
 
 
@@ -150,6 +161,20 @@ def test_git_alone_proves_every_merge_and_says_why_a_line_is_there(finished_poc:
         assert said[3] == f"  task {task} (milestone poc)"
         assert "  story US-001: Put a thing on the shelf" in said
         assert said[-1] == "  vote: Lending Shelf, proposed by claude; condorcet, 4 of 4 ballots"
+
+
+def test_a_line_that_a_mend_brought_says_what_was_mended(finished_poc: Path, tmp_path: Path) -> None:
+    (pr,) = [name for name, one in opened(finished_poc).items() if one.task == "M-poc-1"]
+    merged = merge.merged(str(finished_poc), pr)
+    changed = re.search(r"\n\+\+\+ b/(\S+)\n@@ -\S+ \+(\d+)", sh(finished_poc, "diff", "-U0", f"{merged}^1", merged))
+    assert changed is not None
+    place, task = f"{changed[1]}:{changed[2]}", "  task M-poc-1: Mend what the poc gate found (milestone poc)"
+    said = games.catherd(finished_poc, "why", place).stdout.splitlines()
+    assert said[3] == task
+    assert said[4].startswith("  story US-003: ")
+    game = games.copy(finished_poc, tmp_path / "game")
+    (game / "bus" / "tasks" / "M-poc-1.yaml").unlink()
+    assert games.catherd(game, "why", place).stdout.splitlines()[3] == task
 
 
 def test_every_file_of_the_build_is_on_the_page_about_the_bus(finished_poc: Path) -> None:
@@ -291,4 +316,6 @@ def test_without_a_browser_nothing_is_proved_until_you_sign_for_it(finished_poc:
     assert (
         "**Not seen by the gate:** there was no browser. A person let that pass: “I looked at it on my phone.”" in note
     )
-    assert "US-003: **waived**" in note
+    assert ": **waived**" in note
+    assert "**It did not see all of it:** what is marked *waived* below was not" in note
+    assert ": every journey failed against" not in note

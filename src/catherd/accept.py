@@ -109,14 +109,21 @@ def judges(argv: list[str], there: list[str]) -> list[str]:
     ['app/tests/shell.py', 'app/tests/test_a.py']
     """
     found = set()
-    for word in (one.rstrip("/") for one in argv if one.startswith("app")):
+    for word in (_path(one.rstrip("/"), there) for one in argv if one.startswith("app")):
         folder = word if word not in there else os.path.dirname(word)
         found |= {path for path in there if path == word}
-        found |= {path for path in there if path.startswith(f"{folder}/") and _tests(path)}
-    return sorted(found)
+        found |= {path for path in there if path.startswith(f"{folder}/") and is_test(path)}
+    return sorted(found) or [path for path in there if is_test(path)]  # it does not say: any of them may be
 
 
-def _tests(path: str) -> bool:
+def _path(word: str, there: list[str]) -> str:
+    # unittest takes modules, too: app.tests.test_a
+    path = word.replace(".", "/") + ".py"
+    return path if word not in there and path in there else word
+
+
+def is_test(path: str) -> bool:
+    """Whether a path is a test, or stands among tests."""
     *folders, name = path.split("/")
     return bool({"tests", "test"} & set(folders)) or name.startswith("test_")
 

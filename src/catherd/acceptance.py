@@ -142,8 +142,7 @@ def _browser(app: App) -> Iterator[tuple[Browser | None, str]]:
 
 def _played(asked: Asked, app: App, evidence: Evidence, scratch: str, browser: Browser | None) -> list[str]:
     evidence.journeys = [
-        Shown(id=j.id, story=j.story, title=j.title, by=j.by, failure=j.failure, verdict="unknown")
-        for j in app.journeys
+        Shown(id=j.id, story=j.story, title=j.title, failure=j.failure, verdict="unknown") for j in app.journeys
     ]
     pairs = list(zip(app.journeys, evidence.journeys, strict=True))
     red: list[str] = []
@@ -160,7 +159,7 @@ def _played(asked: Asked, app: App, evidence: Evidence, scratch: str, browser: B
             if run.verdict == "fail":
                 red.append(told(shown, run))
             if run.why.startswith("it does not start"):
-                return red  # nor will it for the others
+                break  # nor will it for the others
         if red:
             break
     for shown in evidence.journeys:

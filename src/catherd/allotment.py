@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from catherd import desk, landing, plan, yamldoor
+from catherd import authors, desk, landing, plan, yamldoor
 from catherd.bus import Bus, now, slug
 from catherd.changeset import bad_name, denied
 from catherd.checks import SKIPPED
@@ -61,7 +61,10 @@ def table(bus: Bus, phase: Phase, branch: str) -> Table:
                 spoken.sha256,
             )
     made.proves = sorted(name for name, task in tasks.items() if "app/app.yaml" in task.artifacts)
-    made.chosen = plan.allot_apart(list(tasks), sorted(made.bids) or receipt.roll, made.fits(), made.proves)
+    wrote = authors.provers(bus.root, landing.tip(bus.root, branch))
+    for name in set(tasks) - set(made.proves) if "tasks" not in phase.options else ():
+        tasks[name].apart = wrote
+    made.chosen = plan.allot_apart(list(tasks), sorted(made.bids) or receipt.roll, made.fits(), made.proves, wrote)
     return made
 
 

@@ -39,7 +39,7 @@ class Shown(msgspec.Struct, kw_only=True, omit_defaults=True):
     story: str
     title: str
     verdict: str
-    by: str = ""
+    by: str = ""  # who wrote it, by git
     failure: bool = False
     runs: list[Run] = []
 
@@ -73,6 +73,7 @@ class Evidence(msgspec.Struct, kw_only=True, omit_defaults=True):
     demo: str = ""
     entry: list[str] = []
     exits: list[Criterion] = []
+    own: list[str] = []  # who wrote journeys and the code that they prove, a line each
     waiver: str = ""  # a person's words that let the browser steps go unseen
     known_gaps: list[str] = []
     log: str = ""  # of the installation

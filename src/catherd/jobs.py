@@ -7,6 +7,7 @@ import msgspec
 from catherd.tasks import Task, View, stand
 
 FIRST_RIGHT = 20.0  # seconds for which a task waits for the one it was allotted to, if that one lives
+ALONE = 120.0  # … and for which it waits until who proves may do what it proves, where nobody else lives
 OPEN_PRS = 3  # of one agent at a time
 
 
@@ -146,17 +147,26 @@ def _may_review(me: str, one: Slot, work: Work) -> bool:
 
 
 def _may_take(me: str, task: str, work: Work) -> bool:
-    """Whether `me` may claim a task now: its own, or one whose owner is dead or has let its first right pass."""
-    owner = work.assignment.get(task, me)
+    """Whether `me` may claim a task now: its own, or one whose owner is dead or has let its first right pass. Who should never
+    may where nobody else is left who could; the milestone's note says so then.
+    """
+    owner, age = work.assignment.get(task), work.age.get(task, 0.0)
     if owner == me:
         return True
-    return may_ever(me, task, work) and (owner not in work.alive or work.age.get(task, 0.0) > FIRST_RIGHT)
+    others = {name for name in work.roll if name != me}
+    if others and not may_ever(me, task, work):
+        if age <= ALONE or any(may_ever(name, task, work) for name in others & work.alive):
+            return False
+    return owner is None or owner not in work.alive or age > FIRST_RIGHT
 
 
 def may_ever(me: str, task: str, work: Work) -> bool:
     """Whether `me` may claim a task, now or later. Who writes the journeys of a milestone keeps away from the code that they
-    prove, and the other way round.
+    prove, mends of it included, and the other way round.
     """
-    if work.assignment.get(task, me) == me:
+    given = {t for t, a in work.assignment.items() if a == me}
+    if task in given:
         return True
-    return bool(work.proves & {t for t, a in work.assignment.items() if a == me}) == (task in work.proves)
+    proves = bool(work.proves & given)
+    posted = work.open.get(task) or work.mine.get(task) or work.later.get(task)
+    return proves if task in work.proves else not proves and (posted is None or me not in posted.apart)

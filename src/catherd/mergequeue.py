@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from catherd import accept, cast, changeset, checkouts, checks, desk, landing, merge, objects, trailers
+from catherd import accept, cast, changeset, checkouts, checks, desk, guards, landing, merge, objects, trailers
 from catherd.bus import Bus, now, slug
 from catherd.changeset import Rules
 from catherd.config import Agent
@@ -226,6 +226,8 @@ class Queue(msgspec.Struct):
         yes = f"needs your approval (make approve N={int(view.name[3:])})"
         judging = sorted(changed & accept.GATE_FILES - set(task.artifacts))
         found = [f"{path} judges other work; to change it here {yes}" for path in judging]
+        if task.kind == "build":
+            found += [f"{what}; that {yes}" for what in guards.weakened(self.bus, self.desk, view.pr.task, main, tree)]
         return found + [f"{path} brings a dependency; that {yes}" for path in accept.brings(changed)]
 
     def _back(

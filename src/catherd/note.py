@@ -72,7 +72,9 @@ def _fence(text: str) -> str:
 
 
 def lines_for_agents(evidence: Evidence) -> list[dict[str, str]]:
-    """What a herd needs to mend a red gate: for each journey that failed its id, story, title, reason and the end of the log."""
+    """What a herd needs to mend a red gate: for each journey that failed its id, story, title, reason, the steps of the run that
+    failed, the end of the app's log, and the names of the pictures.
+    """
     found = []
     for shown in evidence.journeys:
         run = next((run for run in shown.runs if run.against != "null app" and run.verdict == "fail"), None)
@@ -81,5 +83,13 @@ def lines_for_agents(evidence: Evidence) -> list[dict[str, str]]:
         if run is not None:
             reason = next((line for line in evidence.reasons if line.startswith(f"{shown.id} (")), run.why)
             fields = {"journey": shown.id, "story": shown.story, "title": shown.title}
-            found.append({**fields, "reason": reason, "log": run.log[-1500:]})
+            steps = [
+                f"{s.number}. `{_code(s.sent)}` → `{_code(s.seen)}`: {s.verdict}{f', {s.why}' if s.why else ''}"
+                for s in run.steps
+            ]
+            steps += [f"{run.against}: {why}" for why in [*([run.why] if run.why else []), *run.after]]
+            shots = ", ".join(step.shot for step in run.steps if step.shot)
+            found.append(
+                {**fields, "reason": reason, "steps": "\n".join(steps), "log": run.log[-1500:], "shots": shots}
+            )
     return found

@@ -37,20 +37,29 @@ def allot(tasks: Sequence[str], agents: Sequence[str], fits: Mapping[str, Mappin
 
 
 def allot_apart(
-    tasks: Sequence[str], agents: Sequence[str], fits: Mapping[str, Mapping[str, int]], proves: Collection[str]
+    tasks: Sequence[str],
+    agents: Sequence[str],
+    fits: Mapping[str, Mapping[str, int]],
+    proves: Collection[str],
+    wrote: Collection[str] = (),
 ) -> dict[str, str]:
     """`allot`, with the tasks in `proves` (they write journeys) to one agent that gets no other: who proves does not prove its
-    own code. Alone, an agent does both.
+    own code, nor does who `wrote` the journeys of an earlier milestone, which go on proving. Alone, an agent does both.
 
     >>> allot_apart(["a", "b", "j"], ["x", "y"], {"x": {"j": 1}, "y": {"j": 4}}, {"j"})
     {'a': 'x', 'b': 'x', 'j': 'y'}
+    >>> allot_apart(["a", "b", "j"], ["x", "y"], {"x": {"j": 1}, "y": {"j": 4}}, {"j"}, ["x"])
+    {'a': 'y', 'b': 'y', 'j': 'x'}
     """
     agents = sorted(agents)
     journeys, others = [t for t in tasks if t in proves], [t for t in tasks if t not in proves]
-    if not journeys or not others or len(agents) < 2:
+    known = [a for a in agents if a in wrote]
+    if not (journeys or known) or not others or len(agents) < 2:
         return allot(tasks, agents, fits)
-    prover = max(agents, key=lambda a: sum(fits.get(a, {}).get(t, NEUTRAL) for t in journeys))
-    chosen = allot(others, [a for a in agents if a != prover], fits) | dict.fromkeys(journeys, prover)
+    prover = max(known or agents, key=lambda a: sum(fits.get(a, {}).get(t, NEUTRAL) for t in journeys))
+    rest = [a for a in agents if a != prover]
+    free = [a for a in rest if a not in wrote] or rest
+    chosen = allot(others, free, fits) | dict.fromkeys(journeys, prover)
     return dict(sorted(chosen.items()))
 
 

@@ -11,15 +11,15 @@ import tempfile
 import msgspec
 
 from catherd import (
+    authors,
     checkouts,
     criteria,
-    desk,
     events,
     git,
     landing,
+    mends,
     objects,
     record_files,
-    stages,
     tags,
     wheels,
     yamldoor,
@@ -32,11 +32,11 @@ from catherd.evidence import Evidence, judge
 from catherd.herd import Herd
 from catherd.messages import Base, Game, Receipt
 from catherd.note import note_md
-from catherd.tasks import Task
 from catherd.tell import Teller
 from catherd.tryit import refused
 
-MENDS = 3
+_MARKS = {"pass": "✓", "fail": "✗"}
+_UNSEEN = {"unknown": " (not played to the end)", "waived": " (not seen; you waived it)"}
 ORDER = ("poc", "mvp", "vertical-slice", "alpha", "beta", "release")
 
 
@@ -48,32 +48,37 @@ class Waiver(Base, kw_only=True):
 
 def prove(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: Teller) -> None:
     """Prove the milestone of `phase` on main, or hand what is wrong back to the herd. Raises NeedsYou after three rounds."""
-    for name, words in refused(bus, phase.name):
-        mend(bus, phase, gate, name, [words], game, herd, teller)
+    noes = refused(bus, phase.name)
+    for name, words in noes:
+        mends.mend(bus, phase, gate, name, mends.task_of(phase.name, words, []), game, herd, teller)
     if done := _landed(bus, phase, game):
         return _close(bus, phase, gate, *done, teller)
-    for n in range(1, MENDS + 2):
-        evidence, files = look(bus, phase, game, teller)
+    while True:
+        evidence, pictures = look(bus, phase, game, teller)
         for shown in evidence.journeys:
-            teller.line(f"  {'✓' if shown.verdict == 'pass' else '✗'} {shown.id} {shown.title}")
+            teller.line(f"  {_MARKS.get(shown.verdict, '·')} {shown.id} {shown.title}{_UNSEEN.get(shown.verdict, '')}")
         if evidence.verdict == "green":
-            return _land(bus, phase, gate, game, evidence, files, teller)
+            return _land(bus, phase, gate, game, evidence, pictures, teller)
         if evidence.verdict == "unknown":
             raise NeedsYou(
                 f"{phase.name} cannot be proved here: {evidence.reasons[0]}",
                 where=f"docs/milestones/{phase.name}.md",
                 fix=f"install what is missing, or sign bus/{phase.name}/waiver.yaml with a `reason:`, and type make {phase.name}",
             )
-        bus.event("gate-red", f"{phase.name}:{n}", reasons=evidence.reasons[:5])
-        if n > MENDS:
-            break
+        so_far = mends.rounds(bus, phase.name)
+        bus.event("gate-red", f"{phase.name}:{len(so_far) + 1}", reasons=evidence.reasons[:5])
+        name = mends.name_of(bus, phase.name, len(noes))
+        if not name:
+            raise NeedsYou(
+                f"{phase.name} is still red after {len(so_far)} rounds: {evidence.reasons[0]}",
+                where=f"bus/{phase.name}/evidence.yaml",
+                fix=f"read it, mend main, and type make {phase.name}; rm bus/tasks/{so_far[-1]}.yaml grants the herd one round more",
+            )
         teller.line(f"{gate} is red: {evidence.reasons[0]}")
-        mend(bus, phase, gate, _name(bus, phase.name, n), evidence.reasons, game, herd, teller)
-    raise NeedsYou(
-        f"{phase.name} is still red after {MENDS} rounds: {evidence.reasons[0]}",
-        where=f"bus/{phase.name}/evidence.yaml",
-        fix=f"read it, mend main (or say what you want: make say MSG='…'), and type make {phase.name}",
-    )
+        mends.keep(bus, phase.name, name, evidence, pictures)
+        told = mends.body(phase.name, name, evidence)
+        failed = sorted({shown.story for shown in evidence.journeys if shown.verdict == "fail"} | set(evidence.unshown))
+        mends.mend(bus, phase, gate, name, mends.task_of(phase.name, told, failed), game, herd, teller)
 
 
 def _landed(bus: Bus, phase: Phase, game: Game) -> tuple[Evidence, str] | None:
@@ -111,12 +116,21 @@ def look(bus: Bus, phase: Phase, game: Game, teller: Teller) -> tuple[Evidence, 
             minimum=str(phase.options.get("sandbox", "bwrap")),
         )
         evidence = criteria.look(_judged(bus, asked), tree, milestone, asked.minimum)
+        _authors(bus.root, main, evidence)
         pictures = {}
         for name in sorted(os.listdir(shots)):
             with open(os.path.join(shots, name), "rb") as file:
                 pictures[name] = file.read()
     _keep(bus, phase.name, evidence)
     return evidence, pictures
+
+
+def _authors(root: str, main: str, evidence: Evidence) -> None:
+    """Say who wrote each journey, and whose journeys prove their own code."""
+    wrote = authors.of_journeys(root, main)
+    for shown in evidence.journeys:
+        shown.by = wrote.get(shown.id, "")
+    evidence.own = authors.judged_own(wrote, authors.coders(root, main))
 
 
 def _judged(bus: Bus, asked: Asked) -> Evidence:
@@ -158,31 +172,6 @@ def _keep(bus: Bus, phase: str, evidence: Evidence) -> None:
     files.replace(bus.path, f"{phase}/evidence.yaml", yamldoor.dumps(evidence))
 
 
-def _name(bus: Bus, phase: str, n: int) -> str:
-    """The id of the next task of mending."""
-    while bus.there(f"claims/done/M-{phase}-{n}.lock"):
-        n += 1
-    return f"M-{phase}-{n}"
-
-
-def mend(
-    bus: Bus, phase: Phase, gate: str, name: str, reasons: list[str], game: Game, herd: Herd, teller: Teller
-) -> None:
-    """One more task for the herd: what the gate, or you, found wrong. Waits until it is merged; done already: returns."""
-    if bus.there(f"claims/done/{name}.lock"):
-        return
-    task = Task(
-        kind="build",
-        title=f"Mend what the {phase.name} gate found",
-        milestone=phase.options.get("milestone", phase.name),
-        paths=["app/"],
-        body="\n".join(reasons)[:8000],
-    )
-    bus.post(f"tasks/{name}.yaml", task)
-    desk.offer(bus, name, "mend what the gate found")
-    stages.merge_some(bus, phase, gate, [name], game, herd, teller)
-
-
 def _land(
     bus: Bus, phase: Phase, gate: str, game: Game, evidence: Evidence, pictures: dict[str, bytes], teller: Teller
 ) -> None:
@@ -198,6 +187,7 @@ def _land(
 
 def _close(bus: Bus, phase: Phase, gate: str, evidence: Evidence, sha: str, teller: Teller) -> None:
     """The receipt of a proof that is on main as `sha`."""
+    mends.forget(bus, phase.name)
     name, made = phase.name, checkouts.changes(bus.root, f"{sha}^", sha)
     tagged = tags.candidate(bus.root, phase, sha, evidence.app)
     bus.post(

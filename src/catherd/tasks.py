@@ -35,6 +35,7 @@ class Task(Base, kw_only=True):
     skills: list[str] = msgspec.field(default_factory=list)
     body: str = ""
     by: str = ""  # who added it, where it is no part of the phase file
+    apart: list[str] = msgspec.field(default_factory=list)  # who wrote the journeys that judge it: not theirs to do
 
 
 def phase_of(task: Task) -> str:

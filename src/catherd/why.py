@@ -1,10 +1,13 @@
-"""`catherd why FILE:LINE`: which pull request, task, story and vote a line came from. Reads git and main's documents only."""
+"""`catherd why FILE:LINE`: which pull request, task, story and vote a line came from. Reads git, main's documents, and the bus where it is."""
 
 import re
+from typing import Any
 
 from catherd import git, landing, objects, yamldoor
+from catherd.bus import Bus
 from catherd.errors import CatherdError
 from catherd.material import DECISION
+from catherd.tasks import Task
 from catherd.trailers import parse
 
 
@@ -31,7 +34,7 @@ def why(root: str, branch: str, place: str) -> list[str]:
     proof = parse(git.git(root, "log", "-1", "--format=%B", merge))
     reviewers = ", ".join(name for name, _ in proof.reviews)
     out.append(f"  pull request {proof.pr}, merged as {merge[:12]}, reviewed by {reviewers or 'nobody'}")
-    out += _task(root, main, proof.task)
+    out += _task(root, main, proof.task, git.git(root, "log", "-1", "--format=%s", merge))
     return [*out, *_vote(root, main)]
 
 
@@ -49,17 +52,31 @@ def _merge(root: str, commit: str, main: str) -> str:
     return next((sha for sha in reversed(line) if sha in after), "")
 
 
-def _task(root: str, main: str, task: str) -> list[str]:
+def _task(root: str, main: str, task: str, subject: str) -> list[str]:
+    """A task of the plan stands on main; one that a gate made, on the bus; where that is gone the merge still tells its title."""
     path = f"docs/tasks/{task}.yaml"
     text = objects.read_blob(root, main, path)
-    if text is None:
-        return [f"  task {task}"]
-    data = yamldoor.loads(text.decode("utf-8", "replace"), path).data or {}
+    data: dict[str, Any] = {}
+    if text is not None:
+        data = yamldoor.loads(text.decode("utf-8", "replace"), path).data or {}
+    elif (posted := _posted(root, task)) is not None:
+        data = {"title": posted.title, "milestone": posted.milestone, "stories": posted.stories}
+    else:
+        made = re.fullmatch(r"M-(.+?)(?:-no)?-\d+", task)
+        title = _one(r"^Merge \S+: (.+) \(PR-\d+\)$", subject)
+        data = {"title": title, "milestone": made[1] if made else "?"}
     out = [f"  task {task}: {data.get('title', '')} (milestone {data.get('milestone', '')})"]
     for story in data.get("stories") or []:
         page = (objects.read_blob(root, main, f"docs/stories/{story}.md") or b"").decode("utf-8", "replace")
         out.append(f"  story {story}: {_one(r'^# (.+)$', page)}")
     return out
+
+
+def _posted(root: str, task: str) -> Task | None:
+    try:
+        return Bus(root).get(f"tasks/{task}.yaml", Task)
+    except CatherdError:
+        return None
 
 
 def _vote(root: str, main: str) -> list[str]:
