@@ -9,6 +9,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 
 from catherd import boxproc, git
 from catherd.effects import effect
@@ -83,8 +84,11 @@ def sweep() -> None:
     for name in os.listdir(folder):
         found = re.fullmatch(r"catherd-(?:box|reach|probe|browser|gate|run)-(\d+)-\w+", name)
         path = os.path.join(folder, name)
-        if found and os.lstat(path).st_uid == os.geteuid() and not boxproc.lives(int(found[1])):
-            shutil.rmtree(path, ignore_errors=True)
+        if not found or boxproc.lives(int(found[1])):
+            continue
+        with suppress(FileNotFoundError):  # another process may tidy up, too
+            if os.lstat(path).st_uid == os.geteuid():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def stage(tree: str, uid: int | None) -> str:
