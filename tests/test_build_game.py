@@ -132,7 +132,7 @@ def test_a_red_gate_became_a_task_with_what_it_saw(finished_poc: Path) -> None:
     assert task.stories == ["US-003"]
     assert bus.there("claims/done/M-poc-1.lock")
     assert bus.names("poc/red/M-poc-1") == []  # it is mended
-    looks = [line[:9] for line in (finished_poc.parent / "session.txt").read_text().splitlines() if line[4:7] == " J-"]
+    looks = [line[:9] for line in (finished_poc.parent / "session.txt").read_text().splitlines() if line[3:6] == " J-"]
     assert [line for line in looks if "✗" in line] == ["  ✗ J-003"]
     assert "  · J-001" in looks
     assert "poc-build closed" in (finished_poc.parent / "session.txt").read_text()
