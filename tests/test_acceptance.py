@@ -386,3 +386,14 @@ def test_a_red_note_names_the_reasons_and_opens_nothing_of_its_own() -> None:
             "shots": "",
         }
     ]
+
+
+def test_where_nothing_keeps_an_app_from_writing_what_it_wrote_is_found_whatever_it_is_called(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATHERD_BOX", "weak")
+    _, old, new, _ = WEB_MUTANTS["stores among the caches"]
+    tree_ = tree_of(place, "notes", quick(NOTES, "J-001", ""), old, new)
+    got = acceptance.accept(Asked(tree=tree_, minimum="weak"))
+    told = "it wrote outside {data}: app/__pycache__, app/__pycache__/notes.json"
+    assert any(told in line for line in got.reasons), got.reasons
