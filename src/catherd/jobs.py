@@ -154,9 +154,9 @@ def _may_take(me: str, task: str, work: Work) -> bool:
     if owner == me:
         return True
     others = {name for name in work.roll if name != me}
-    if others and not may_ever(me, task, work):
-        if age <= ALONE or any(may_ever(name, task, work) for name in others & work.alive):
-            return False
+    able = any(may_ever(name, task, work) for name in others & work.alive)
+    if others and not may_ever(me, task, work) and (able or age <= ALONE):
+        return False
     return owner is None or owner not in work.alive or age > FIRST_RIGHT
 
 
