@@ -44,7 +44,7 @@ def test_commands_of_the_roadmap_are_run_in_the_box_and_the_rest_is_listed_for_y
     said = note.note_md(got, "poc", root=str(ROOT))
     assert said[said.index("## What the roadmap asks") : said.index("## What works")] == (
         "## What the roadmap asks\n\nOne note is kept.\n\n"
-        "- before it began: The design document is merged.\n"
+        "- to begin with: The design document is merged. (not yet: no docs/index.md)\n"
         "- in the box: `python3 app/check.py`: **pass**\n"
         "- for you to see: Ada saves a note without being told how.\n\n"
         "To show it: Save a note, kill the server, see the note.\n\n"
@@ -58,6 +58,21 @@ def test_a_command_that_fails_holds_the_gate_beside_what_else_is_wrong(verdict: 
     assert got.verdict == "red"
     assert got.reasons[-1] == "the roadmap's exit criterion `python3 app/check.py`: exit 1: two notes are lost"
     assert len(got.reasons) == (1 if verdict == "green" else 2)
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("# poc: proved", "(not yet: poc is proved; make run, and say yes)"),
+        ("# poc: delivered (you, 2026-01-02: fine)", "(yes: poc is delivered)"),
+        ("# poc: not accepted (you, 2026-01-02: no)", "(not yet: poc is not accepted)"),
+        ("", "(not yet: poc is not proved)"),
+    ],
+)
+def test_an_entry_criterion_says_whether_it_is_met(head: str, said: str, tmp_path: Path) -> None:
+    put(tmp_path, {"docs/milestones/poc.md": f"{head}\n"})
+    assert criteria.held("The PoC is delivered.", str(tmp_path)) == said
+    assert criteria.held("A file of the MVP is at hand.", str(tmp_path)) == "(for you to see)"
 
 
 def test_a_milestone_that_the_roadmap_does_not_name_asks_for_nothing(tmp_path: Path) -> None:

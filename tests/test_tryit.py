@@ -1,13 +1,17 @@
 """`make run` with a command: a prompt that takes arguments, ends like any other, and gives exit codes on."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 import games
-from catherd import sandbox
+from catherd import config, ready, sandbox, status, tryit, yamldoor
+from catherd.errors import NeedsYou
+from catherd.evidence import Evidence
 from catherd.messages import Receipt
+from gitrooms import sh
 from test_build_game import Terminal
 from test_packs import NAMES, built
 from workshop import Workshop, lay
@@ -18,6 +22,12 @@ needs_box = pytest.mark.skipif(sandbox.probe().name != "bwrap", reason=f"no bubb
 def proved(where: Path) -> Workshop:
     """A game whose PoC, the command, is proved."""
     shop = lay(where, built("halfpast", "poc"), only=[], name=next(n for n in NAMES if n == "halfpast"), owner={})
+    kept = Path(shop.bus.root, "docs/milestones/poc/evidence.yaml")
+    kept.parent.mkdir(parents=True)
+    evidence = Evidence(app="halfpast", kind="cli", verdict="green", commit=shop.main(), tier="bwrap")
+    kept.write_text(yamldoor.dumps(evidence))
+    sh(shop.bus.root, "add", "docs")
+    sh(shop.bus.root, "commit", "-qm", "Prove poc")
     main = shop.main()
     receipt = Receipt(gate="poc", closed="", commit=main, outcome="proved", data={"proved": main})
     shop.bus.post("gates/poc.yaml", receipt)
@@ -31,7 +41,9 @@ def test_the_prompt_takes_what_the_app_says_and_ctrl_c_asks_like_ctrl_d(tmp_path
     said = terminal.until(r"(?s)1\. `(start [a-z ]+)`.*\n> ")
     assert "4. Break a line of it: the report names file and line.\r\ntype the arguments, a line each;" in terminal.said
     terminal.type(said[1])
-    terminal.until(r"\d\d:\d\d started writing the report")
+    terminal.until(r"\d\d:\d\d started writing the report\r\n> ")
+    os.write(terminal.master, b"x")  # it stands in the line once readline waits for keys, and so for ^C
+    terminal.until(r"\n> x")
     terminal.type("^C")
     terminal.until(r"did it work\?")
     terminal.type("")
@@ -43,3 +55,28 @@ def test_the_prompt_takes_what_the_app_says_and_ctrl_c_asks_like_ctrl_d(tmp_path
     again = games.make(game, "run", "ARGS=stop")
     assert again.returncode == 2
     assert re.search(r"\(exit 1\)\nmake: \*\*\* .*Error 1\n$", again.stderr)
+
+
+@needs_box
+def test_a_no_stands_in_the_note_and_a_yes_takes_it_back(tmp_path: Path) -> None:
+    shop = proved(tmp_path / "game")
+    bus, said = shop.bus, tryit.say
+    phase, commit = tryit.latest(bus)
+    assert said(bus, phase, commit, worked=False, words="it is late").startswith("poc is open again; ")
+    head = sh(bus.root, "show", "main:docs/milestones/poc.md").splitlines()[0]
+    assert re.fullmatch(r"# poc: not accepted \(you, [\d-]{10}: it is late\)", head)
+    for before in ("debate", "plan"):
+        for gate in config.phases(bus.root)[before].gates:
+            bus.post(f"gates/{gate}.yaml", Receipt(gate=gate, closed=""))
+    assert "  you said no: it is late" in status.lines(bus.root)
+    assert tryit.latest(bus) == ("poc", shop.main())
+    with pytest.raises(NeedsYou) as needs:
+        ready.mendable(bus, shop.phase, shop.game, "M-poc-no-1", "it is late")
+    assert str(needs.value) == (
+        "docs/milestones/poc.md: a rehearsal cannot mend what you said: “it is late”\n"
+        "  fix: make run, and say y: that takes your no back (mend main yourself first, if you like); "
+        "make debate LIVE=1 has agents that can"
+    )
+    back = said(bus, phase, shop.main(), worked=True, words="")
+    assert back == "your no is taken back; make poc proves it again, then your yes delivers it"
+    assert tryit.refused(bus, "poc") == []

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shlex
 from typing import Any
 
@@ -13,6 +14,7 @@ from catherd.evidence import Criterion, Evidence, judge
 
 ROADMAP = "docs/roadmap.yaml"
 SECONDS = 300
+_BEFORE = re.compile(r"\b(poc|mvp|vertical[ -]slice|alpha|beta|release)\b.*\b(delivered|proved)\b", re.IGNORECASE)
 
 
 def asked(tree: str, milestone: str) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def look(evidence: Evidence, tree: str, milestone: str, minimum: str) -> Evidenc
     except CatherdError as error:
         return judge(evidence, [*evidence.reasons, str(error)], [])
     evidence.goal, evidence.demo = (" ".join(str(entry.get(key, "")).split()) for key in ("goal", "demo"))
-    evidence.entry = [str(one) for one in entry.get("entry") or []]
+    evidence.entry = [f"{one} {held(str(one), tree)}" for one in entry.get("entry") or []]
     evidence.exits = [_seen(one, tree, minimum) for one in entry.get("exit") or [] if isinstance(one, dict)]
     wrong = {
         verdict: [_told(one) for one in evidence.exits if one.verdict == verdict] for verdict in ("fail", "unknown")
@@ -42,6 +44,32 @@ def look(evidence: Evidence, tree: str, milestone: str, minimum: str) -> Evidenc
     if wrong["unknown"] and evidence.verdict != "red":
         return judge(evidence, [], [*evidence.reasons, *wrong["unknown"]])
     return evidence
+
+
+def held(criterion: str, tree: str) -> str:
+    """What `tree` shows of an entry criterion: yes, not yet and what is missing, or that only you can tell."""
+    found = _BEFORE.search(criterion)
+    if found:
+        name = re.sub(r"[ -]", "-", found[1].lower())
+        status = (
+            _first(os.path.join(tree, "docs", "milestones", f"{name}.md")).removeprefix(f"# {name}: ").split(" (")[0]
+        )
+        if status == "delivered" or status == found[2].lower():
+            return f"(yes: {name} is {status})"
+        return f"(not yet: {name} is {status or 'not proved'}{'; make run, and say yes' if status == 'proved' else ''})"
+    if "design document" in criterion.lower():
+        return (
+            "(yes: docs/index.md)" if _first(os.path.join(tree, "docs", "index.md")) else "(not yet: no docs/index.md)"
+        )
+    return "(for you to see)"
+
+
+def _first(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.readline().rstrip()
+    except OSError:
+        return ""
 
 
 def _seen(one: dict[str, Any], tree: str, minimum: str) -> Criterion:

@@ -19,6 +19,7 @@ from catherd import (
     landing,
     mends,
     objects,
+    ready,
     record_files,
     tags,
     wheels,
@@ -50,6 +51,7 @@ def prove(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: Tel
     """Prove the milestone of `phase` on main, or hand what is wrong back to the herd. Raises NeedsYou after three rounds."""
     noes = refused(bus, phase.name)
     for name, words in noes:
+        ready.mendable(bus, phase, game, name, words)
         mends.mend(bus, phase, gate, name, mends.task_of(phase.name, words, []), game, herd, teller)
     if done := _landed(bus, phase, game):
         return _close(bus, phase, gate, *done, teller)

@@ -45,8 +45,7 @@ def _builds(phase: Phase) -> bool:
 
 def packed(bus: Bus, phases: dict[str, Phase], game: Game, goal: str) -> None:
     """A rehearsal cannot go on past the end of its pack. Raises CatherdError; a live game, and one with agents elsewhere, may."""
-    agents = config.agents(bus.root)
-    if game.models != "rehearsal" or any(agents[n].runs == "elsewhere" for n in game.roll if n in agents):
+    if not _rehearsed(bus, game):
         return
     text = objects.read_blob(bus.root, landing.tip(bus.root, game.branch), DECISION)
     title = str((yamldoor.loads(text.decode("utf-8", "replace"), DECISION).data or {}).get("title", "")) if text else ""
@@ -61,3 +60,18 @@ def packed(bus: Bus, phases: dict[str, Phase], game: Game, goal: str) -> None:
             where=f"make {goal}",
             fix=f"make new && make {goal} BRIEF='a page in the browser' plays the pack that goes on; or make debate LIVE=1",
         )
+
+
+def mendable(bus: Bus, phase: Phase, game: Game, task: str, words: str) -> None:
+    """A rehearsal cannot mend what you said in words of your own. Raises NeedsYou."""
+    if _rehearsed(bus, game) and not bus.there(f"claims/done/{task}.lock"):
+        raise NeedsYou(
+            f"a rehearsal cannot mend what you said: “{words}”",
+            where=f"docs/milestones/{phase.name}.md",
+            fix="make run, and say y: that takes your no back (mend main yourself first, if you like); make debate LIVE=1 has agents that can",
+        )
+
+
+def _rehearsed(bus: Bus, game: Game) -> bool:
+    agents = config.agents(bus.root)
+    return game.models == "rehearsal" and not any(agents[n].runs == "elsewhere" for n in game.roll if n in agents)

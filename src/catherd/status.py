@@ -39,6 +39,7 @@ def lines(root: str) -> list[str]:
     for phase in phases.values():
         out.append(_gates(bus, phase, snapshot))
         if not all(bus.closed(name) for name in phase.gates):
+            out += _no(bus, phase.name)
             out += [] if goal else [f"next: make {phase.name}"]
             break  # what comes later is not begun
     if bus.names("prs"):
@@ -46,6 +47,14 @@ def lines(root: str) -> list[str]:
     out += [f"  {line}" for line in waiting_for(snapshot)]
     out += ["", *_herd(bus, agents, snapshot)]
     return out
+
+
+def _no(bus: Bus, phase: str) -> list[str]:
+    if not any(name.startswith("said-") for name in bus.names(phase)):
+        return []
+    from catherd.tryit import refused
+
+    return [f"  you said no: {plain(words)}" for _, words in refused(bus, phase)]
 
 
 def _needs(needs: list[str]) -> list[str]:

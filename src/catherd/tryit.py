@@ -7,12 +7,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from catherd import config, files, landing, objects, sandbox, tags, tryout, yamldoor
+from catherd import config, desk, files, landing, objects, sandbox, tags, tryout, yamldoor
 from catherd.appfile import load
 from catherd.bus import Bus, now, tidy
 from catherd.errors import CatherdError
 from catherd.evidence import Evidence
-from catherd.messages import Base, Game, Receipt
+from catherd.messages import Base, Game
 from catherd.note import note_md
 from catherd.tell import Teller
 from catherd.wheels import fetch
@@ -29,12 +29,16 @@ class Said(Base, kw_only=True):
     at: str = ""
 
 
-def latest(bus: Bus) -> tuple[str, Receipt]:
-    """The last milestone that was proved, and its receipt. Raises CatherdError when there is none."""
+def latest(bus: Bus) -> tuple[str, str]:
+    """The last milestone that was proved, and the commit that was; main's, where a no of yours has opened it again. Raises
+    CatherdError when there is none.
+    """
     for name in reversed(config.phases(bus.root)):
         receipt = bus.receipt(name)
         if receipt is not None and receipt.outcome == "proved":
-            return name, receipt
+            return name, str(receipt.data.get("proved", receipt.commit))
+        if receipt is None and (game := bus.game()) is not None and refused(bus, name):
+            return name, landing.tip(bus.root, game.branch)
     raise CatherdError("no milestone is proved yet", where="bus/gates/", fix="make poc")
 
 
@@ -45,15 +49,16 @@ def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> int:
     with `args` it runs once, and its exit code is given. What it stores stays in `.catherd/run/data`.
     """
     bus = Bus(root)
-    phase, receipt = latest(bus)
-    commit = str(receipt.data.get("proved", receipt.commit))
+    phase, commit = latest(bus)
     data = os.path.join(root, ".catherd", "run", "data")
     os.makedirs(data, exist_ok=True)
     minimum = str(config.phases(root)[phase].options.get("sandbox", "bwrap"))
     with tempfile.TemporaryDirectory(prefix="catherd-run-") as tree:
         objects.export(root, commit, tree)
         app, wheels = load(tree).app, fetch(root, tree)
-        teller.line(f"{app.name}, {phase} as proved at {commit[:12]}: {app.summary}")
+        teller.line(
+            f"{app.name}, {phase} as {'proved' if bus.closed(phase) else 'it is'} at {commit[:12]}: {app.summary}"
+        )
         if app.kind == "web":
             _serve(tree, data, port, wheels, minimum, teller)
         else:
@@ -123,41 +128,46 @@ def say(bus: Bus, phase: str, commit: str, *, worked: bool, words: str) -> str:
     n = 1 + len([name for name in bus.names(phase) if re.match(r"said-\d+\.yaml", name)])
     bus.by = "human"
     bus.post(f"{phase}/said-{n}.yaml", Said(worked=worked, commit=commit, words=tidy(words), at=now()))
+    game = bus.game()
+    assert game is not None  # noqa: S101 - something was proved in it
+    about = f"you, {now()[:10]}" + (f": {words}" if words else "")
     if not worked:
         files.remove(bus.path, f"gates/{phase}.yaml")
         bus.event("taken-back", phase, words=words)
+        _note(bus, phase, game, f"not accepted ({about})", f"Take {phase} back")
         return f"{phase} is open again; make {phase} hands your words to the herd"
-    game = bus.game()
-    assert game is not None  # noqa: S101 - something was proved in it
-    tag = deliver(bus, phase, game, words)
+    if not bus.closed(phase):
+        for task in [name.removesuffix(".yaml") for name in bus.names("tasks") if name.startswith(f"M-{phase}-no-")]:
+            desk.settle(bus, task, desk.holder(bus, task), "done")
+            bus.solved(f"blocked-{task.lower()}")
+        _note(bus, phase, game, "to be proved again", f"Take the no to {phase} back")
+        return f"your no is taken back; make {phase} proves it again, then your yes delivers it"
+    landed, app = _note(bus, phase, game, f"delivered ({about})", f"Deliver {phase}")
+    bus.event("delivered", phase)
+    tag = tags.final(bus.root, config.phases(bus.root)[phase], landed, app)
     return f"{phase} is delivered: docs/milestones/{phase}.md" + (f", tagged {tag}" if tag else "")
 
 
-def deliver(bus: Bus, phase: str, game: Game, words: str) -> str:
-    """Land the milestone's note again, with your yes in it; the tag of a phase that has one, else ""."""
+def _note(bus: Bus, phase: str, game: Game, status: str, subject: str) -> tuple[str, str]:
+    """Land the milestone's note again with another status; the commit, and the app's name."""
     path = f"docs/milestones/{phase}/evidence.yaml"
     main = landing.tip(bus.root, game.branch)
     text = (objects.read_blob(bus.root, main, path) or b"").decode("utf-8", "replace")
     evidence = yamldoor.typed(yamldoor.loads(text, path), Evidence)
-    yes = f"you, {now()[:10]}" + (f": {words}" if words else "")
-    note = note_md(evidence, phase, root=bus.root, shots=phase, delivered=yes)
-    landed = landing.land(
-        bus.root,
-        game.branch,
-        {f"docs/milestones/{phase}.md": note.encode()},
-        [],
-        f"Deliver {phase}\n\nGame {game.id}.\n",
-    )
-    bus.event("delivered", phase)
-    return tags.final(bus.root, config.phases(bus.root)[phase], landed.sha, evidence.app)
+    note = note_md(evidence, phase, root=bus.root, shots=phase).partition("\n")[2]
+    made = {f"docs/milestones/{phase}.md": f"# {phase}: {tidy(status)}\n{note}".encode()}
+    landed = landing.land(bus.root, game.branch, made, [], f"{subject}\n\nGame {game.id}.\n")
+    return landed.sha, evidence.app
 
 
 def refused(bus: Bus, phase: str) -> list[tuple[str, str]]:
-    """(task id, words) of every no that you said to this milestone, oldest first."""
-    found = []
-    for name in bus.names(phase):
-        if number := re.match(r"said-(\d+)\.yaml", name):
-            said = bus.get(f"{phase}/{name}", Said)
-            if said is not None and not said.worked:
-                found.append((f"M-{phase}-no-{number[1]}", said.words or "you said that it did not work"))
+    """(task id, words) of every no that you said to this milestone since your last yes, oldest first."""
+    numbers = sorted(int(file[1]) for name in bus.names(phase) if (file := re.match(r"said-(\d+)\.yaml", name)))
+    found: list[tuple[str, str]] = []
+    for n in numbers:
+        said = bus.get(f"{phase}/said-{n}.yaml", Said)
+        if said is not None and said.worked:
+            found = []
+        elif said is not None:
+            found.append((f"M-{phase}-no-{n}", said.words or "you said that it did not work"))
     return found
