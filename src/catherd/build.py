@@ -71,9 +71,9 @@ def over(bus: Bus, task_id: str, me: str, how: str) -> None:
 def block(bus: Bus, task_id: str, me: str, why: str) -> None:
     """Nobody is to try it again before you have looked; then attempts are counted anew."""
     over(bus, task_id, me, "blocked")
-    desk.settle(bus, task_id, me, "blocked")
     fix = f"edit the task, then mv bus/claims/blocked/{task_id}.lock bus/claims/open/"
     bus.trouble(f"blocked-{task_id.lower()}", f"bus/tasks/{task_id}.yaml", why, fix)
+    desk.settle(bus, task_id, me, "blocked")  # after it was said why: who sees the one looks for the other
 
 
 def _attempt(seat: Seat, task_id: str) -> int:
