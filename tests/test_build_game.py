@@ -315,7 +315,10 @@ def test_without_a_browser_nothing_is_proved_until_you_sign_for_it(finished_poc:
     (game / "bus" / "gates" / "poc.yaml").unlink()
     sh(game, "commit", "-q", "--allow-empty", "-m", "main goes on: what was proved is no longer it")
     typed = games.make(game, "poc", PATH=path)
-    assert "catherd: make poc: building and proving poc needs more on this machine: not installed: chromium\n  fix: " in typed.stderr
+    assert (
+        "catherd: make poc: building and proving poc needs more on this machine: not installed: chromium\n  fix: "
+        in typed.stderr
+    )
     held = games.catherd(game, "gate", "poc", seconds=300, PATH=path)
     assert (held.returncode, "poc cannot be proved here: browser: there is no browser" in held.stderr) == (75, True)
     assert not (game / "bus" / "gates" / "poc.yaml").exists()
