@@ -86,20 +86,10 @@ def drop_branch(root: str, branch: str, topic: str) -> bool:
         if not is_ancestor(root, head, landing.tip(root, branch)):
             fix = f"git branch -D {topic}  (only if you do not want it)"
             raise CatherdError(f"{topic} is kept: its head {head[:12]} is not on main", where=root, fix=fix)
-        return _drop(root, topic, head, [])
+        return _drop(root, topic, head)
 
 
-def shelve(root: str, topic: str, pr: str) -> bool:
-    """Take a topic branch that was given up away, its head kept under refs/catherd/closed/PR-n; True when it is gone."""
-    with locked(root):
-        head = rev(root, f"refs/heads/{topic}")
-        keep = f"refs/catherd/closed/{pr}"
-        if not head:
-            return True
-        return _drop(root, topic, head, [f"update {keep} {head}"])
-
-
-def _drop(root: str, topic: str, head: str, lines: list[str]) -> bool:
+def _drop(root: str, topic: str, head: str) -> bool:
     ref = f"refs/heads/{topic}"
     for entry in listed(root):
         if entry.get("branch") != ref:
@@ -110,7 +100,7 @@ def _drop(root: str, topic: str, head: str, lines: list[str]) -> bool:
         with locked_now(root, f"worktree-{name}") as free:
             if not free or not _detach(root, name, head):
                 return False
-    transaction(root, [*lines, f"delete {ref} {head}"], "drop")
+    transaction(root, [f"delete {ref} {head}"], "drop")
     return True
 
 

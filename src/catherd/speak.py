@@ -103,7 +103,7 @@ def speak(seat: Seat, ask: Ask) -> bool:
         chat(bus, seat.agent.id, heard.aside, heard.reply_to, at, {"model": seat.model_name, "turn": turn})
     tidy(message)
     bus.post(path, message, agent=seat.agent.id, turn=turn)
-    files.publish(bus.path, _mark(seat.agent.id, turn), f"catherd: 1\nposted: {path}\nseal: {message.seal}\n")
+    files.publish(bus.path, _mark(seat.agent.id, turn), f"catherd: 1\nposted: {path}\nseal: '{message.seal}'\n")
     return True
 
 
