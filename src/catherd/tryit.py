@@ -73,9 +73,9 @@ def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> int:
 
 def _serve(tree: str, data: str, port: int, wheels: str, minimum: str, teller: Teller) -> None:
     with tryout.serve(tree, data, port, wheels=wheels, minimum=minimum) as served:
-        teller.line(served.try_it.rstrip())
-        teller.line(f"running at {served.url}; ^C stops it, what it stored stays in .catherd/run/data")
         try:
+            teller.line(served.try_it.rstrip())
+            teller.line(f"running at {served.url}; ^C stops it, what it stored stays in .catherd/run/data")
             while not served.wait(1.0):
                 pass
             teller.line(f"it ended by itself:\n{served.log()[-800:]}")
