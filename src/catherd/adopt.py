@@ -6,13 +6,12 @@ Which phases are done can be told from main alone: the plan from its trace, a mi
 import os
 
 from catherd import config, files, landing, objects, remote, snapshot, trace, yamldoor
-from catherd.bus import Bus, now
+from catherd.bus import DECISION, Bus, now
 from catherd.config import Phase
 from catherd.errors import CatherdError
 from catherd.git import rev
 from catherd.messages import FORMAT, Game, Lock, Receipt
 
-DECISION = "docs/debate/decision.yaml"
 ASK_S = 10.0  # seconds for asking origin whether it has a bus
 
 

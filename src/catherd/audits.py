@@ -8,12 +8,12 @@ import os
 import tempfile
 
 from catherd import landing, merge, objects, screens, trace, yamldoor
+from catherd.bus import DECISION
 from catherd.changeset import Finding
 from catherd.checkouts import ABSENT, changes
 from catherd.errors import CatherdError
 from catherd.git import call, head_branch, rev
 
-DECISION = "docs/debate/decision.yaml"
 DRAWN = ("docs/ux/SCR-", "docs/ux/map.mmd", trace.GANTT, trace.TRACE)
 
 

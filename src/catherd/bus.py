@@ -27,6 +27,7 @@ M = TypeVar("M", bound=Base)
 
 OPEN = "open.yaml"
 TIEBREAK = "debate/tiebreak.yaml"
+DECISION = "docs/debate/decision.yaml"  # from the root: what every clone knows the game by
 RELIST = 5.0  # seconds for which the names that a watch heard are taken for all that came into the chat
 
 

@@ -14,7 +14,7 @@ import time
 import msgspec
 
 from catherd import asks, config, effects, events, files, git, herd, objects, snapshot, tell, yamldoor
-from catherd.bus import OPEN, Bus, now
+from catherd.bus import DECISION, OPEN, Bus, now
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
 from catherd.messages import FORMAT, Game
@@ -34,7 +34,6 @@ FOLDERS = [
     "tasks",
     ".tmp",
 ]
-DECISION = "docs/debate/decision.yaml"
 
 
 class Begun(msgspec.Struct, kw_only=True):

@@ -1,12 +1,10 @@
 """What can be known before any work: that this machine can build and prove a milestone, and that a rehearsal has files for it."""
 
 from catherd import config, doctor, landing, objects, yamldoor
-from catherd.bus import Bus
+from catherd.bus import DECISION, Bus
 from catherd.config import Phase
 from catherd.errors import CatherdError, NeedsYou
 from catherd.messages import Game, Trouble
-
-DECISION = "docs/debate/decision.yaml"
 
 
 def equipped(bus: Bus, phases: dict[str, Phase], gate: str) -> None:
