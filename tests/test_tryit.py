@@ -42,7 +42,7 @@ def test_the_prompt_takes_what_the_app_says_and_ctrl_c_asks_like_ctrl_d(tmp_path
     assert "4. Break a line of it: the report names file and line.\r\ntype the arguments, a line each;" in terminal.said
     terminal.type(said[1])
     terminal.until(r"\d\d:\d\d started writing the report\r\n> ")
-    os.write(terminal.master, b"x")  # it stands in the line once readline waits for keys, and so for ^C
+    os.write(terminal.master, b"x")  # while readline draws it, comes the ^C
     terminal.until(r"\n> x")
     terminal.type("^C")
     terminal.until(r"did it work\?")

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -103,11 +104,23 @@ def _lines(command: Command, try_it: str, teller: Teller) -> None:
     try:
         while True:
             try:
-                _once(command, shlex.split(input("> ")))
+                _once(command, shlex.split(_typed()))
             except ValueError as error:
                 teller.line(f"that line is not complete: {error}")
     except (EOFError, KeyboardInterrupt):
         teller.line("")
+
+
+def _typed() -> str:
+    """The next line. readline looks for a ^C only where its wait for a key was broken off: one that comes while it draws would
+    be lost until the next key. So its wait is broken off a few times a second.
+    """
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+    try:
+        return input("> ")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _ask(bus: Bus, phase: str, commit: str, teller: Teller) -> None:
