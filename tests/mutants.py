@@ -69,6 +69,10 @@ CLI_MUTANTS = {
         '    print("usage: todo.py add THING | list", file=sys.stderr)', "    pass",
         r"J-002 .* step 1 `python3 todo\.py frobnicate`: stderr does not hold \"usage\": \"\"",
     ),
+    "leaves a process": (
+        'print(f"Added', 'import subprocess; subprocess.Popen(["sleep", "60"], start_new_session=True); print(f"Added',
+        r"J-001 .*: it left 1 running when it ended: sleep 60",
+    ),
     "writes outside": ('print(f"Added', "open('log', 'w').close(); print(f\"Added", r"J-001 .*; it would have written outside \{data\}: OSError: .*: 'log'"),
 }  # fmt: skip
 _SERVER, _STORE, _ROUTES, _PAGE = "server.py", "shelf/store.py", "shelf/routes.py", "static/shelf.js"
@@ -126,6 +130,10 @@ HALFPAST_MUTANTS = {
     "wrong exit": ("J-003", "timelog/stop.py", 'raise Complaint("nothing is running")', "return", r"J-003 .* step 3 .*: exit 0, not 1"),
     "stops nothing": ("J-002", "timelog/stop.py", "append(log, events, Event(at))", "pass", r"J-002 .* step 3 .*: stdout "),
     "wrong sum": ("J-004", "timelog/report.py", "rows = totals(parts)", "rows = totals(parts[:1])", r"J-004 .* step 5 .*: stdout does not match "),
+    "leaves a process": (
+        "J-001", _LOG, "    before = path.read", '    __import__("subprocess").Popen(["sleep", "60"])\n    before = path.read',
+        r"J-001 .*: it left 1 running when it ended: sleep 60",
+    ),
     "writes outside": ("J-001", _LOG, "    before = path.read", '    open("log", "w").close()\n    before = path.read', _REFUSED),
 }  # fmt: skip
 PACK_MUTANTS = {"lending-shelf": SHELF_MUTANTS, "halfpast": HALFPAST_MUTANTS}

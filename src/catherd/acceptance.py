@@ -19,7 +19,8 @@ from catherd.browser import Browser, find
 from catherd.errors import CatherdError
 from catherd.evidence import Evidence, Run, Shown, failed_step, judge, told
 from catherd.journeys import play
-from catherd.stage import AppStage, NullStage
+from catherd.nullstage import NullStage
+from catherd.stage import AppStage
 
 NULL, FIRST, SECOND = "null app", "app, first time", "app, second time"
 

@@ -1,4 +1,4 @@
-"""Where a journey plays: the app in its box with a data directory of its own, or the null app that stands in for it.
+"""Where a journey plays: the app in its box with a data directory of its own. The null app that stands in for it: nullstage.
 
 Both answer to the same few calls: `begin` (why it did not start, or empty), `ask`, `command`, `read`, `restart`, `page`, `finish` (what was wrong when it
 stopped). Nothing here judges an answer.
@@ -15,11 +15,31 @@ import subprocess
 import time
 from typing import Any, Protocol
 
+import msgspec
+
 from catherd import relay, sandbox, seen
 from catherd.appfile import App, shown
 from catherd.browser import Browser, Page
 
 _TAIL = 4000  # characters of a log that evidence keeps
+# Run a command of the app, then say on stderr, behind the mark in $0, what it left running; what ends within half a second is no matter.
+# In its box /proc shows the box's init, this shell and the command's own.
+_LOOK = r"""
+"$@"; code=$?
+for pause in 0.1 0.4 0; do
+  left=
+  for each in /proc/[0-9]*; do
+    case ${each#/proc/} in 1 | $$) continue ;; esac
+    words=$(tr '\0' ' ' 2>/dev/null <"$each/cmdline")
+    [ -z "$words" ] || left="$left
+$words"
+  done
+  [ "$left" ] || exit $code
+  sleep $pause
+done
+printf '%s%s' "$0" "$left" >&2
+exit $code
+"""
 
 
 class Stage(Protocol):
@@ -144,7 +164,7 @@ class AppStage:
         """Start the server on a free port and wait until it is ready."""
         if self.app.kind != "web":
             return ""
-        port = self.names["port"] = _free_port()
+        port = self.names["port"] = free_port()
         self.names["url"] = f"http://127.0.0.1:{port}"
         argv = [str(seen.fill(word, self.names)) for word in self.app.start.run]
         self.box = sandbox.start(argv, **self._options(0))
@@ -188,8 +208,18 @@ class AppStage:
         return got.rc, got.out, got.err, got.why
 
     def run(self, argv: list[str], stdin: bytes) -> sandbox.Result:
-        """Run a command in a box of its own, on the same data."""
-        return sandbox.run(argv, stdin=stdin, **self._options(self.app.limits.seconds))
+        """Run a command in a box of its own, on the same data; what it left running is kept as wrong."""
+        options = self._options(self.app.limits.seconds)
+        if self.mode != "ro":  # below the tier bwrap /proc shows everybody's
+            return sandbox.run(argv, stdin=stdin, **options)
+        mark = secrets.token_hex(16)
+        got = sandbox.run(["sh", "-c", _LOOK, mark, *argv], stdin=stdin, **options)
+        if mark not in got.err:
+            return got
+        err, _, left = got.err.rpartition(mark)
+        running = [sandbox.plain(words.strip()) for words in left.splitlines()[1:]]
+        self.wrong.append(_left(running))
+        return msgspec.structs.replace(got, err=err, log=got.log.rpartition(mark)[0])
 
     def read(self, path: str) -> bytes | None:
         """A file that the app wrote."""
@@ -215,7 +245,7 @@ class AppStage:
             if not stopped.ended:
                 self.wrong.append(f"it did not end within {limit:g} s of SIG{name}")
             if stopped.left:
-                self.wrong.append(f"it left {len(stopped.left)} running when it ended: {'; '.join(stopped.left)[:200]}")
+                self.wrong.append(_left(stopped.left))
         self.logs.append(self.box.kill().log)
         self.box = None
         self._look_outside()
@@ -251,79 +281,12 @@ class AppStage:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-class NullStage:
-    """The app that does nothing: 200 and an echo to every request; a command that prints nothing and exits 0.
-
-    It has no state, so one serves all journeys: it listens from the first `begin` until `close`.
-    """
-
-    def __init__(self, app: App, browser: Browser | None) -> None:
-        self.app, self.browser = app, browser
-        self._netns = browser.netns if browser is not None else None
-        self._page: Page | None = None
-        self._listening: socket.socket | None = None
-        self._child: subprocess.Popen[bytes] | None = None
-        self.prober: relay.Prober | None = None
-        self.port = 0
-        self.names: dict[str, Any] = {"host": "127.0.0.1", "data": "/data"}
-
-    def begin(self) -> str:
-        """Listen, in the browser's network if there is one."""
-        if self.app.kind == "web" and not self.port:
-            self._listen()
-        self.names.update({"port": self.port, "url": f"http://127.0.0.1:{self.port}"})
-        return ""
-
-    def _listen(self) -> None:
-        port = _free_port()
-        self._listening = relay.listen_inside(self._netns, port)
-        self._child = relay.null_app(self._listening)
-        self.prober = relay.Prober(self._netns)
-        self.port = port
-
-    def ask(self, method: str, path: str, headers: dict[str, str], body: str | None) -> dict[str, Any]:
-        """Ask it."""
-        assert self.prober is not None  # noqa: S101
-        return self.prober.ask(self.port, method, path, headers=headers, body=body)
-
-    def command(self, argv: list[str], stdin: str) -> tuple[int, str, str, str | None]:  # noqa: ARG002 - it does nothing
-        """Do nothing, successfully."""
-        return 0, "", "", None
-
-    def read(self, path: str) -> bytes | None:  # noqa: ARG002 - it wrote nothing
-        """There is no file."""
-        return None
-
-    def restart(self, how: str) -> str:  # noqa: ARG002 - it has no state
-        """It is as it was."""
-        return ""
-
-    def page(self) -> Page | None:
-        """A page that is not waited for: what this app shows it shows at once."""
-        if self._page is None and self.browser is not None:
-            self._page = self.browser.page(0.5)
-        return self._page
-
-    def finish(self) -> tuple[list[str], str]:
-        """Forget the journey."""
-        if self._page is not None:
-            self._page.close()
-            self._page = None
-        self.names = {"host": "127.0.0.1", "data": "/data"}
-        return [], ""
-
-    def close(self) -> None:
-        """End it."""
-        if self.prober is not None:
-            self.prober.close()
-        if self._child is not None:
-            relay.end(self._child)
-        if self._listening is not None:
-            self._listening.close()
+def _left(running: list[str]) -> str:
+    return f"it left {len(running)} running when it ended: {'; '.join(running)[:200]}"
 
 
-def _free_port() -> int:
-    # Free on the host too: in the weak tier the app listens there.
+def free_port() -> int:
+    """A port of loopback that nobody has; free on the host too, because in the weak tier the app listens there."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
