@@ -11,6 +11,9 @@ memory=build/T-001        its first answer to that task eats memory in the box; 
 time=build/T-001          hangs there,
 disk=build/T-001          fills the disk there,
 badaccept=build/T-001     fails the task's own tests
+red=build/T-001           brings a fault that its tests and reviewers miss and the gate sees: something is left running
+changes=build/T-001       as a reviewer asks for changes at first
+conflict=T-004+T-003      begins with the first, and answers when the second is merged (a minute at most): written without it
 """
 
 import os
@@ -29,7 +32,18 @@ SPOILT = {  # appended to the tests that the first answer brings: what the box m
     "disk": 'for n in range(1 << 12):\n    with open(f"filler-{n}", "wb") as file:\n        file.write(b"x" * (1 << 24))',
     "badaccept": 'raise AssertionError("rehearsal: told to fail")',
 }
-_TESTS = re.compile(r"^(~{6,})file path=(\S*/test_\S+\.py)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
+LEFT = """\
+import subprocess as left
+import sys as rehearsal
+
+left.Popen([rehearsal.executable, "-c", "import signal; signal.pause()"], start_new_session=True, stdin=-3, stdout=-3, stderr=-3)\
+"""  # what `red` appends to a file of the app
+ASKED = "say in a last line that this was looked at twice"  # what `changes` asks for; its author adds the line
+TWICE = "# Looked at twice."
+_FILE = r"^(~{6,})file path=(%s)\n(.*?)^\1$"
+_TESTS = re.compile(_FILE % r"\S*/test_\S+\.py", re.MULTILINE | re.DOTALL)
+_ADDED = re.compile(r"^\+\+\+ b/(\S+\.py)$", re.MULTILINE)
+_CODE = re.compile(_FILE % r"app/(?!tests/)\S+\.py", re.MULTILINE | re.DOTALL)
 
 
 def _told(request: Request) -> Iterator[tuple[str, str]]:
@@ -53,12 +67,22 @@ def before(request: Request, step: str) -> None:
         wait += request.deadline_s + 1
     if wait > 0:
         threading.Event().wait(wait)
+    for mine, other in (where.split("+", 1) for what, where in _told(request) if what == "conflict" and "+" in where):
+        if step.endswith(f"/{mine}") and ".write." in request.turn and len(request.messages) < 2:
+            _until(os.path.join(request.options.get("rehearsal_marker", ""), "../../claims/done", f"{other}.lock"))
     if _is(request, "silent", step):
         raise ModelError("silent", f"rehearsal: told to be silent in {step}")
 
 
+def _until(path: str) -> None:
+    for _ in range(600):
+        if os.path.exists(path):
+            return
+        threading.Event().wait(0.1)
+
+
 def after(request: Request, step: str, text: str) -> str:
-    """The answer as it leaves: whole, cut in half, garbage, or with code that the box must stop."""
+    """The answer as it leaves: whole, cut in half, garbage, with code that the box must stop or the gate see, with a wish."""
     if _is(request, "garbage", step):
         return GARBAGE
     if _is(request, "half", step) and len(request.messages) < 2:
@@ -67,6 +91,12 @@ def after(request: Request, step: str, text: str) -> str:
         for what, code in SPOILT.items():
             if _is(request, what, step):
                 text = _TESTS.sub(lambda m, code=code: f"{m[1]}file path={m[2]}\n{m[3]}\n{code}\n{m[1]}", text)  # type: ignore[misc]
+    if ".write." in request.turn and _is(request, "red", step):
+        text = _CODE.sub(lambda m: f"{m[1]}file path={m[2]}\n{m[3]}{LEFT}\n{m[1]}", text, count=1)
+    if ".review-" in request.turn and _is(request, "changes", step):
+        added = _ADDED.search(request.messages[0].content)
+        if added and TWICE not in request.messages[0].content:
+            return f"---\nverdict: changes\n---\n- {added[1]}:1: {ASKED}\n"
     return text
 
 

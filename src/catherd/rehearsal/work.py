@@ -12,6 +12,7 @@ from typing import Any
 from catherd import yamldoor
 from catherd.model import ModelError
 from catherd.rehearsal import library
+from catherd.rehearsal.misbehaviour import ASKED, LEFT, TWICE
 from catherd.rehearsal.reading import Block, Scene, draw
 
 PACKS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "packs")
@@ -113,14 +114,24 @@ def write(scene: Scene) -> str:
     for flaw in entry.get("flaws", []):
         if not _mended(scene, flaw["seen_by"]) and not _right(scene, flaw) and flaw["file"] in files:
             files[flaw["file"]] = files[flaw["file"]].replace(flaw["good"], flaw["bad"], 1)
+    for path in files:
+        if _wished(scene, path):
+            files[path] += TWICE + "\n"
     words = f"{len(files)} file{'s' * (len(files) != 1)} for {scene.step.partition('/')[2]}."
     return _answer(words, files)
+
+
+def _wished(scene: Scene, path: str) -> bool:
+    """Whether a reviewer asked for the line that the switch `changes` asks for, now or before."""
+    if any(re.search(rf"^{re.escape(path)}:\d+: {ASKED}$", b.text, re.MULTILINE) for b in scene.of("review")):
+        return True
+    return scene.form == "revise" and any(b.status == path and TWICE in b.text for b in scene.of("file"))
 
 
 def _mend(scene: Scene) -> str:
     """What a gate found: every file on main that still has a flaw of the pack, right."""
     _, data = pack(_decided(scene))
-    files: dict[str, str] = {}
+    files = {b.status: b.text.replace(LEFT, "").rstrip() + "\n" for b in scene.of("file") if LEFT in b.text}
     for entry in data["tasks"]:
         for flaw in entry.get("flaws", []):
             for block in scene.of("file"):
