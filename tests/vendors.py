@@ -185,9 +185,9 @@ class _Handler(BaseHTTPRequestHandler):
             if seen.stream
             else (json.dumps(_whole(seen, say, come, go)).encode(), "application/json")
         )
-        self._send(fault, data if fault.early < 0 else data[: fault.early], kind)
-        if fault.cut < 0 and fault.early < 0:
+        if fault.cut < 0 and fault.early < 0:  # before it is sent: who has the answer may look at the bill
             vendors.bill(seen, come, go)
+        self._send(fault, data if fault.early < 0 else data[: fault.early], kind)
 
     def do_GET(self) -> None:
         self.server.vendors.note(lambda n: Seen(n, "get", self.path, "", "", (), False, 0, "", {}))
