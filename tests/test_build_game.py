@@ -132,10 +132,13 @@ def test_a_red_gate_became_a_task_with_what_it_saw(finished_poc: Path) -> None:
     assert task.stories == ["US-003"]
     assert bus.there("claims/done/M-poc-1.lock")
     assert bus.names("poc/red/M-poc-1") == []  # it is mended
-    looks = [line[:9] for line in (finished_poc.parent / "session.txt").read_text().splitlines() if line[3:6] == " J-"]
+    session = (finished_poc.parent / "session.txt").read_text()
+    looks = [line[:9] for line in session.splitlines() if line[3:6] == " J-"]
     assert [line for line in looks if "✗" in line] == ["  ✗ J-003"]
     assert "  · J-001" in looks
-    assert "poc-build closed" in (finished_poc.parent / "session.txt").read_text()
+    assert session.index("  before poc: The design document is merged. (yes: docs/index.md)\n") < session.index(
+        "poc-build closed"
+    )
 
 
 def test_who_was_killed_in_the_middle_of_it_went_on_and_nothing_is_there_twice(finished_poc: Path) -> None:

@@ -6,9 +6,10 @@
 import os
 import re
 import shlex
+import tempfile
 from typing import Any
 
-from catherd import sandbox, yamldoor
+from catherd import objects, sandbox, yamldoor
 from catherd.errors import CatherdError
 from catherd.evidence import Criterion, Evidence, judge
 
@@ -30,12 +31,12 @@ def asked(tree: str, milestone: str) -> dict[str, Any]:
 def look(evidence: Evidence, tree: str, milestone: str, minimum: str) -> Evidence:
     """The evidence with the milestone's goal and criteria in it; a command that fails is a reason against it."""
     try:
-        entry = asked(tree, milestone)
+        roadmap = asked(tree, milestone)
     except CatherdError as error:
         return judge(evidence, [*evidence.reasons, str(error)], [])
-    evidence.goal, evidence.demo = (" ".join(str(entry.get(key, "")).split()) for key in ("goal", "demo"))
-    evidence.entry = [f"{one} {held(str(one), tree)}" for one in entry.get("entry") or []]
-    evidence.exits = [_seen(one, tree, minimum) for one in entry.get("exit") or [] if isinstance(one, dict)]
+    evidence.goal, evidence.demo = (" ".join(str(roadmap.get(key, "")).split()) for key in ("goal", "demo"))
+    evidence.entry = _entry(roadmap, tree)
+    evidence.exits = [_seen(one, tree, minimum) for one in roadmap.get("exit") or [] if isinstance(one, dict)]
     wrong = {
         verdict: [_told(one) for one in evidence.exits if one.verdict == verdict] for verdict in ("fail", "unknown")
     }
@@ -44,6 +45,17 @@ def look(evidence: Evidence, tree: str, milestone: str, minimum: str) -> Evidenc
     if wrong["unknown"] and evidence.verdict != "red":
         return judge(evidence, [], [*evidence.reasons, *wrong["unknown"]])
     return evidence
+
+
+def entry(root: str, commit: str, milestone: str) -> list[str]:
+    """What the roadmap of `commit` asks before the milestone begins, each with what the tree shows of it."""
+    with tempfile.TemporaryDirectory(prefix="catherd-entry-") as tree:
+        objects.export(root, commit, tree)
+        return _entry(asked(tree, milestone), tree)
+
+
+def _entry(roadmap: dict[str, Any], tree: str) -> list[str]:
+    return [f"{one} {held(str(one), tree)}" for one in roadmap.get("entry") or []]
 
 
 def held(criterion: str, tree: str) -> str:

@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from catherd import caps, config, desk, landing, mergequeue, objects, ready, recovery, snapshot, yamldoor
+from catherd import caps, config, criteria, desk, landing, mergequeue, objects, ready, recovery, snapshot, yamldoor
 from catherd.bus import Bus, now
 from catherd.config import Phase
 from catherd.errors import CatherdError, NeedsYou
@@ -125,6 +125,10 @@ def merge_all(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller:
     """Turn the merge queue until every task of the phase is merged."""
     given = bus.must(f"gates/{_gate(phase, 'allot')}.yaml", Receipt)
     tasks = list(given.data["tasks"])
+    if any(one.does == "prove" for one in phase.gates.values()):
+        milestone = str(phase.options.get("milestone", phase.name))
+        for asked in criteria.entry(bus.root, landing.tip(bus.root, game.branch), milestone):
+            teller.line(f"  before {phase.name}: {asked}")
     merge_some(bus, phase, gate, tasks, game, herd, teller)
     bus.post(f"gates/{gate}.yaml", Receipt(gate=gate, closed=now(), roll=game.roll, data={"tasks": tasks}))
     teller.line(f"{gate} closed: {len(tasks)} tasks merged")
