@@ -1,5 +1,7 @@
 """The LiteLLM edge against loopback vendors: real LiteLLM, real HTTP, real faults."""
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +14,7 @@ import pytest
 
 from catherd import llm, retry
 from catherd.ledger import MAY_BE_BILLED
-from catherd.llm import Live
+from catherd.llm import Live, _litellm
 from catherd.model import ModelError, Reply, Request, Said
 from catherd.retry import Failure
 from faulttable import CASES, MODELS, SECRET, STREAMED, Case, run
@@ -183,6 +185,36 @@ def test_the_reserve_is_never_less_than_what_a_call_can_cost() -> None:
                 reply = Live("k").complete(asked)
             assert reply.completion_tokens == llm.room(model, asked.max_tokens)
             assert reply.usd <= llm.worst_case_usd(model, llm.estimate(asked), asked.max_tokens)
+
+
+DENSE = {
+    "an SVG path": "M12.3,4.5L6.78,9.01C2.3,4.5,6.7,8.9,1,2.3 " * 60,
+    "digits": "1234567890,987654,3.14159\n" * 60,
+    "Amharic": "ሰላም ለዓለም " * 60,
+    "emoji": "🦊🐈" * 60,
+    "base64": base64.b64encode(bytes(n * n % 251 for n in range(2000))).decode(),
+    "minified": "function(a,b){return!a||b?{x:1}:[];}" * 60,
+}
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_the_reserve_holds_whatever_text_a_real_tokenizer_counts(kind: str) -> None:
+    """Counted by a tokenizer of a vendor, which comes with LiteLLM; the longest answer and what it thinks beside it."""
+    encode, words = _litellm().encoding.encode, DENSE[kind]
+    come = len(encode("You are a cat.")) + len(encode(words)) + 11  # what a vendor puts around two messages
+    with Vendors(None, lambda seen: Fault(body=_completion("hi", come, seen.max_tokens))) as server:
+        asked = request("openai", server, messages=(Said("user", words),))
+        reply = Live("k").complete(asked)
+    assert reply.prompt_tokens == come
+    assert reply.usd <= llm.worst_case_usd(asked.model, llm.estimate(asked), asked.max_tokens)
+    assert llm.estimate(asked) >= len(words.encode())  # where a tokenizer knows no longer piece, a byte is a token
+
+
+def _completion(text: str, come: int, go: int | None) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": come, "total_tokens": come} | ({} if go is None else {"completion_tokens": go})
+    whole = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    return json.dumps(whole).encode()
 
 
 def test_a_vendor_that_does_not_say_what_it_took_is_counted_at_the_worst() -> None:
