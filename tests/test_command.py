@@ -78,6 +78,7 @@ def test_a_program_that_waits_for_the_end_of_stdin_gets_it(tree: Path) -> None:
         prompt_tokens=120,
         cached_tokens=100,
         completion_tokens=7,
+        counted=True,
     )
     assert outcome.base == git(tree, "rev-parse", "HEAD")
 

@@ -11,10 +11,12 @@ import pytest
 
 import games
 from catherd import commanded, doctor, hands, live, models, sandbox, worktree
+from catherd.agent import Daemon
 from catherd.bus import Bus
 from catherd.config import Agent
-from catherd.jobs import next_job
-from catherd.messages import Answer, Call, Game
+from catherd.jobs import Write, next_job
+from catherd.journal import converse
+from catherd.messages import Answer, Call, Game, Trouble
 from catherd.model import ModelError, Request, Said
 from gitrooms import sh
 from test_packs import tree as build
@@ -336,3 +338,82 @@ def test_a_program_that_is_not_there_is_told_to_the_person(tmp_path: Path) -> No
     with pytest.raises(ModelError) as error:
         seat.model.complete(Request("knit", "t", "command", "", (Said("user", "x"),)))
     assert str(error.value) == "not_found: there is no program program here: install it, or correct `argv:`"
+
+
+def ends(tmp_path: Path, last: str, **more: Any) -> Agent:
+    """An agent without a model whose program says `last` on stdout, then waits: only an event or its time ends it."""
+    script = tmp_path / "bin" / "ends.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(f"import signal, sys\nsys.stdin.read()\nprint({last!r}, flush=True)\nsignal.pause()\n")
+    usage = {"match": {"type": "result"}, "input": "in", "output": "out", "usd": "usd"}
+    signs = [{"result": "budget", "match": {"subtype": "over"}}, {"result": "auth", "match": {"subtype": "login"}}]
+    signs += [{"result": "error", "match": {"subtype": "down"}}]
+    block: dict[str, Any] = {
+        "argv": [sys.executable, str(script)],
+        "sees": [str(script.parent), sys.prefix],
+        "final": {"type": "result"},
+    }
+    block |= {"usage": usage, "signs": signs, "grace_s": 0.0, "idle_s": 1.0, "usd": "2"}
+    return Agent(id="knit", name="Knit", command={**block, **more})
+
+
+@needs_box
+@pytest.mark.parametrize(
+    ("last", "told", "spent", "uncertain"),
+    [
+        (
+            '{"type": "result", "subtype": "over", "usd": 2.07, "in": 900, "out": 40}',
+            "quota: … (budget: …)",
+            2.07,
+            False,
+        ),
+        ('{"type": "result", "subtype": "over"}', "quota: … (budget: …); it may have been billed", 1.5, True),
+        ('{"type": "other"}', "timeout: … (idle timeout: no event in 1 s); it may have been billed", 1.5, True),
+        ('{"type": "result", "subtype": "down", "usd": 0, "in": 0, "out": 0}', "unavailable: … (error: …)", 0.0, False),
+        ('{"type": "system", "subtype": "login"}', "auth: … (auth: …)", 0.0, False),
+    ],
+)
+def test_a_run_that_failed_counts_at_what_it_took_or_at_its_reserve(
+    tmp_path: Path, last: str, told: str, spent: float, uncertain: bool
+) -> None:
+    """What it said when it ended is believed; where it did not end or said nothing, nobody knows better than the reserve."""
+    bus = room(tmp_path)
+    seat = models.choose(bus, ends(tmp_path, last), Game(id="g", roll=["knit"], models="live"))
+    ask = Request("knit", "debate/round-1.pitch.1", "command", "", (Said("user", "Pitch."),))
+    with pytest.raises(ModelError) as error:
+        converse(bus, seat.model, ask, lambda _: 1.5, lambda text, last: "")
+    said = (
+        str(error.value)
+        .replace(last, "…")
+        .replace(f"the command {os.path.basename(sys.executable)} gave no answer", "…")
+    )
+    assert said == told
+    [one] = live.entries(bus)
+    assert (one.spent, one.uncertain, one.answered) == (spent, uncertain, True)
+    assert (one.prompt_tokens, one.completion_tokens) == ((900, 40) if spent == 2.07 else (0, 0))
+
+
+@needs_box
+def test_a_task_whose_program_is_silent_three_times_in_a_row_is_open_again_and_told(tmp_path: Path) -> None:
+    """Each silent run counts at its reserve, so that a cap would stop it; before that, somebody else gets the task."""
+    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"})
+    block = ends(tmp_path, "I think.", idle_s=0.2).command
+    claude = msgspec.structs.replace(shop.agents["claude"], command=block, model="", also=[])
+    step(shop, claude)
+    daemon = Daemon(shop.bus, claude)
+    table = msgspec.structs.replace(shop.game, models="live")
+    for _ in range(3):
+        assert shop.bus.there("claims/claude/T-003.lock")
+        assert not shop.bus.troubles()
+        daemon.works = shop.desks["claude"].look("claude", ("claude", "chatgpt", "gemini"), ("poc",))
+        job = next_job("claude", daemon.works)
+        assert isinstance(job, Write)
+        with pytest.raises(ModelError) as error:
+            daemon.carry_out(job, models.choose(shop.bus, claude, table))
+        daemon.unanswered(job, error.value)
+    assert [(one.uncertain, one.spent) for one in live.entries(shop.bus)] == [(True, 2.0)] * 3
+    assert shop.bus.there("claims/open/T-003.lock")
+    trouble = shop.bus.must("problems/model-claude.yaml", Trouble)
+    lost = "(idle timeout: no event in 0.2 s); it may have been billed"
+    program = os.path.basename(sys.executable)
+    assert trouble.what == f"Claude cannot answer: the command {program} gave no answer {lost}; 3 times in a row"

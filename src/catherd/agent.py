@@ -19,7 +19,7 @@ from catherd.config import Agent
 from catherd.desk import Desk
 from catherd.errors import CatherdError
 from catherd.jobs import Examine, Job, Work, next_job
-from catherd.ledger import Entry
+from catherd.ledger import MAY_BE_BILLED, Entry
 from catherd.look import Looker
 from catherd.model import ModelError
 from catherd.models import choose
@@ -28,6 +28,7 @@ from catherd.watch import Watch
 
 FLAT = ("", "chat", "prs")
 CRANK = "crank"  # the trouble that says that a goal cannot be reached without you
+LOST = 3  # calls in a row of one turn that brought nothing and may have been billed: then the turn is given up
 UNHELD = 5.0  # seconds without anybody at the crank before a daemon takes it up
 
 
@@ -125,6 +126,7 @@ class Daemon:
         self.works = Work()
         self.had_goal = bool(os.environ.pop("CATHERD_GOAL", ""))
         self.given_up: dict[str, float] = {}  # turn → when it may be tried again
+        self.lost: dict[str, int] = {}  # turn → calls in a row that brought nothing and may have been billed
         self.unheld = time.monotonic()
         self.crank: subprocess.Popen[bytes] | None = None
         self.tries = 0  # at the crank
@@ -209,6 +211,7 @@ class Daemon:
             with _while_there(self.bus, self.inode):
                 done = self.carry_out(turn, choose(self.bus, self.agent, snapshot.game, self.spent))
             self.bus.solved(f"turn-{self.agent.id}")
+            self.lost.pop(key(turn), None)
             if not done:  # an ask is answered once; a task has more attempts, which are counted on the bus
                 rest = 3600.0 if isinstance(turn, Speak) else 1.0
                 self.given_up[key(turn)] = time.monotonic() + rest
@@ -230,8 +233,13 @@ class Daemon:
         return hands.work(seat, turn, self.works)
 
     def unanswered(self, turn: Turn | Job, error: ModelError) -> None:
-        """The model gave no answer: try again later where that can help, else tell the person."""
+        """The model gave no answer: try again later where that can help, else tell the person. After LOST calls in a
+        row that may have been billed it no longer helps.
+        """
         soon = {"timeout": 2.0, "unavailable": 5.0, "rate_limited": error.retry_after_s or 30.0}
+        self.lost[key(turn)] = self.lost.get(key(turn), 0) + 1 if MAY_BE_BILLED in error.what else 0
+        if self.lost[key(turn)] >= LOST:
+            error = ModelError("lost", f"{error.what}; {self.lost.pop(key(turn))} times in a row")
         self.given_up[key(turn)] = time.monotonic() + soon.get(error.kind, 3600)
         self.bus.event("unanswered", f"{self.agent.id}:{key(turn)}", error=error.kind)
         if not isinstance(turn, Speak | Mention) and error.kind not in {*soon, "budget"}:

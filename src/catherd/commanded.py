@@ -21,11 +21,11 @@ from catherd.bus import Bus
 from catherd.changeset import bad_name
 from catherd.command import Outcome, environment, furnish, run_command
 from catherd.config import Agent
-from catherd.driver import Driver, driver
+from catherd.driver import Driver, Heard, driver
 from catherd.effects import effect
 from catherd.errors import CatherdError
 from catherd.journal import Reserve
-from catherd.ledger import Entry
+from catherd.ledger import MAY_BE_BILLED, Entry
 from catherd.messages import Game
 from catherd.model import Model, ModelError, Reply, Request
 from catherd.speak import Seat
@@ -176,12 +176,14 @@ class Program(Model):
                 f"{os.path.basename(name)} does not start behind its walls ({heard.muttered}): name what it lacks under `sees:`",
             )
         if outcome.result in _FAILED and not (outcome.result.endswith("_timeout") and outcome.changed):
-            told = f"{outcome.result.replace('_', ' ')}: {outcome.detail}".strip(": ")
-            raise ModelError(_FAILED[outcome.result], f"the command {made.argv[0]} gave no answer ({told})", requests=1)
+            raise self._failed(made, name, outcome)
         if self.tree:  # a merge that it was given to finish is not its own work
             outcome.changed = [path for path in outcome.changed if _sum(tree, path) != self.was.get(path)]
         text = self._taken(outcome, tree) if self.tree else outcome.heard.text
-        return self._reply(text, made, outcome)
+        usd = self._usd(made, outcome.heard)
+        if not usd or outcome.result.endswith("_timeout"):  # not said, or not to the end: never for nothing
+            usd = max(usd, worst(self.agent))
+        return self._reply(text, made, outcome, usd)
 
     def _desk(self) -> str:
         """An empty repository to talk in: there is nothing to read and nothing to break."""
@@ -232,16 +234,29 @@ class Program(Model):
             else f"{NOT_TAKEN}nothing was changed ({outcome.detail or outcome.result})"
         )
 
-    def _reply(self, text: str, made: Driver, outcome: Outcome) -> Reply:
+    def _failed(self, made: Driver, name: str, outcome: Outcome) -> ModelError:
+        """The error of a run without an answer, with what it took; where nobody can know that, it may have been billed."""
+        heard, told = outcome.heard, f"{outcome.result.replace('_', ' ')}: {outcome.detail}".strip(": ")
+        usd = self._usd(made, heard)
+        nothing = not (usd or heard.prompt_tokens or outcome.changed) and (heard.counted or outcome.result == "auth")
+        known = outcome.result == "spawn_failed" or nothing or (heard.finished and usd > 0)
+        what = f"the command {os.path.basename(name)} gave no answer ({told}){'' if known else f'; {MAY_BE_BILLED}'}"
+        took = self._reply("", made, outcome, usd)
+        return ModelError(_FAILED[outcome.result], what, requests=1, took=took)
+
+    def _usd(self, made: Driver, heard: Heard) -> float:
+        """Dollars by its own word, else by its tokens; 0 where neither is known."""
+        if heard.usd or not heard.prompt_tokens:
+            return heard.usd
+        vendor = {"google": "gemini"}.get(self.agent.vendor, self.agent.vendor)  # as LiteLLM calls it
+        try:
+            price = prices.price(f"{vendor}/{made.model.removeprefix(f'{vendor}/')}")
+        except ModelError:
+            return 0.0
+        return price.usd(heard.prompt_tokens, heard.cached_tokens, 0, heard.completion_tokens)
+
+    def _reply(self, text: str, made: Driver, outcome: Outcome, usd: float) -> Reply:
         heard = outcome.heard
-        usd = heard.usd
-        if not usd:
-            usd = worst(self.agent)  # not said and not known: never for nothing
-            with contextlib.suppress(ModelError):
-                vendor = {"google": "gemini"}.get(self.agent.vendor, self.agent.vendor)  # as LiteLLM calls it
-                price = prices.price(f"{vendor}/{made.model.removeprefix(f'{vendor}/')}")
-                if heard.prompt_tokens:
-                    usd = price.usd(heard.prompt_tokens, heard.cached_tokens, 0, heard.completion_tokens)
         return Reply(
             text=text,
             model=made.model or str(made.argv[0]),

@@ -84,7 +84,7 @@ class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Heard(msgspec.Struct):
     """What the events said so far. `finished`: the final one came. `failed` is the first sign of failure, `why` its words.
 
-    `muttered` is the last line of stderr.
+    `muttered` is the last line of stderr; `counted` says that it told what it took, be it nothing.
     """
 
     text: str = ""
@@ -98,6 +98,7 @@ class Heard(msgspec.Struct):
     cached_tokens: int = 0
     completion_tokens: int = 0
     usd: float = 0.0
+    counted: bool = False
 
 
 def driver(command: dict[str, Any], where: str = "agents/") -> Driver:
@@ -215,5 +216,6 @@ def _count(usage: Usage, heard: Heard, event: dict[str, Any]) -> None:
     ):  # fmt: skip
         found = dig(event, path) if path else None
         if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0:
+            heard.counted = True
             value = float(found) if name == "usd" else int(found)
             setattr(heard, name, getattr(heard, name) + value if usage.add else value)

@@ -94,7 +94,9 @@ def _call(bus: Bus, model: Model, request: Request, n: int, reserve: Reserve) ->
     try:
         reply = model.complete(request)
     except ModelError as error:
-        failed = Answer(error=str(error), model=request.model, requests=error.requests, at=now())
+        took = error.took or Reply("", request.model)
+        failed = _answer(msgspec.structs.replace(took, finish="", requests=error.requests))
+        failed.error = str(error)
         bus.post(f"{path}.answer.yaml", failed, turn=request.turn, error=error.kind)
         raise
     answer = _answer(reply)

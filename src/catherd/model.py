@@ -60,10 +60,14 @@ class ModelError(Exception):
     """A call that gave no answer.
 
     `kind`: auth, quota, not_found, too_long, refused, unpriced, budget (a person must act), or timeout, unavailable,
-    rate_limited (the next try may succeed), or silent (it will never answer). `what` holds no prompt, key or path.
-    `retry_after_s` is what the vendor asked for, if it did; `requests` how many HTTP requests were made in vain.
+    rate_limited (the next try may succeed), lost (too many tries may have been billed), or silent (it will never answer).
+    `what` holds no prompt, key or path. `retry_after_s` is what the vendor asked for, if it did; `requests` how many HTTP
+    requests were made in vain; `took` what is known of the tokens and dollars that it took all the same.
     """
 
-    def __init__(self, kind: str, what: str, *, retry_after_s: float | None = None, requests: int = 0) -> None:
+    def __init__(
+        self, kind: str, what: str, *, retry_after_s: float | None = None, requests: int = 0, took: Reply | None = None
+    ) -> None:
         super().__init__(f"{kind}: {what}")
         self.kind, self.what, self.retry_after_s, self.requests = kind, what, retry_after_s, requests
+        self.took = took
