@@ -4,6 +4,7 @@ Called by the crank, which holds its lock: so there is one merger, and what it d
 """
 
 import os
+import re
 import time
 from typing import Any
 
@@ -29,12 +30,12 @@ def tasks_of(bus: Bus, phase: Phase, main: str) -> dict[str, Task]:
     milestone = phase.options.get("milestone", phase.name)
     found = {}
     for path in sorted(objects.list_tree(bus.root, main, "docs/tasks")):
+        if not (name := re.fullmatch(r"docs/tasks/(T-\d{3,})\.yaml", path)):
+            continue  # no artifact's name, as the checks say; and an id stands in prompts where no text by others may
         text = (objects.read_blob(bus.root, main, path) or b"").decode("utf-8", "replace")
         data = yamldoor.loads(text, path).data
         if isinstance(data, dict) and data.get("milestone") == milestone:
-            found[os.path.basename(path).removesuffix(".yaml")] = _build(
-                data, milestone, str(phase.options.get("sandbox", "bwrap"))
-            )
+            found[name[1]] = _build(data, milestone, str(phase.options.get("sandbox", "bwrap")))
     if not found:
         raise CatherdError(
             f"no task of the milestone {milestone} is on main", where="docs/tasks/", fix="make plan writes them"

@@ -77,8 +77,8 @@ def _files(where: str, skip: str = "resolved") -> dict[str, str]:
 def bid(scene: Scene) -> str:
     """A sealed bid: fits drawn from the voice's lens and the task, so that each agent has its own field."""
     asked = re.search(r"^Tasks: (.+)$", scene.bare, re.MULTILINE)
-    known = asked[1].split(", ") if asked else []
-    tasks = [(n, t) for n, t in re.findall(r"^- ([A-Z]-[\w-]+): (.+)$", scene.bare, re.MULTILINE) if n in known]
+    told = {b.status: b.text for b in scene.of("task")}
+    tasks = [(name, told[name]) for name in (asked[1].split(", ") if asked else []) if name in told]
     lens = library.voice(scene.me).lens
     lines = []
     for name, title in tasks:
@@ -92,7 +92,7 @@ def bid(scene: Scene) -> str:
 
 def swap(scene: Scene) -> str:
     """A swap now and then: both sides draw the same of the same pair."""
-    offered = re.findall(r"^- ([A-Z]-[\w-]+) \(.*\) for ([A-Z]-[\w-]+) \(", scene.bare, re.MULTILINE)
+    offered = re.findall(r"^- ([A-Z]-[\w-]+) for ([A-Z]-[\w-]+), which ", scene.bare, re.MULTILINE)
     wanted = [pair for pair in offered if draw("swap", *sorted(pair)) % 5 == 0]
     line = f"- give {wanted[0][0]}, take {wanted[0][1]}: I would rather" if wanted else "- keep"
     return f"---\nkind: swap\n---\n{line}\n"
