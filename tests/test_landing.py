@@ -266,3 +266,30 @@ def test_the_last_line_takes_a_whole_game_back_in_either_order(
     assert "adopted" not in again.stdout
     assert sh(game, "rev-parse", "main") == before
     games.catherd(game, "down")
+
+
+def test_what_stands_in_the_way_of_main_is_told_by_status_until_the_goal_is_typed_again(
+    finished_game: Path, tmp_path: Path
+) -> None:
+    game = games.copy(finished_game, tmp_path / "game")
+    last = (finished_game.parent / "session.txt").read_text().splitlines()[-1]
+    sh(game, "status")  # a copy has other times than the index says
+    sh(game, *last.removeprefix("undo: ").partition(" && ")[0].split()[1:])
+    put(game, {"docs/debate/decision.yaml": "mine\n"})
+    what = (
+        "main cannot move forward: it would overwrite what you have in docs/debate/decision.yaml; nothing was touched"
+    )
+    fix = (
+        f"fix: commit them, or put them aside: cd {game} && mkdir -p ../aside && mv docs/debate/decision.yaml ../aside/"
+    )
+
+    stopped = games.make(game, "debate")
+
+    assert f"catherd: needs you: {game}: {what}\n  {fix}\n" in stopped.stderr
+    told = " ".join(games.make(game, "status").stdout.split())
+    assert told.startswith(f"needs you {game}: {what} {fix} game ")
+    assert "next: make debate" in told
+    (game / "docs/debate/decision.yaml").unlink()
+    again = games.make(game, "debate")
+    assert again.returncode == 0, again.stderr
+    assert "needs you" not in games.make(game, "status").stdout

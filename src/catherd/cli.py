@@ -34,7 +34,7 @@ class _Group(click.Group):
                 done = super().invoke(ctx)
                 sys.stdout.flush()
         except NeedsYou as error:
-            _needs_you(error)
+            _needs_you(error, step=ctx.invoked_subcommand in STEPS)
             ctx.exit(error.exit)
         except CatherdError as error:
             click.echo(f"catherd: {error}", err=True)
@@ -77,13 +77,18 @@ def _unread() -> bool:
     return True
 
 
-def _needs_you(error: NeedsYou) -> None:
+def _needs_you(error: NeedsYou, *, step: bool) -> None:
+    """The goal waits for you: `make status` says for what until it is typed again, unless it says so already."""
     from catherd import game
 
     try:
-        from catherd.bus import Bus
+        from catherd.bus import TIEBREAK, Bus
 
-        game.clear_goal(Bus(game.workspace(os.getcwd())), "a person is needed")
+        bus = Bus(game.workspace(os.getcwd()))
+        known = {one.what for one in bus.troubles()} if step else set()
+        if step and error.what not in known and error.where not in {f"bus/{TIEBREAK}", "bus/claims/blocked/"}:
+            bus.trouble("goal", error.where, error.what, error.fix)
+        game.clear_goal(bus, "a person is needed")
     except (CatherdError, OSError):
         pass
     click.echo(f"catherd: needs you: {error}", err=True)

@@ -83,7 +83,7 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
         files.publish(bus.path, "STEP", "catherd: 1\n")
     files.replace(bus.path, "goal", f"{goal}\n")
     bus.event("goal", goal)
-    for trouble in [n for n in bus.names("problems") if re.match(r"(fuse|model|loop|file|turn)-|crank\.", n)]:
+    for trouble in [n for n in bus.names("problems") if re.match(r"(fuse|model|loop|file|turn)-|(crank|goal)\.", n)]:
         files.remove(bus.path, f"problems/{trouble}")
     lines += map(tell.trouble, bus.troubles())
     players = {n: a for n, a in config.agents(root, told).items() if n in game.roll}
