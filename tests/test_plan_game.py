@@ -10,6 +10,7 @@ import pytest
 
 import games
 from catherd import audits, checks, yamldoor
+from catherd.bus import DECISION
 from crash import compare, lab, shares
 from gitrooms import put, repo, sh
 from test_herd import Typed, until
@@ -40,6 +41,8 @@ def test_the_document_has_no_finding_and_the_history_proves_itself(finished_plan
     assert checks.check(str(tmp_path / "clone"), None, str(finished_plan / ".catherd/checks"), complete=True) == []
     found, count = audits.audit(str(tmp_path / "clone"))
     assert (found, count) == ([], len(merges(finished_plan)))
+    on = {name: yamldoor.read(str(finished_plan / name)).data for name in ("bus/game.yaml", DECISION)}
+    assert on[DECISION]["roll"] == on["bus/game.yaml"]["roll"]
 
 
 def test_a_reviewer_objected_a_check_found_something_and_two_changes_conflicted(finished_plan: Path) -> None:

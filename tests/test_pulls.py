@@ -22,18 +22,20 @@ from catherd import (
     mergequeue,
     objects,
     pulls,
+    record,
     snapshot,
     stages,
     worktree,
 )
 from catherd import publish as publishing
-from catherd.bus import Bus, now
+from catherd.bus import DECISION, Bus, now
 from catherd.clearing import tidy
 from catherd.errors import CatherdError
 from catherd.jobs import Slot
 from catherd.messages import Game, Lock, Receipt, Spoken, Trouble
 from catherd.tasks import Assignment, Bid, Closed, Merged, Needs, Note, Pr, Review, Task
 from catherd.tell import Teller
+from catherd.vote import Candidate, Vote, counted
 from catherd.yamldoor import dumps
 from gitrooms import everything, put, sh
 
@@ -344,7 +346,7 @@ def test_an_assignment_edited_to_an_agent_that_is_none_is_told_and_anyone_may_ta
     assert path.read_text() == "tasks:\n  D-y: gemni\n"
 
 
-def counted(bus: Bus, **bids: Bid) -> None:
+def counted_bids(bus: Bus, **bids: Bid) -> None:
     """The receipt of the gate of bids."""
     spoken = [Spoken(path=f"plan/bids/{who}.yaml", sha256=who, text=dumps(bid)) for who, bid in bids.items()]
     bus.post("gates/bids.yaml", Receipt(gate="bids", closed=now(), roll=ROLL, counted=spoken))
@@ -352,7 +354,7 @@ def counted(bus: Bus, **bids: Bid) -> None:
 
 def test_a_bid_for_an_unknown_task_is_told_and_the_rest_of_it_counts(room: Room) -> None:
     bus = room.bus
-    counted(bus, claude=Bid(fits={"D-index": 5, "D-nonsense": 5}), gemini=Bid(fits={"D-index": 1}))
+    counted_bids(bus, claude=Bid(fits={"D-index": 5, "D-nonsense": 5}), gemini=Bid(fits={"D-index": 1}))
     made = allotment.table(bus, config.phases(bus.root)["plan"], "main")
     assert made.chosen["D-index"] == "claude"
     assert "D-nonsense" not in made.chosen
@@ -368,7 +370,7 @@ def test_a_task_that_an_agent_adds_is_taken_in_if_it_is_a_page_of_nobodys(room: 
     good = {"id": "D-words", "title": "Words", "paths": ["docs/glossary.md"], "needs": ["D-index"]}
     engine = {**good, "id": "D-host", "paths": ["docs/handbook/x.md"]}
     taken = {**good, "id": "D-mine", "paths": ["docs/index.md"]}
-    counted(bus, claude=Bid(adds=[good]), gemini=Bid(adds=[engine]), chatgpt=Bid(adds=[taken]))
+    counted_bids(bus, claude=Bid(adds=[good]), gemini=Bid(adds=[engine]), chatgpt=Bid(adds=[taken]))
     made = allotment.table(bus, config.phases(bus.root)["plan"], "main")
     assert (made.chosen["D-words"], made.tasks["D-words"].by) == ("claude", "claude")
     assert {"D-host", "D-mine"} & set(made.tasks) == set()
@@ -461,10 +463,13 @@ def test_an_archived_game_goes_only_when_git_holds_every_file_of_it(room: Room) 
     assert not folder.exists()
 
 
-def decided(room: Room) -> None:
-    base = git.rev(room.bus.root, "main")
-    text = f"catherd: 1\nbase: {base}\nroll: [chatgpt, claude, gemini]\nwinner: hazel\n".encode()
-    landing.land(room.bus.root, "main", {"docs/debate/decision.yaml": text}, [], "Land the debate\n")
+def decided(room: Room, roll: list[str] = ROLL, without: str = "") -> None:
+    """The debate is on main: a vote of these, whose one proposal won; `without` a key that older records lack."""
+    won = Candidate(id="hazel", title="Hazel", authors=("claude",), text="It lends.", sha256="ab" * 32)
+    vote = Vote(game="g-1", base=git.rev(room.bus.root, "main"), candidates=(won,), roll=tuple(roll), needed=2)
+    told = record.decision(vote, counted(vote)[0])
+    told.pop(without, None)
+    landing.land(room.bus.root, "main", {DECISION: dumps(told).encode()}, [], "Land the debate\n")
 
 
 def test_audit_proves_a_branch_in_a_clone_without_a_bus_and_names_what_nobody_reviewed(
@@ -493,6 +498,16 @@ def test_audit_proves_a_branch_in_a_clone_without_a_bus_and_names_what_nobody_re
     sha = done.stdout.strip()
     found, _ = audits.audit(clone, sha)
     assert [str(one) for one in found] == [f"{sha[:12]}: outside error: catherd itself changed docs/words.md"]
+
+
+@pytest.mark.parametrize("without", ["", "roll"], ids=["with its roll", "of an older catherd"])
+def test_audit_asks_a_game_of_two_for_the_one_review_that_there_can_be(room: Room, without: str) -> None:
+    decided(room, ["claude", "gemini"], without)
+    room.queue.roll = ("claude", "gemini")
+    room.work(WORDS)
+    room.say("gemini")
+    assert room.queue.turn() == ["PR-0001"]
+    assert audits.audit(room.bus.root) == ([], 1)
 
 
 def test_audit_without_a_game_says_so(room: Room) -> None:

@@ -197,6 +197,7 @@ def test_the_decision_is_machine_readable_and_names_who_decided() -> None:
         "rule": "catherd-tally/1",
         "game": "2026-11-23-a",
         "base": "f" * 40,
+        "roll": ["claude", "gemini", "chatgpt", "wildcard"],
         "brief": "Something useful for hikers",
         "constraints": [],
         "candidates": [

@@ -35,6 +35,7 @@ def decision(vote: Vote, result: Result) -> dict[str, Any]:
         "rule": vote.rule,
         "game": vote.game,
         "base": vote.base,
+        "roll": list(vote.roll),  # with `base` what `catherd audit` proves the merges from
         "brief": vote.brief,
         "constraints": list(vote.constraints),
         "candidates": [
