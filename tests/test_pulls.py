@@ -127,13 +127,50 @@ def test_a_forged_approval_is_named_and_not_counted(room: Room) -> None:
     assert room.queue.turn() == []
     for path, why in (
         (mine, "claude is the author"),
-        (theirs, "gemini is not on the roll, or reviewed another head"),
-        (nobody, "mallory is not on the roll, or reviewed another head"),
+        (theirs, "gemini reviewed another head"),
+        (nobody, "mallory is not on the roll"),
     ):
         slug = "forged-" + path.removesuffix(".yaml").replace("/", "-").lower()
         assert room.trouble(slug) == (f"bus/{path}", f"the review is not counted: {why}", f"rm 'bus/{path}'")
         assert room.bus.there(path)
     assert git.rev(room.bus.root, "refs/catherd/merged/PR-0001") == ""
+
+
+def test_what_needed_you_is_over_when_its_pull_request_is_mended_merged_or_closed(room: Room) -> None:
+    def forged(count: int) -> bool:
+        return sum(name.startswith("forged-") for name in room.bus.names("problems")) == count
+
+    room.work(WORDS)
+    os.unlink(room.bus.here(room.say("mallory")))
+    room.say("claude")
+    room.say("nobody")
+    room.queue.turn()
+    assert forged(2)
+    os.unlink(room.bus.here(f"prs/PR-0001/reviews/{git.rev(room.bus.root, 'claude/D-x')[:12]}.nobody.yaml"))
+    room.queue.turn()
+    assert forged(1)
+    room.say("chatgpt")
+    room.say("gemini")
+    assert room.queue.turn() == ["PR-0001"]
+    assert room.bus.names("problems") == []
+    room.bus.post("tasks/D-y.yaml", Task(kind="design", title="More", paths=["docs/"]))
+    name = room.work({"docs/more.md": "# More\n\nWords.\n"}, "D-y", "gemini")
+    room.say("gemini", pr=name)
+    room.queue.turn()
+    assert forged(1)
+    Path(room.bus.here(f"prs/{name}/closed.yaml")).touch()
+    room.queue.turn()
+    assert room.bus.names("problems") == []
+
+
+def test_a_pull_request_that_waited_for_your_word_no_longer_does_once_you_gave_it(room: Room) -> None:
+    room.queue.roll = ("claude",)  # nobody else is there to review it
+    room.work(WORDS)
+    room.queue.turn()
+    assert room.bus.names("problems") == ["pr-pr-0001.yaml"]
+    pulls.decide(room.bus.root, "1", "changes", "whose?")
+    room.queue.turn()
+    assert room.bus.names("problems") == []
 
 
 def test_a_branch_that_you_force_moved_is_reviewed_anew_and_its_old_head_is_kept(room: Room) -> None:
@@ -339,11 +376,20 @@ def test_an_assignment_edited_to_an_agent_that_is_none_is_told_and_anyone_may_ta
     seen = room.queue.desk.look("chatgpt", tuple(ROLL), ("plan",))
     assert seen.assignment == {}
     assert room.trouble("assignment-d-y") == (
-        "bus/plan/assignment.yaml",
+        "bus/plan/assignment.yaml:2:8",
         "D-y is allotted to 'gemni', who is no agent; anyone may take it",
         "one of: chatgpt, claude, gemini, wildcard",
     )
     assert path.read_text() == "tasks:\n  D-y: gemni\n"
+    path.write_text("tasks:\n  D-y: gemini\n")
+    assert room.queue.desk.look("chatgpt", tuple(ROLL), ("plan",)).assignment == {"D-y": "gemini"}
+    assert bus.names("problems") == []
+    path.write_text("tasks:\n  D-y: gemni\n")
+    room.queue.desk.look("chatgpt", tuple(ROLL), ("plan",))
+    assert bus.names("problems") == ["assignment-d-y.yaml"]
+    assert desk.claim(bus, "D-y", "chatgpt")
+    room.queue.desk.look("chatgpt", tuple(ROLL), ("plan",))
+    assert bus.names("problems") == []
 
 
 def counted_bids(bus: Bus, **bids: Bid) -> None:
@@ -363,6 +409,10 @@ def test_a_bid_for_an_unknown_task_is_told_and_the_rest_of_it_counts(room: Room)
         "a bid for 'D-nonsense', which is no task, is not counted",
         f"one of: {', '.join(made.tasks)}",
     )
+    stages.forget(bus, "poc", [])
+    assert bus.names("problems") == ["bid-plan-bids-claude.yaml"]
+    stages.forget(bus, "plan", ["D-index"])
+    assert bus.names("problems") == []
 
 
 def test_a_task_that_an_agent_adds_is_taken_in_if_it_is_a_page_of_nobodys(room: Room) -> None:

@@ -20,6 +20,7 @@ from catherd.tasks import Assignment, Head, Needs, Pr, Review, Task, View, tries
 from catherd.yamldoor import dumps
 
 PRS_LOG = "prs.log"
+TROUBLES = ("pr", "stuck", "branch")  # what may be in `problems/` about a PR, beside reviews that are forged
 SETTLED = 50_000_000  # ns: in a folder that changed so recently another name may come without its time changing
 
 
@@ -99,17 +100,23 @@ class Desk:
                 continue
             proves = set(found.proves) if found else proves  # of the phase that is on: the last that has an allotment
             for task, agent in (found.tasks if found else {}).items():
+                trouble = f"assignment-{slug(task)}"
                 if agent in self.agents:
                     made[task] = agent
-                else:
-                    self.bus.trouble(
-                        f"assignment-{slug(task)}",
-                        f"bus/{path}",
-                        f"{task} is allotted to '{agent}', who is no agent; anyone may take it",
-                        f"one of: {', '.join(self.agents)}",
-                        agent,
-                    )
+                if agent in self.agents or not self.bus.there(f"claims/open/{task}.lock"):
+                    self.bus.solved(trouble)
+                    continue
+                where = self._place(path, "tasks", task)
+                what = f"{task} is allotted to '{agent}', who is no agent; anyone may take it"
+                self.bus.trouble(trouble, where, what, f"one of: {', '.join(self.agents)}", where)
         return made, frozenset(proves)
+
+    def _place(self, path: str, *keys: str) -> str:
+        """`file:line:col` of what stands under `keys`, as far as it is still there."""
+        try:
+            return yamldoor.read(self.bus.here(path), f"bus/{path}").where(*keys)
+        except (CatherdError, OSError):
+            return f"bus/{path}"
 
     def prs(self) -> dict[str, View]:
         """The open PRs by name."""
@@ -140,6 +147,7 @@ class Desk:
         if self.bus.there(f"problems/{PRS_LOG}.yaml"):
             return
         for name in sorted(self._over - (self._logged or set())):
+            forget(self.bus, name)
             how = "merged" if self.bus.there(f"prs/{name}/merged.yaml") else "closed"
             files.append(self.bus.path, PRS_LOG, f"{name} {how}\n")
         self._logged = set(self._over)
@@ -207,6 +215,15 @@ def logged(bus: Bus) -> set[str]:
         return set()
     bus.solved(PRS_LOG)
     return set(text.split()) - {"merged", "closed"}
+
+
+def forget(bus: Bus, pr: str) -> None:
+    """The PR is merged or closed: nothing about it needs a person any more."""
+    for name in bus.names("problems"):
+        if name.startswith(f"forged-{slug(f'prs/{pr}')}-") or name in {
+            f"{kind}-{pr.lower()}.yaml" for kind in TROUBLES
+        }:
+            bus.solved(name.removesuffix(".yaml"))
 
 
 def claim(bus: Bus, lock: str, me: str) -> bool:

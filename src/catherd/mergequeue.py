@@ -51,6 +51,8 @@ class Queue(msgspec.Struct):
             view = self._same(seen)
             how = stand(view, self.roll, self.vendors())
             self._forged(view, how)
+            if how.act != "human":
+                self.bus.solved(f"pr-{view.name.lower()}")
             if how.act == "wait" and self._fit(view, task):
                 self._offer(view)
             elif how.act == "human":
@@ -114,16 +116,17 @@ class Queue(msgspec.Struct):
         return self.desk.view(view.name) or view
 
     def _forged(self, view: View, how: Stand) -> None:
+        kept = set()
         for who in how.forged:
-            why = "is the author" if who == view.pr.author else "is not on the roll, or reviewed another head"
+            why = "is the author" if who == view.pr.author else "reviewed another head"
+            why = why if who in {*self.roll, "human"} else "is not on the roll"
             path = f"prs/{view.name}/reviews/{view.head[:12]}.{who}.yaml"
-            self.bus.trouble(
-                f"forged-{slug(path)}",
-                f"bus/{path}",
-                f"the review is not counted: {who} {why}",
-                f"rm 'bus/{path}'",
-                view.head,
-            )
+            what = f"the review is not counted: {who} {why}"
+            self.bus.trouble(f"forged-{slug(path)}", f"bus/{path}", what, f"rm 'bus/{path}'", view.head)
+            kept.add(f"forged-{slug(path)}.yaml")
+        known = [n for n in self.bus.names("problems") if n.startswith(f"forged-{slug(f'prs/{view.name}')}-")]
+        for name in set(known) - kept:
+            self.bus.solved(name.removesuffix(".yaml"))
 
     def _fit(self, view: View, task: Task) -> bool:
         """Whether reviews are worth their price: a conflict or a broken rule goes back at once. Looked at once per main."""
@@ -207,8 +210,7 @@ class Queue(msgspec.Struct):
         # The claim first: whoever looks at PRs and then at claims never sees a task of its own without either.
         desk.settle(bus, view.pr.task, desk.holder(bus, view.pr.task) or view.pr.author, "done")
         bus.post(f"prs/{view.name}/merged.yaml", Merged(commit=done, at=now()), title=view.pr.title)
-        for trouble in (f"pr-{view.name.lower()}", f"stuck-{view.name.lower()}", f"branch-{view.name.lower()}"):
-            bus.solved(trouble)
+        desk.forget(bus, view.name)
         thanks = f" Read by {', '.join(how.approvals)}." if how.approvals else ""
         self._remark(view, "merged.yaml", Merged, f"{view.pr.task} is on main ({view.name}).{thanks}")
         if not self.keep_branches:

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from catherd import caps, config, criteria, desk, landing, mergequeue, objects, ready, recovery, snapshot, yamldoor
-from catherd.bus import Bus, now
+from catherd.bus import Bus, now, slug
 from catherd.config import Phase
 from catherd.errors import CatherdError, NeedsYou
 from catherd.herd import Herd
@@ -131,8 +131,17 @@ def merge_all(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller:
         for asked in criteria.entry(bus.root, landing.tip(bus.root, game.branch), milestone):
             teller.line(f"  before {phase.name}: {asked}")
     merge_some(bus, phase, gate, tasks, game, herd, teller)
+    forget(bus, phase.name, tasks)
     bus.post(f"gates/{gate}.yaml", Receipt(gate=gate, closed=now(), roll=game.roll, data={"tasks": tasks}))
     teller.line(f"{gate} closed: {len(tasks)} tasks merged")
+
+
+def forget(bus: Bus, phase: str, tasks: list[str]) -> None:
+    """All is merged: what was wrong with a bid or with the allotment needs a person no more."""
+    for name in [n for n in bus.names("problems") if n.startswith((f"bid-{phase}-", f"added-{phase}-"))]:
+        bus.solved(name.removesuffix(".yaml"))
+    for task in tasks:
+        bus.solved(f"assignment-{slug(task)}")
 
 
 def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, herd: Herd, teller: Teller) -> None:
