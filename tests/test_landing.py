@@ -8,6 +8,7 @@ import pytest
 
 import games
 from catherd import git, landing, objects
+from catherd.bus import Bus
 from catherd.errors import CatherdError, NeedsYou
 from gitrooms import everything, put, repo, sh
 
@@ -44,6 +45,28 @@ def test_the_same_content_lands_once(root: str) -> None:
     first = land(root)
     assert land(root) == landing.Landed(first.sha, "", new=False)
     assert sh(root, "rev-list", "--count", "main") == "2"
+
+
+def test_a_secret_is_not_landed_and_you_are_told_where_it_stood(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "sk-ant-" + "api03-aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF"
+    put(Path(root), {"bus/.tmp/x": "", "agents/m.yaml": "name: M\nkey: MISTRAL_WORK_ACCOUNT\n"})
+    monkeypatch.setenv("MISTRAL_WORK_ACCOUNT", "open sesame, please")
+    picture = b"\x89PNG\r\n" + key.encode()
+    files = {"docs/pitch.md": f"one\n{key} and open sesame, please\n".encode(), "docs/a.png": picture, **NEW}
+    landed = landing.land(root, "main", files, [], f"Land {key}")
+    assert objects.read_blob(root, "main", "docs/pitch.md") == (
+        b"one\nremoved-Anthropic-key and removed-the-value-of-MISTRAL_WORK_ACCOUNT\n"
+    )
+    assert objects.read_blob(root, "main", "docs/a.png") == picture
+    assert sh(root, "log", "-1", "--format=%s") == "Land [removed: Anthropic key]"
+    assert [(one.where, one.what, one.fix) for one in Bus(root).troubles()] == [
+        (
+            "docs/pitch.md",
+            "was landed without what must not be committed: Anthropic key (line 2), the value of MISTRAL_WORK_ACCOUNT (line 2)",
+            "revoke it where it was issued, the bus still holds it; then rm bus/problems/secret-docs-pitch.md.yaml",
+        )
+    ]
+    assert landing.land(root, "main", files, [], "again") == landing.Landed(landed.sha, "", new=False)
 
 
 def edit(root: str) -> None:

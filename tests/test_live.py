@@ -61,6 +61,29 @@ def test_a_model_without_a_price_is_told_before_the_first_call() -> None:
     assert error.value.kind == "unpriced"
 
 
+def test_a_key_that_comes_back_or_is_quoted_by_an_error_reaches_neither_the_bus_nor_a_screen(tmp_path: Path) -> None:
+    """What only looks like a key stays in an answer: the nets before a commit send it back to its author."""
+    key, other = "AIza" + "SyA1234567890abcdefghijklmnopqrstuvw", "open sesame, please"
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "m.yaml").write_text("name: M\nkey: MISTRAL_WORK_ACCOUNT\n")
+    environ = {"GEMINI_API_KEY": key, "MISTRAL_WORK_ACCOUNT": other}
+    error = b'{"error": {"code": "' + key.encode() + b'", "message": "no"}}'
+    url = "postgres://you:" + "hunter2hunter2@localhost/db"
+    with Vendors(
+        lambda _: f"{key}, {other}, {url}", lambda seen: Fault(401, body=error) if seen.n == 2 else None
+    ) as server:
+        one = agent(model="gemini/gemini-3.8-flash", key="", options={"api_base": server.base("gemini")})
+        ask = Request("a", "t", one.model, "", (Said("user", f"It is {other}."),), options=one.options)
+        speaker = live.model(str(tmp_path), one, environ)
+        mark = "[removed: the value of {}]".format
+        said = speaker.complete(ask).text
+        assert said == f"{mark('GEMINI_API_KEY')}, {mark('MISTRAL_WORK_ACCOUNT')}, {url}"
+        assert server.seen[0].messages[0].content == f"It is {mark('MISTRAL_WORK_ACCOUNT')}."
+        with pytest.raises(ModelError) as caught:
+            speaker.complete(ask)
+    assert str(caught.value) == "auth: the key is missing, wrong or not allowed to do this (HTTP 401)"
+
+
 def test_no_secret_leaves_in_a_prompt_whoever_wrote_it() -> None:
     with Vendors(lambda _: "ok") as server:
         environ = {"OPENAI_API_KEY": "sk-the-very-key-itself"}

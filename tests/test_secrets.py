@@ -1,6 +1,7 @@
 """Secrets are found before a prompt and before a commit, and nothing else is taken for one."""
 
 import base64
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from catherd import secrets
+from catherd import config, secrets, yamldoor
 from catherd.secrets import Finding
+from gitrooms import put
 
 KEY = "Zq7/unguessable+value=="
 ENV = {"MY_VENDOR_API_KEY": KEY, "HOME": "/home/you", "EDITOR_KEY": "short", "PATH": "/usr/bin:/bin"}
@@ -62,6 +64,70 @@ def test_what_is_no_secret_passes_unchanged() -> None:
         ]
     )
     assert secrets.redact(text, "x", ENV) == (text, [])
+
+
+def test_a_key_is_known_by_what_the_yaml_calls_it_whatever_its_name_looks_like(tmp_path: Path) -> None:
+    put(tmp_path, {"agents/m.yaml": "name: M\nmodel: mistral/x\nkey: MISTRAL_WORK_ACCOUNT\n"})
+    put(tmp_path, {"agents/c.yaml": "name: C\ncommand: {argv: [c], keys: [THE_LOGIN]}\n"})
+    named = config.secret_names(str(tmp_path))
+    assert named == {"MISTRAL_WORK_ACCOUNT", "THE_LOGIN"}
+    environ = {"MISTRAL_WORK_ACCOUNT": KEY, "THE_LOGIN": "open-sesame-1"}
+    assert secrets.find(f"{KEY} open-sesame-1", "", environ) == []
+    assert [one.kind for one in secrets.find(f"{KEY} open-sesame-1", "", environ, named)] == [
+        "the value of MISTRAL_WORK_ACCOUNT",
+        "the value of THE_LOGIN",
+    ]
+
+
+def test_what_came_back_loses_the_values_of_your_keys_and_nothing_else() -> None:
+    text = f"{KEY} sk-ant-{A}\nDB = 'postgres:{'//'}you:hunter2hunter2@localhost/db'\n{base64.b64encode(KEY.encode()).decode()}"
+    mark = "[removed: the value of MY_VENDOR_API_KEY]"
+    assert secrets.disowned(text, ENV) == text.replace(KEY, mark).replace(
+        base64.b64encode(KEY.encode()).decode().rstrip("="), mark
+    )
+
+
+PRIVATE = f"-----BEGIN PRIVATE KEY-----\n{A}{A}\n{A}\n-----END PRIVATE KEY-----\n"
+
+
+def test_files_are_cleaned_so_that_they_still_read_and_what_is_no_text_passes() -> None:
+    data = {
+        "word": f"sk-ant-{A}",
+        "lines": f"log\n{PRIVATE}end\n",
+        "quoted": f'"sk-ant-{A}", \t',
+        "n": ["AKIA" + "ABCDEFGHIJKLMNOP", 7],
+    }
+    picture = b"\x89PNG\r\n\x1a\n\x00 sk-ant-" + A.encode()
+    files = {
+        "a.yaml": yamldoor.dumps(data).encode(),
+        "a.json": json.dumps(data).encode(),
+        "a.svg": f'<svg><text x="sk-ant-{A}">sk-ant-{A}</text></svg>'.encode(),
+        "a.png": picture,
+        "nul.bin": b"\0 sk-ant-" + A.encode(),
+        "latin.md": "é\r\nabout -----BEGIN PRIVATE KEY----- and what follows it\n".encode("latin-1"),
+        "crlf.md": f"a\r\nsk-ant-{A}\r\n".encode(),
+    }
+    made, found = secrets.clean(files)
+    clean = {
+        "word": "removed-Anthropic-key",
+        "lines": "log\nremoved-private-key\nend\n",
+        "quoted": '"removed-Anthropic-key", \t',
+        "n": ["removed-AWS-key", 7],
+    }
+    assert yamldoor.loads(made["a.yaml"].decode(), "a.yaml").data == clean
+    assert json.loads(made["a.json"]) == clean
+    assert made["a.svg"] == b'<svg><text x="removed-Anthropic-key">removed-Anthropic-key</text></svg>'
+    assert made["crlf.md"] == b"a\r\nremoved-Anthropic-key\r\n"
+    for name in ("a.png", "nul.bin", "latin.md"):
+        assert made[name] is files[name]
+    assert {one.where for one in found} == {"a.yaml", "a.json", "a.svg", "crlf.md"}
+    assert [str(one) for one in found if one.where == "crlf.md"] == ["crlf.md:2: Anthropic key"]
+
+
+def test_the_word_private_key_alone_takes_no_prose_with_it() -> None:
+    text = "It begins with -----BEGIN PRIVATE KEY-----\nand the rest of the page is about something else entirely\n"
+    cleaned, _ = secrets.redact(text, "", {})
+    assert cleaned == text.replace("-----BEGIN PRIVATE KEY-----", "[removed: private key]")
 
 
 def test_two_nets_on_one_secret_make_one_finding_and_leave_nothing_of_it() -> None:

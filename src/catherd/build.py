@@ -11,6 +11,7 @@ from catherd import accept, caps, checkouts, checks, commanded, desk, landing, p
 from catherd.answers import Unusable, parse
 from catherd.bus import Bus, now
 from catherd.changeset import Rules
+from catherd.config import secret_names
 from catherd.errors import CatherdError
 from catherd.fences import File
 from catherd.git import rev
@@ -177,7 +178,10 @@ def _work(seat: Seat, task_id: str, task: Task, ask: Ask, turn: str, tree: str, 
         except CatherdError as error:
             return str(error)
         paths = [file.path for file in envelope.files]
-        found = [f"{one}: take it out; nothing that is secret may be committed" for one in find_in_files(paths, tree)]
+        found = [
+            f"{one}: take it out; nothing that is secret may be committed"
+            for one in find_in_files(paths, tree, None, secret_names(root))
+        ]
         if over := caps.fits(root, me, phase_of(task)):
             found.append(f"the whole directory is too large: {over}; take out what is not needed")
         faults = found or faulty(seat, task, tree, paths)

@@ -82,6 +82,15 @@ def agents(root: str, told: list[str] | None = None) -> dict[str, Agent]:
     return found
 
 
+def secret_names(root: str) -> frozenset[str]:
+    """The environment variables that agents/*.yaml call a key, whatever their names look like."""
+    told: set[Any] = set()
+    for one in readable(root)[0].values():
+        keys = one.command.get("keys")
+        told |= {one.key, *(keys if isinstance(keys, list) else [])}
+    return frozenset(name for name in told if isinstance(name, str) and name)
+
+
 def readable(root: str, told: list[str] | None = None) -> tuple[dict[str, Agent], list[CatherdError]]:
     """The agents whose files are right, and what is wrong with the others: a running game goes on without those."""
     found: dict[str, Agent] = {}

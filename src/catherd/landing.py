@@ -19,7 +19,8 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from catherd import checkouts, yamldoor
+from catherd import checkouts, config, secrets, yamldoor
+from catherd.bus import Bus, slug
 from catherd.effects import effect
 from catherd.errors import CatherdError, Fault, NeedsYou
 from catherd.git import GitError, call, locked, rev, state
@@ -87,15 +88,32 @@ def before(root: str, game: str, branch: str) -> str:
 def land(root: str, branch: str, files: Mapping[str, bytes], removed: Iterable[str], message: str) -> Landed:
     """One single-parent commit by catherd on the game's branch. The same content is there already: no commit.
 
+    No secret is committed: what is found is taken out, and a problem on the bus says what it was and where it stood.
     Raises NeedsYou when a file of yours stands in the way (nothing was touched), CatherdError when the branch is gone.
     """
+    named = config.secret_names(root)
+    files, found = secrets.clean(files, named)
+    message = secrets.redact(message, "", None, named)[0]
     with locked(root):
         recover(root)
         old = tip(root, branch)
         new = child(root, old, files, message, remove=removed)
         if new == old:
             return Landed(old, "", new=False)
+        _tell(root, found)
         return Landed(new, advance(root, branch, old, new, {}, (), message.partition("\n")[0]), new=True)
+
+
+def _tell(root: str, found: Sequence[secrets.Finding]) -> None:
+    for path in sorted({one.where for one in found}):
+        here = [one for one in found if one.where == path]
+        name, kinds = f"secret-{slug(path)}", ", ".join(f"{one.kind} (line {one.line})" for one in here)
+        Bus(root).trouble(
+            name,
+            path,
+            f"was landed without what must not be committed: {kinds}",
+            f"revoke it where it was issued, the bus still holds it; then rm bus/problems/{name}.yaml",
+        )
 
 
 def advance(

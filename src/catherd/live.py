@@ -6,11 +6,11 @@ look for secrets before a prompt leaves is here, whatever the prompt was made of
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
-from catherd import llm, secrets
+from catherd import config, llm, secrets
 from catherd.bus import Bus
 from catherd.config import Agent
 from catherd.ledger import Entry, Refusal, entry, looping, may_spend
@@ -50,7 +50,7 @@ def name(agent: Agent, environ: Mapping[str, str]) -> str:
     return next((m for m in agent.also if key_of(m, environ) is not None), "")
 
 
-def model(_root: str, agent: Agent, environ: Mapping[str, str] | None = None) -> Model:
+def model(root: str, agent: Agent, environ: Mapping[str, str] | None = None) -> Model:
     """What answers for the agent. Raises ModelError("auth") when it has no key, ("unpriced") when its model has no price."""
     env = os.environ if environ is None else environ
     chosen = name(agent, env)
@@ -58,7 +58,8 @@ def model(_root: str, agent: Agent, environ: Mapping[str, str] | None = None) ->
         raise ModelError("auth", f"there is no key: set {' or '.join(keys_named(agent))}")
     own = chosen == agent.model
     llm.price(chosen, agent.options if own else {})
-    return Speaker(key_of(chosen, env, agent.key if own else "") or "", env, own=own)
+    named = config.secret_names(root) | {agent.key}
+    return Speaker(key_of(chosen, env, agent.key if own else "") or "", env, own=own, named=named)
 
 
 class CapReached(ModelError):
@@ -70,17 +71,30 @@ class CapReached(ModelError):
 
 
 class Speaker:
-    """A live model that is shown no secret. `own`: it is the agent's own model, so that all of its options hold."""
+    """A live model that is shown no secret and says none. `own`: it is the agent's own model, so that all of its options hold."""
 
-    def __init__(self, key: str, environ: Mapping[str, str], *, own: bool) -> None:
-        self.live, self.environ, self.own = llm.Live(key), environ, own
+    def __init__(self, key: str, environ: Mapping[str, str], *, own: bool, named: Collection[str] = ()) -> None:
+        self.live, self.environ, self.own, self.named = llm.Live(key), environ, own, named
 
     def complete(self, request: Request) -> Reply:
-        """The reply; secrets in the prompt are replaced by what they were. Raises ModelError."""
-        said = tuple(Said(m.role, secrets.redact(m.content, environ=self.environ)[0]) for m in request.messages)
-        system = secrets.redact(request.system, environ=self.environ)[0]
+        """The reply; secrets in the prompt, and the values of your keys in what comes back, are replaced by what they were.
+
+        Raises ModelError, with nothing of a key in it either: a vendor may quote the key that it does not like.
+        """
+        said = tuple(Said(m.role, self._shown(m.content)) for m in request.messages)
         options = request.options if self.own else {k: v for k, v in request.options.items() if k not in OWN}
-        return self.live.complete(msgspec.structs.replace(request, system=system, messages=said, options=options))
+        system = self._shown(request.system)
+        try:
+            reply = self.live.complete(msgspec.structs.replace(request, system=system, messages=said, options=options))
+        except ModelError as error:
+            what, again, requests = self._shown(error.what), error.retry_after_s, error.requests
+            raise ModelError(error.kind, what, retry_after_s=again, requests=requests) from None
+        text = secrets.disowned(reply.text, self.environ, self.named)
+        model = secrets.disowned(reply.model, self.environ, self.named)
+        return msgspec.structs.replace(reply, text=text, model=model)
+
+    def _shown(self, text: str) -> str:
+        return secrets.redact(text, environ=self.environ, named=self.named)[0]
 
 
 def reserve(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None) -> Callable[[Request], float]:

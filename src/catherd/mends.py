@@ -6,6 +6,7 @@ The evidence of a red run stays in `bus/<phase>/red/<task>/`, its pictures in `.
 import os
 import re
 import shutil
+from collections.abc import Collection
 
 from catherd import authors, desk, files, landing, secrets, stages, yamldoor
 from catherd.bus import Bus
@@ -39,8 +40,8 @@ def name_of(bus: Bus, phase: str, noes: int) -> str:
     return going[0] if going else f"M-{phase}-{n}" if len(so_far) < MENDS * (1 + noes) else ""
 
 
-def body(phase: str, name: str, evidence: Evidence) -> str:
-    """What a red gate saw, for who mends it: the reasons; of each journey that failed its steps, the end of the app's log, its pictures."""
+def body(phase: str, name: str, evidence: Evidence, named: Collection[str] = ()) -> str:
+    """What a red gate saw, for who mends it, without secrets (`named` as there): the reasons; of each journey that failed its steps, the end of the app's log, its pictures."""
     parts = ["\n".join(evidence.reasons)]
     if evidence.log.strip() and not evidence.journeys:
         parts.append(f"The installation printed at last:\n{evidence.log[-1500:]}")
@@ -49,7 +50,7 @@ def body(phase: str, name: str, evidence: Evidence) -> str:
         parts += [f"The app printed at last:\n{one['log']}"] if one["log"].strip() else []
         parts += [f"Pictures: {PICTURES}/{name}/: {one['shots']}"] if one["shots"] else []
     end = f"\n\nAll that was seen: bus/{phase}/red/{name}/evidence.yaml"
-    text = secrets.redact("\n\n".join(parts))[0]
+    text = secrets.redact("\n\n".join(parts), named=named)[0]
     return (text if len(text) + len(end) <= BODY else f"{text[: BODY - len(end) - 2]} …") + end
 
 

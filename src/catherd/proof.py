@@ -27,7 +27,7 @@ from catherd import (
 )
 from catherd.acceptance import Asked, accept
 from catherd.bus import Bus, now
-from catherd.config import Phase, agents
+from catherd.config import Phase, agents, secret_names
 from catherd.errors import CatherdError, NeedsYou
 from catherd.evidence import Evidence, judge
 from catherd.herd import Herd
@@ -78,7 +78,7 @@ def prove(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: Tel
             )
         teller.line(f"{gate} is red: {evidence.reasons[0]}")
         mends.keep(bus, phase.name, name, evidence, pictures)
-        told = mends.body(phase.name, name, evidence)
+        told = mends.body(phase.name, name, evidence, secret_names(bus.root))
         failed = sorted({shown.story for shown in evidence.journeys if shown.verdict == "fail"} | set(evidence.unshown))
         mends.mend(bus, phase, gate, name, mends.task_of(phase.name, told, failed), game, herd, teller)
 

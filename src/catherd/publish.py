@@ -92,13 +92,17 @@ def _scan(root: str, leaving: dict[str, str], shas: list[str], theirs: list[str]
     ]
     small = [oid for oid, size in sizes.items() if size <= LARGEST]
     told: set[str] = set()
+    named = config.secret_names(root)
     for start in range(0, len(small), 200):
         part = small[start : start + 200]
         for oid, content in zip(part, objects.read_blobs(root, part), strict=True):
-            told |= {str(one) for one in secrets.find(content.decode("utf-8", "replace"), leaving[oid] or oid[:12])}
+            told |= {
+                str(one)
+                for one in secrets.find(content.decode("utf-8", "replace"), leaving[oid] or oid[:12], None, named)
+            }
     asked = "".join(f"{line}\n" for line in [*shas, *(f"^{sha}" for sha in _known(root, theirs))]).encode()
     words = call(root, "log", "--stdin", "--format=%H%n%an %ae%n%B", stdin=asked).out.decode("utf-8", "replace")
-    told |= {str(one) for one in secrets.find(words, "a commit message")}
+    told |= {str(one) for one in secrets.find(words, "a commit message", None, named)}
     found += sorted(told)
     if found:
         more = f" (and {len(found) - SHOWN} more)" if len(found) > SHOWN else ""

@@ -35,7 +35,7 @@ _MODEL = re.compile(
     r"model_not_found|does not exist|not_found_error|unknown model|is not found|not supported for generatecontent|provider not provided"
 )
 _RETRY_INFO = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{2,48}\Z")
+_WORD = re.compile(r"(?=.{3,49}\Z)[A-Za-z]+(?:[_.-][A-Za-z]+)*\Z")  # no digits: nearly every key has some
 
 
 class Failure(msgspec.Struct, frozen=True):

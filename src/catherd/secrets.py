@@ -1,14 +1,14 @@
 """Secrets: found before a prompt leaves and before a commit is made. A finding never holds the secret.
 
-Three nets: the very values of the keys in the environment (as they are, as base64, percent-encoded), the shapes of the keys
-of model vendors, and detect-secrets where it is installed (the extra `live`) without its guesses by entropy and by name: they
+Three nets: the very values of the keys in the environment (as they are, as base64, percent-encoded): variables that are
+called like one, and those that `named` says (what agents/*.yaml calls a key); the shapes of the keys of model vendors; and detect-secrets where it is installed (the extra `live`) without its guesses by entropy and by name: they
 call every hash and every test password a secret.
 """
 
 import base64
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +27,7 @@ _SHAPES = (
     ("Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
     ("GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})")),
     ("AWS key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("private key", re.compile(r"-----BEGIN (?:[A-Z ]+ )?PRIVATE KEY-----[A-Za-z0-9+/=\s]*(?:-----END (?:[A-Z ]+ )?PRIVATE KEY-----)?")),
+    ("private key", re.compile(r"-----BEGIN (?:[A-Z ]+ )?PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\]*-----END (?:[A-Z ]+ )?PRIVATE KEY-----|(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})*)")),
 )  # fmt: skip
 _GUESSES = {
     "Base64 High Entropy String",
@@ -53,25 +53,66 @@ class Finding(msgspec.Struct, frozen=True, order=True):
         return f"{self.where}:{self.line}: {self.kind}"
 
 
-def find(text: str, where: str = "", environ: Mapping[str, str] | None = None) -> list[Finding]:
+def find(
+    text: str, where: str = "", environ: Mapping[str, str] | None = None, named: Collection[str] = ()
+) -> list[Finding]:
     """The secrets in `text`. `environ` (os.environ) is where the keys stand that must not get out."""
-    spans = _spans(text, os.environ if environ is None else environ)
+    spans = _spans(text, os.environ if environ is None else environ, named)
     return sorted({Finding(where, text.count("\n", 0, start) + 1, kind) for start, _, kind in spans})
 
 
-def redact(text: str, where: str = "", environ: Mapping[str, str] | None = None) -> tuple[str, list[Finding]]:
-    """`text` with each secret replaced by `[removed: what it was]`, and what was found."""
+def redact(
+    text: str,
+    where: str = "",
+    environ: Mapping[str, str] | None = None,
+    named: Collection[str] = (),
+    mark: Callable[[str], str] = "[removed: {}]".format,
+) -> tuple[str, list[Finding]]:
+    """`text` with each secret replaced by what `mark` makes of its kind, and what was found."""
     out: list[str] = []
     at = 0
     findings: list[Finding] = []
-    for start, end, kind in _spans(text, os.environ if environ is None else environ):
+    for start, end, kind in _spans(text, os.environ if environ is None else environ, named):
         findings.append(Finding(where, text.count("\n", 0, start) + 1, kind))
-        out += [text[at:start], f"[removed: {kind}]"]
+        out += [text[at:start], mark(kind)]
         at = end
     return "".join([*out, text[at:]]), sorted(set(findings))
 
 
-def find_in_files(paths: Iterable[str], root: str, environ: Mapping[str, str] | None = None) -> list[Finding]:
+def disowned(text: str, environ: Mapping[str, str], named: Collection[str] = ()) -> str:
+    """`text` without the values of your keys, and otherwise as it is: for what came back. What only looks like a key is
+    left for the nets before a commit, which send it back to its author instead of changing a file in silence.
+    """
+    for start, end, kind in reversed(_joined(_values(text, environ, named))):
+        text = f"{text[:start]}[removed: {kind}]{text[end:]}"
+    return text
+
+
+def clean(files: Mapping[str, bytes], named: Collection[str] = ()) -> tuple[dict[str, bytes], list[Finding]]:
+    """Files as they may be committed, by path, and what was taken out of them. What is no text passes as it is.
+
+    A secret becomes one word (`removed-Anthropic-key`): that breaks no YAML, JSON, XML or Markdown which held a key there.
+    """
+    made, findings = dict(files), []
+    for path, content in files.items():
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            cleaned, found = redact(text, path, None, named, _word)
+            made[path] = cleaned.encode() if found else content
+            findings += found
+    return made, findings
+
+
+def _word(kind: str) -> str:
+    return "removed-" + re.sub(r"\W+", "-", kind).strip("-")
+
+
+def find_in_files(
+    paths: Iterable[str], root: str, environ: Mapping[str, str] | None = None, named: Collection[str] = ()
+) -> list[Finding]:
     """The secrets in files (paths relative to `root`); symlinks are looked at as the text that they are."""
     found: list[Finding] = []
     for path in paths:
@@ -87,13 +128,17 @@ def find_in_files(paths: Iterable[str], root: str, environ: Mapping[str, str] | 
         except OSError:
             found.append(Finding(path, 1, "unreadable file"))
             continue
-        found += find(text, path, environ)
+        found += find(text, path, environ, named)
     return sorted(found)
 
 
-def _spans(text: str, environ: Mapping[str, str]) -> list[tuple[int, int, str]]:
-    """(start, end, kind) of every secret, in order, none overlapping: the earliest and then the longest wins."""
-    found = [*_values(text, environ), *_shapes(text), *_detected(text)]
+def _spans(text: str, environ: Mapping[str, str], named: Collection[str] = ()) -> list[tuple[int, int, str]]:
+    """(start, end, kind) of every secret, in order, none overlapping."""
+    return _joined([*_values(text, environ, named), *_shapes(text), *_detected(text)])
+
+
+def _joined(found: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """In order, what overlaps as one: the earliest and then the longest gives the name."""
     out: list[tuple[int, int, str]] = []
     for start, end, kind in sorted(found, key=lambda s: (s[0], -s[1])):
         if out and start < out[-1][1]:
@@ -104,10 +149,10 @@ def _spans(text: str, environ: Mapping[str, str]) -> list[tuple[int, int, str]]:
     return out
 
 
-def _values(text: str, environ: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+def _values(text: str, environ: Mapping[str, str], named: Collection[str]) -> Iterator[tuple[int, int, str]]:
     for name, stated in environ.items():
         value = stated.strip()
-        if len(value) < _SHORTEST or not _NAMES.search(name) or os.path.exists(value):
+        if len(value) < _SHORTEST or not (name in named or _NAMES.search(name)) or os.path.exists(value):
             continue
         shapes = {value, quote(value, safe=""), base64.b64encode(value.encode()).decode().rstrip("=")}
         for shape in shapes:
