@@ -14,6 +14,7 @@ from catherd import commanded, doctor, hands, live, models, sandbox, worktree
 from catherd.agent import Daemon
 from catherd.bus import Bus
 from catherd.config import Agent
+from catherd.game import lay as lay_bus
 from catherd.jobs import Write, next_job
 from catherd.journal import converse
 from catherd.messages import Answer, Call, Game, Trouble
@@ -131,10 +132,35 @@ def test_a_key_in_a_file_goes_back_to_the_author_and_never_into_a_commit(tmp_pat
             break
     complaint = shop.said("claude", "poc.T-003.write.1")[1]
     line = (Path(shop.bus.root) / "worktrees" / "claude" / "app" / "shelf" / "routes.py").read_text().count("\n") + 1
-    assert complaint.startswith(
-        f"Findings:\napp/shelf/routes.py:{line}: AWS key: take it out; nothing that is secret may be committed\n"
-    )
+    told = f"Not taken: app/shelf/routes.py:{line}: AWS key: take it out; nothing that is secret may be committed\n"
+    assert complaint.startswith(told)
+    assert not [p for p in Path(shop.bus.path).rglob("*") if p.is_file() and b"AKIA" in p.read_bytes()]
     assert "AKIA" not in sh(Path(shop.bus.root), "log", "-p", "--all", "--format=", "--", "app/shelf/routes.py")
+
+
+@needs_box
+@pytest.mark.parametrize("hands", [False, True], ids=["speaks", "builds"])
+def test_a_program_that_tells_its_key_tells_it_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hands: bool
+) -> None:
+    """Neither what it says nor what it writes brings the key to the bus; in a file it is a fault of its author."""
+    key = "plain-words-of-a-key"
+    monkeypatch.setenv("KNIT_WORK_ACCOUNT", key)
+    root = games.lay(tmp_path / "game")
+    bus = Bus(str(root))
+    lay_bus(bus)
+    tree = worktree.begin(str(root), "knit", "T-003", sh(root, "rev-parse", "main")).path if hands else ""
+    block = {"argv": ["sh", "-c", 'echo "my key is $KNIT_WORK_ACCOUNT" | tee -a notes.md'], "events": "text"}
+    agent = Agent(id="knit", name="Knit", key="KNIT_WORK_ACCOUNT", command=block)
+    ask = Request("knit", "poc/T-003.write.1", "command", "", (Said("user", "x"),))
+    said = converse(bus, commanded.Program(bus, agent, tree), ask, lambda _: 0.1, lambda text, last: "")
+
+    if hands:
+        secret = "notes.md:1: the value of KNIT_WORK_ACCOUNT: take it out; nothing that is secret may be committed"
+        assert said == f"Not taken: {secret}"
+    else:
+        assert said == "my key is [removed: the value of KNIT_WORK_ACCOUNT]\n"
+    assert not [p for p in (root / "bus").rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
 
 
 VERSION = """sh -c echo sh 5.2; test -z "$KNIT_API_KEY\""""

@@ -178,10 +178,7 @@ def _work(seat: Seat, task_id: str, task: Task, ask: Ask, turn: str, tree: str, 
         except CatherdError as error:
             return str(error)
         paths = [file.path for file in envelope.files]
-        found = [
-            f"{one}: take it out; nothing that is secret may be committed"
-            for one in find_in_files(paths, tree, None, secret_names(root))
-        ]
+        found = [f"{one}: {commanded.TAKE_OUT}" for one in find_in_files(paths, tree, None, secret_names(root))]
         if over := caps.fits(root, me, phase_of(task)):
             found.append(f"the whole directory is too large: {over}; take out what is not needed")
         faults = found or faulty(seat, task, tree, paths)

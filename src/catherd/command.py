@@ -99,8 +99,9 @@ def run_command(
             heard, ended = _listen(driver, child, log)
         finally:
             _kill(child)
-    for field in ("why", "muttered"):  # a vendor's error may quote the key or the prompt
-        setattr(heard, field, secrets.redact(getattr(heard, field), environ=env)[0])
+    known = {**(os.environ if environ is None else environ), **env}
+    for field in ("text", "why", "muttered"):  # it knows its key, and a vendor's error may quote it
+        setattr(heard, field, secrets.redact(getattr(heard, field), environ=known, named=[*env_keys, *driver.keys])[0])
     outcome = _judge(before, driver, heard, ended, gate)
     outcome.rc, outcome.seconds = child.returncode, round(time.monotonic() - began, 3)
     return outcome

@@ -16,7 +16,7 @@ import tempfile
 
 import msgspec
 
-from catherd import files, git, live, prices, sandbox, secrets, treescan, walls, worktree
+from catherd import config, files, git, live, prices, sandbox, secrets, treescan, walls, worktree
 from catherd.bus import Bus
 from catherd.changeset import bad_name
 from catherd.command import Outcome, environment, furnish, run_command
@@ -32,6 +32,7 @@ from catherd.speak import Seat
 
 RUN_USD = 2.0  # reserved for one run, where neither `usd:` of the command nor `limits: {run_usd: …}` says another
 NOT_TAKEN = "Not taken: "  # what an answer begins with that holds no files
+TAKE_OUT = "take it out; nothing that is secret may be committed"
 _HANDS = """You work in the current directory, a git worktree. Change its files directly: whatever is said below about returning
 files in fences does not apply to you. Touch nothing outside this directory. Do not commit, switch branches or change anything of
 git: what you leave in the files is taken, tested and committed for you.
@@ -137,6 +138,7 @@ class Program(Model):
         self.bus, self.agent, self.tree = bus, agent, tree
         self.limits = treescan.Limits(total=most)
         self.home = os.path.join(bus.root, ".catherd", "home", agent.id)
+        self.named = config.secret_names(bus.root) | {agent.key, *map(str, agent.command.get("keys") or [])}
         self.was = {path: _sum(tree, path) for path in worktree.changed(bus.root, agent.id)} if tree else {}
 
     def complete(self, request: Request) -> Reply:
@@ -155,7 +157,7 @@ class Program(Model):
             said.content for said in request.messages if said.role == "user"
         ]  # what it answered stands in the tree
         texts = [_HANDS if self.tree else "", request.system, *asked]
-        prompt = secrets.redact("\n\n".join(text for text in texts if text))[0]
+        prompt = secrets.redact("\n\n".join(text for text in texts if text), named=self.named)[0]
         made.wall_s = min(made.wall_s, max(request.deadline_s, made.wall_s if self.tree else 0.0))
         keys = [self.agent.key] if self.agent.key else []
         outcome = run_command(self._apart(made, tree), prompt, tree, keys, self.home, started=self._started)
@@ -179,7 +181,7 @@ class Program(Model):
             raise self._failed(made, name, outcome)
         if self.tree:  # a merge that it was given to finish is not its own work
             outcome.changed = [path for path in outcome.changed if _sum(tree, path) != self.was.get(path)]
-        text = self._taken(outcome, tree) if self.tree else outcome.heard.text
+        text = self._taken(made, outcome, tree) if self.tree else outcome.heard.text
         usd = self._usd(made, outcome.heard)
         if not usd or outcome.result.endswith("_timeout"):  # not said, or not to the end: never for nothing
             usd = max(usd, worst(self.agent))
@@ -208,7 +210,7 @@ class Program(Model):
         before: list[str | list[str]] = [*walls.words(self.bus.root, tree, self.home, str(made.argv[0]), made.sees)]
         return msgspec.structs.replace(made, argv=[*before, *made.argv])
 
-    def _taken(self, outcome: Outcome, tree: str) -> str:
+    def _taken(self, made: Driver, outcome: Outcome, tree: str) -> str:
         """What it wrote, as an answer with whole files; what must not be taken is said instead. Its own commits are undone."""
         place = git.Place(tree, _git_dir(tree))
         if outcome.commits:
@@ -221,7 +223,9 @@ class Program(Model):
                 continue
             try:
                 with open(os.path.join(tree, path), encoding="utf-8", newline="") as file:
-                    parts.append(_fenced(path, file.read()))
+                    text = file.read()
+                faults += [f"{one}: {TAKE_OUT}" for one in secrets.find(text, path, None, self.named)]
+                parts.append(_fenced(path, text))
             except FileNotFoundError:
                 parts.append(f"~~~~~~delete path={path}\n~~~~~~\n")
             except (UnicodeDecodeError, OSError) as error:
