@@ -272,6 +272,8 @@ def test_every_shipped_definition_is_an_agent_with_a_driver(name: str) -> None:
         ({}, "command: Object missing required field `argv`"),
         ({"argv": []}, "command: argv is empty"),
         ({"argv": ["x"], "idle": 3}, "command: Object contains unknown field `idle`"),
+        ({"argv": ["x"], "usd": "0"}, "command: usd is no sum of dollars"),
+        ({"argv": ["x"], "usd": "nan"}, "command: usd is no sum of dollars"),
         ({"argv": ["x"], "prompt": "argv"}, "command: 'argv' is not known"),
         ({"argv": ["x"], "signs": [{"result": "gate_green"}]}, "command: 'gate_green' is not known"),
         (

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import games
-from catherd import commanded, doctor, hands, live, models, sandbox, worktree
+from catherd import cast, commanded, config, doctor, hands, live, models, sandbox, worktree
 from catherd.agent import Daemon
 from catherd.bus import Bus
 from catherd.config import Agent
@@ -335,14 +335,14 @@ def test_a_program_speaks_for_an_agent_without_a_model(tmp_path: Path) -> None:
     agent = Agent(id="knit", name="Knit", command=block)
     seat = models.choose(bus, agent, Game(id="g", roll=["knit"], models="live"))
     ask = Request("knit", "debate/round-1.pitch.1", "command", "s", (Said("user", "Pitch."),))
-    assert seat.reserve(ask) == commanded.RUN_USD
+    assert seat.reserve(ask) == 0.25
     reply = seat.model.complete(ask)
-    assert (reply.text, reply.usd) == ("I would rather knit.", commanded.RUN_USD)
+    assert (reply.text, reply.usd) == ("I would rather knit.", 0.25)
 
 
 def test_what_a_program_may_cost_counts_before_it_runs(tmp_path: Path) -> None:
     bus = room(tmp_path)
-    agent = Agent(id="knit", name="Knit", command={"argv": ["true"], "usd": "1.50"})
+    agent = Agent(id="knit", name="Knit", command={"argv": ["true"], "usd": 12})
     seat = models.choose(bus, agent, Game(id="g", roll=["knit"], models="live"))
     ask = Request("knit", "debate/round-1.pitch.1", "command", "s", (Said("user", "Pitch."),))
     assert seat.reserve(ask) == 1.5
@@ -443,3 +443,47 @@ def test_a_task_whose_program_is_silent_three_times_in_a_row_is_open_again_and_t
     lost = "(idle timeout: no event in 0.2 s); it may have been billed"
     program = os.path.basename(sys.executable)
     assert trouble.what == f"Claude cannot answer: the command {program} gave no answer {lost}; 3 times in a row"
+
+
+def test_a_program_that_only_speaks_is_told_to_stay_within_an_eighth(tmp_path: Path) -> None:
+    """Five turns of a debate at that price leave room for the others; a run with hands has the whole sum."""
+    block = {
+        "argv": ["sh", "-c", 'echo "$0"; echo > done.txt', ["{usd}"]],
+        "events": "text",
+        "usd": 4,
+        "sandbox": "none",
+    }
+    agent = Agent(id="knit", name="Knit", command=block)
+    root = games.lay(tmp_path / "game")
+    bus = Bus(str(root))
+    lay_bus(bus)
+    ask = Request("knit", "debate/round-1.pitch.1", "command", "", (Said("user", "x"),))
+    assert commanded.Program(bus, agent).complete(ask).text == "0.2\n"
+    tree = worktree.begin(str(root), "knit", "T-003", sh(root, "rev-parse", "main")).path
+    game = Game(id="g", roll=["knit"], models="live")
+    seat = commanded.hands(models.choose(bus, agent, game), tree, 10**9)
+    assert seat.reserve(ask) == seat.model.complete(ask).usd == 1.6
+
+
+@pytest.mark.parametrize("name", ["claude-code", "codex", "gemini-cli", "aider", "opencode"])
+@pytest.mark.parametrize("speaks", ["its model", "the program"])
+def test_every_shipped_definition_has_its_five_turns_in_a_debate_of_two_dollars(
+    tmp_path: Path, name: str, speaks: str
+) -> None:
+    """Each turn at its worst, whether its model speaks, as shipped, or the program does, because you took `model:` out."""
+    agent = config.agent(str(games.ROOT / "examples"), f"agents/{name}.yaml")
+    agent = agent if speaks == "its model" else msgspec.structs.replace(agent, model="")
+    cast_ = cast.settle({name: agent}, {agent.key: "k"}, 0)
+    assert list(cast_[name]) == (["model"] if speaks == "its model" else ["command"])
+    bus, game = room(tmp_path), Game(id="g", roll=[name], models="live", cast=cast_)
+    if speaks == "its model":
+        played = cast.of(agent, game)
+        reserve = live.reserve(bus, played, game)
+    else:
+        played, reserve = agent, commanded.seat(bus, agent, game).reserve
+    for n, kind in enumerate(("pitch", "objections", "answers", "final", "ballot"), 1):
+        ask = Request(name, f"debate/round-{n}.{kind}.1", played.model, "s" * 4000, (Said("user", "w" * 16000),), 4000)
+        worst = reserve(ask)
+        call = Call(turn=ask.turn, model="m", sha256="p", reserved_usd=worst, phase="debate")
+        bus.post(f"runs/{name}/debate.round-{n}.{kind}.1.1.yaml", call)
+    assert 0 < sum(one.spent for one in live.entries(bus)) < 1.5

@@ -82,7 +82,7 @@ def run_command(
         file.flush()
         places = {
             "worktree": worktree, "home": home, "prompt_file": file.name, "last": os.path.join(home, "last.txt"),
-            "model": driver.model, "session": session, "usd": driver.usd,
+            "model": driver.model, "session": session, "usd": f"{driver.usd:g}",
         }  # fmt: skip
         env = environment(driver, env_keys, home, os.environ if environ is None else environ, places)
         try:

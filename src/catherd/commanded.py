@@ -30,7 +30,7 @@ from catherd.messages import Game
 from catherd.model import Model, ModelError, Reply, Request
 from catherd.speak import Seat
 
-RUN_USD = 2.0  # reserved for one run, where neither `usd:` of the command nor `limits: {run_usd: …}` says another
+TALK = 8  # what a run that only speaks may cost is this part of `usd:`; a debate of five turns leaves most of its cap to others
 NOT_TAKEN = "Not taken: "  # what an answer begins with that holds no files
 TAKE_OUT = "take it out; nothing that is secret may be committed"
 _HANDS = """You work in the current directory, a git worktree. Change its files directly: whatever is said below about returning
@@ -51,7 +51,7 @@ _FAILED = {
 
 def seat(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None) -> Seat:
     """The seat of an agent that has a command and no model: the program speaks for it too."""
-    return Seat(bus, agent, game, Program(bus, agent), "command", reserve(bus, agent, game, settled))
+    return Seat(bus, agent, game, Program(bus, agent), "command", reserve(bus, agent, game, settled, talking=True))
 
 
 def hands(it: Seat, tree: str, most: int, settled: dict[str, Entry] | None = None) -> Seat:
@@ -62,14 +62,14 @@ def hands(it: Seat, tree: str, most: int, settled: dict[str, Entry] | None = Non
         it,
         model=Program(it.bus, it.agent, tree, most),
         model_name="command",
-        reserve=reserve(it.bus, it.agent, it.game, settled),
+        reserve=reserve(it.bus, it.agent, it.game, settled, talking=False),
     )
 
 
-def reserve(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None) -> Reserve:
-    """Dollars that one run may cost, if every cap allows it; raises as live.reserve does."""
+def reserve(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None, *, talking: bool) -> Reserve:
+    """Dollars that one run may cost, if every cap allows it; raises as live.reserve does. `talking`: it gets no worktree."""
     known: dict[str, Entry] = {} if settled is None else settled
-    usd = worst(agent)
+    usd = worst(agent, talking=talking)
 
     def allowed(request: Request) -> float:
         live.allow(bus, agent, game, request.phase or request.turn.partition("/")[0], usd, known)
@@ -78,10 +78,9 @@ def reserve(bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None
     return allowed
 
 
-def worst(agent: Agent) -> float:
-    """Dollars set aside for one run."""
-    told = driver(agent.command, f"agents/{agent.id}.yaml").usd
-    return float(told) if told else agent.limits.get("run_usd", RUN_USD)
+def worst(agent: Agent, *, talking: bool) -> float:
+    """Dollars set aside for one run, and told to the program where its argv has a place for them."""
+    return driver(agent.command, f"agents/{agent.id}.yaml").usd / (TALK if talking else 1)
 
 
 def probe(agent: Agent) -> str:
@@ -158,6 +157,7 @@ class Program(Model):
         ]  # what it answered stands in the tree
         texts = [_HANDS if self.tree else "", request.system, *asked]
         prompt = secrets.redact("\n\n".join(text for text in texts if text), named=self.named)[0]
+        made.usd = worst(self.agent, talking=not self.tree)
         made.wall_s = min(made.wall_s, max(request.deadline_s, made.wall_s if self.tree else 0.0))
         keys = [self.agent.key] if self.agent.key else []
         outcome = run_command(self._apart(made, tree), prompt, tree, keys, self.home, started=self._started)
@@ -181,10 +181,10 @@ class Program(Model):
             raise self._failed(made, name, outcome)
         if self.tree:  # a merge that it was given to finish is not its own work
             outcome.changed = [path for path in outcome.changed if _sum(tree, path) != self.was.get(path)]
-        text = self._taken(made, outcome, tree) if self.tree else outcome.heard.text
+        text = self._taken(outcome, tree) if self.tree else outcome.heard.text
         usd = self._usd(made, outcome.heard)
         if not usd or outcome.result.endswith("_timeout"):  # not said, or not to the end: never for nothing
-            usd = max(usd, worst(self.agent))
+            usd = max(usd, made.usd)
         return self._reply(text, made, outcome, usd)
 
     def _desk(self) -> str:
@@ -210,7 +210,7 @@ class Program(Model):
         before: list[str | list[str]] = [*walls.words(self.bus.root, tree, self.home, str(made.argv[0]), made.sees)]
         return msgspec.structs.replace(made, argv=[*before, *made.argv])
 
-    def _taken(self, made: Driver, outcome: Outcome, tree: str) -> str:
+    def _taken(self, outcome: Outcome, tree: str) -> str:
         """What it wrote, as an answer with whole files; what must not be taken is said instead. Its own commits are undone."""
         place = git.Place(tree, _git_dir(tree))
         if outcome.commits:

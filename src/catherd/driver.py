@@ -4,6 +4,7 @@ A driver is the `command:` block of an agent's YAML. Flags of these programs cha
 Python. Exit codes are kept for the log and decide nothing: of the programs measured, most exit 0 when they fail.
 """
 
+import math
 import re
 from typing import Any
 
@@ -56,7 +57,7 @@ class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     A list inside `argv` is left out as a whole when one of its places is empty. `prompt`: stdin (then end of file) or file.
     `events`: jsonl or text. Seconds: `idle_s` without an event, `wall_s` in all, `grace_s` after the final event.
-    `litter`: patterns of files that the program leaves behind and nobody wants. `sees`: paths of yours that it may read behind its
+    `usd`: what a run may cost at most, an eighth of it where it only speaks. `litter`: patterns of files that the program leaves behind and nobody wants. `sees`: paths of yours that it may read behind its
     walls; `sandbox: none` starts it without walls (where there is no bubblewrap it is not started otherwise).
     """
 
@@ -65,7 +66,7 @@ class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     prompt: str = "stdin"
     events: str = "jsonl"
     model: str = ""
-    usd: str = ""
+    usd: float = 2.0
     env: dict[str, str] = {}
     keys: list[str] = []
     idle_s: float = 300.0
@@ -112,8 +113,8 @@ def driver(command: dict[str, Any], where: str = "agents/") -> Driver:
     wrong = {made.prompt} - {"stdin", "file"} | {made.events} - {"jsonl", "text"}
     wrong |= {made.sandbox} - {"bwrap", "none"}
     wrong |= {s.result for s in made.signs} - {"auth", "budget", "denied", "error"}
-    if wrong or not made.argv:
-        what = f"'{min(wrong)}' is not known" if wrong else "argv is empty"
+    if wrong or not made.argv or not 0 < made.usd < math.inf:
+        what = f"'{min(wrong)}' is not known" if wrong else "usd is no sum of dollars" if made.argv else "argv is empty"
         raise CatherdError(f"command: {what}", where=where, fix="compare with examples/agents/codex.yaml")
     return made
 
