@@ -450,7 +450,7 @@ def test_a_program_that_only_speaks_is_told_to_stay_within_an_eighth(tmp_path: P
     block = {
         "argv": ["sh", "-c", 'echo "$0"; echo > done.txt', ["{usd}"]],
         "events": "text",
-        "usd": 4,
+        "usd": 1.6,
         "sandbox": "none",
     }
     agent = Agent(id="knit", name="Knit", command=block)
