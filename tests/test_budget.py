@@ -135,6 +135,15 @@ def test_half_an_answer_is_never_taken_for_a_whole_one(
     )
 
 
+def test_twice_the_room_is_twice_what_the_yaml_says_where_it_says_it(tmp_path: Path) -> None:
+    (tmp_path / "bus" / ".tmp").mkdir(parents=True)
+    model = _Cut(150)
+    told = {"max_tokens": "300", "effort": "low"}
+    ask = Request("a", "debate/round-1.pitch.1", "m", "s", (Said("user", "Pitch."),), 100, options=told)
+    journal.converse(Bus(str(tmp_path)), model, ask, lambda _r: 0.0, lambda _t, _l: "")
+    assert [one.options for one in model.asked] == [told, {"max_tokens": "600", "effort": "low"}]
+
+
 def test_the_chat_is_paid_by_the_phase_that_is_on(tmp_path: Path) -> None:
     (tmp_path / "bus" / ".tmp").mkdir(parents=True)
     bus = Bus(str(tmp_path))

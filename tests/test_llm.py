@@ -173,6 +173,14 @@ def test_a_stated_price_counts_and_a_model_of_ones_own_may_be_free() -> None:
     with Vendors(lambda _: "Meow meow meow.") as server:
         paid = Live("k").complete(request("openai", server, model="openai/mine", options={"price": "2.50/10.00"}))
         free = Live("").complete(request("openai", server, model="openai/mine", options={"price": "free"}))
+        known = Live("").complete(request("openai", server, options={"price": "free"}))
+        for model in MODELS.values():
+            with pytest.raises(ModelError) as error:
+                llm.worst_case_usd(model, 1000, 1000, {"price": "free"})
+            assert str(error.value) == (
+                "unpriced: this model costs money at its vendor: options: price: free needs api_base: beside it, the server of your own"
+            )
+    assert (llm.worst_case_usd("ollama/llama9", 1000, 1000, {"price": "free"}), known.usd) == (0.0, 0.0)
     assert paid.usd == pytest.approx(paid.prompt_tokens * 2.5e-6 + paid.completion_tokens * 10e-6)
     assert (free.usd, free.text) == (0.0, "Meow meow meow.")
 
@@ -219,10 +227,19 @@ def _completion(text: str, come: int, go: int | None) -> bytes:
 
 def test_a_vendor_that_does_not_say_what_it_took_is_counted_at_the_worst() -> None:
     body = b'{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}'
-    with Vendors(None, lambda _: Fault(body=body)) as server:
-        asked = request("openai", server)
-        reply = Live("k").complete(asked)
-    assert (reply.text, reply.usd) == ("hi", llm.worst_case_usd(asked.model, llm.estimate(asked), asked.max_tokens))
+    for said, come in ((body, 0), (_completion("hi", 1000, 0), 1000), (_completion("hi", 1000, None), 1000)):
+        with Vendors(None, lambda _, said=said: Fault(body=said)) as server:  # type: ignore[misc]
+            asked = request("openai", server)
+            reply = Live("k").complete(asked)
+        worst = llm.worst_case_usd(asked.model, come or llm.estimate(asked), asked.max_tokens)
+        assert (reply.text, reply.usd) == ("hi", worst)
+
+
+def test_an_answer_without_words_may_have_taken_none() -> None:
+    with Vendors(None, lambda _: Fault(body=_completion("", 1000, 0))) as server:
+        reply = Live("k").complete(request("openai", server))
+    assert reply.text == ""
+    assert reply.usd == pytest.approx(1000 * llm.price(MODELS["openai"])[0])
 
 
 def test_only_anthropic_is_told_what_to_cache_and_what_is_cached_costs_less() -> None:
@@ -280,7 +297,10 @@ def test_what_an_agent_may_not_set_is_refused_before_anything_is_sent() -> None:
             ({"tools": "[]"}, f"refused: options: 'tools' is not known; there are: {', '.join(llm.OPTIONS)}"),
             ({"effort": "insane"}, "refused: options: effort is low, medium or high"),
             ({"max_tokens": "lots"}, "refused: options: max_tokens is a number"),
+            ({"max_tokens": "²"}, "refused: options: max_tokens is a number"),
             ({"temperature": "hot"}, "refused: options: temperature is a number"),
+            ({"temperature": "²"}, "refused: options: temperature is a number"),
+            ({"temperature": "."}, "refused: options: temperature is a number"),
         ):
             with pytest.raises(ModelError) as error:
                 Live("k").complete(request("openai", server, options=options))
@@ -299,6 +319,9 @@ def test_there_is_room_to_think_for_models_that_think_and_the_reserve_knows_it()
     assert llm.room("anthropic/claude-sonnet-4-5", 400, {"effort": "high"}) == 16784
     assert llm.room("openai/gpt-5.5", 400, {"max_tokens": "1000", "effort": "high"}) == 1000
     assert llm.room("openai/gpt-4o-mini", 400) == 400
+    tops = {"gemini/gemini-3.8-flash": 65536, "openai/gpt-4o": 16384, "deepseek/deepseek-chat": 8192}
+    assert {model: llm.room(model, 64000) for model in tops} == tops
+    assert {model: llm.room(model, 400, {"max_tokens": "99999"}) for model in tops} == tops
     come, go = llm.price("openai/gpt-5.5")
     assert llm.worst_case_usd("openai/gpt-5.5", 1000, 400) >= 1000 * come + 6544 * go
 

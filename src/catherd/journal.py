@@ -56,7 +56,9 @@ def converse(
         if left == 0:
             return None
         if cut and request.max_tokens == room:
-            request = msgspec.structs.replace(request, max_tokens=2 * room)
+            told = request.options.get("max_tokens", "")
+            more = {"max_tokens": str(2 * int(told))} if told.isdecimal() else {}
+            request = msgspec.structs.replace(request, max_tokens=2 * room, options=request.options | more)
         retry = f"{complaint}\n\nReturn the full document again, corrected, and nothing else."
         messages = (*messages, Said("assistant", answer.text or "(empty)"), Said("user", retry))
 

@@ -32,6 +32,7 @@ OPTIONS = {
     "price": "dollars per million tokens in/out, like 2.50/10.00, or free",
     "stable_chars": "how many characters of the prompt stay the same between calls, or several such places: 900,4000",
 }
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
 _OURS = ("rehearsal", "latency")  # options of the rehearsal: no business of a vendor
 _CACHE_FROM = 4000  # characters: Anthropic caches nothing shorter than about a thousand tokens
 _SETTINGS = {
@@ -169,9 +170,9 @@ def _checked(request: Request) -> None:
             raise ModelError("refused", f"options: '{name[:40]}' is not known; there are: {', '.join(OPTIONS)}")
         if name == "effort" and value not in EFFORT:
             raise ModelError("refused", "options: effort is low, medium or high")
-        if name == "max_tokens" and not (value.isdigit() and int(value) > 0):
+        if name == "max_tokens" and not (value.isdecimal() and int(value) > 0):
             raise ModelError("refused", "options: max_tokens is a number")
-        if name == "temperature" and not value.replace(".", "", 1).isdigit():
+        if name == "temperature" and not _NUMBER.match(value):
             raise ModelError("refused", "options: temperature is a number")
 
 
@@ -231,7 +232,7 @@ def _cuts(request: Request, length: int) -> list[int]:
     cache. None while all of it is too short for one; four marks are allowed, one for the system prompt, so the last three count.
     """
     told = request.options.get("stable_chars", "").split(",")
-    cuts = sorted({int(word) for word in told if word.strip().isdigit() and 0 < int(word) < length})
+    cuts = sorted({int(word) for word in told if word.strip().isdecimal() and 0 < int(word) < length})
     return cuts[-3:] if cuts and cuts[-1] + len(request.system) >= _CACHE_FROM else []
 
 
@@ -307,8 +308,9 @@ def _reply(request: Request, price: Price, heard: Heard, body: bytes) -> Reply:
     cached = _count(getattr(usage, "prompt_tokens_details", None), "cached_tokens")
     written = _count(usage, "cache_creation_input_tokens")
     usd = price.usd(come, cached, written, go)
-    if come <= 0:  # not said: never for nothing
-        usd = price.worst(estimate(request), room(request.model, request.max_tokens, request.options))
+    if come <= 0 or (go <= 0 and heard.text):  # not said: never for nothing
+        most = room(request.model, request.max_tokens, request.options)
+        usd = price.worst(come or estimate(request), most)
     text = "" if finish in {"refusal", "filter"} else heard.text
     return Reply(
         text=text if text.strip() else "",

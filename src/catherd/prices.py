@@ -6,6 +6,7 @@ on your own machine. A paid model without a price is never called: LiteLLM would
 
 import os
 import re
+import sys
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -53,9 +54,17 @@ class Price(msgspec.Struct, frozen=True):
 
 
 def price(model: str, options: dict[str, str] | None = None) -> Price:
-    """The price of `model`. Raises ModelError("unpriced") when it is unknown or zero and not stated as free."""
-    stated = (options or {}).get("price", "").strip()
+    """The price of `model`. Raises ModelError("unpriced") when it is unknown or zero and not stated as free, and when what
+    has a price is stated as free, unless it is on a server of your own.
+    """
+    options = options or {}
+    stated = options.get("price", "").strip()
     if stated == "free":
+        if _row(model) and not options.get("api_base"):
+            raise ModelError(
+                "unpriced",
+                "this model costs money at its vendor: options: price: free needs api_base: beside it, the server of your own",
+            )
         return Price(0.0, 0.0, 0.0, 0.0)
     found = _STATED.match(stated)
     if found:
@@ -137,16 +146,18 @@ def _table() -> dict[str, Any]:
 
 
 def room(model: str, max_tokens: int, options: dict[str, str] | None = None) -> int:
-    """The max_tokens that is sent: room for the answer, and for the thinking of models that think, which counts as output.
+    """The max_tokens that is sent: room for the answer, and for the thinking of models that think, which counts as output;
+    never more than the table says that the model can, which its vendor would refuse.
 
     Without it a model that thinks spends all of a ballot's tokens on thinking and answers nothing.
     """
     options = options or {}
-    if options.get("max_tokens", "").isdigit():
-        return int(options["max_tokens"])
+    top = int(_number((_row(model) or {}).get("max_output_tokens"))) or sys.maxsize
+    if options.get("max_tokens", "").isdecimal():
+        return min(int(options["max_tokens"]), top)
     effort = options.get("effort", "")
     unasked = thinks(model) and not model.startswith("anthropic/")  # Claude thinks when told to
-    return max_tokens + (EFFORT.get(effort, EFFORT["medium"]) if effort or unasked else 0)
+    return min(max_tokens + (EFFORT.get(effort, EFFORT["medium"]) if effort or unasked else 0), top)
 
 
 def estimate(request: Request) -> int:
