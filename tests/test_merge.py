@@ -206,6 +206,8 @@ CASES: dict[str, tuple[str, dict[str, list[str]], list[str]]] = {
     "no verdict": ("", {"checks": []}, ["ci"]),
     "reviews of another head": ("head", {}, ["stale", "stale", "reviews"]),
     "a verdict for another tree": ("tree", {}, ["ci"]),
+    "two whom nobody knows": ("", {"reviewers": ["bogus", "ghost"]}, ["roll", "roll", "reviews"]),
+    "overridden by its author": ("", {"reviewers": [], "overrides": ["claude"]}, ["override", "reviews"]),
 }
 
 
@@ -219,7 +221,7 @@ def test_the_audit_reads_the_proof_from_the_history(root: str, case: str) -> Non
     said = text(seen, tested, "claude/T-001", "PR-0001", **more)
     merge.merge(root, "main", pr="PR-0001", topic="claude/T-001", head=head, tree=tree, message=said, main=base)
     landing.land(root, "main", {"docs/game/chat.md": b"hi\n"}, [], "chat")
-    assert [f.code for f in merge.audit(root, base, "main")] == codes
+    assert [f.code for f in merge.audit(root, base, "main", roll=["chatgpt", "claude", "gemini"])] == codes
 
 
 def test_the_audit_finds_what_did_not_come_through_the_machine(root: str, tmp_path: Path) -> None:
@@ -234,17 +236,53 @@ def test_the_audit_finds_what_did_not_come_through_the_machine(root: str, tmp_pa
     sh(root, "commit", "-q", "--allow-empty", "-m", "a person's own")
     work(root, {"app/z.py": "x\n"}, "gemini/T-009")
     sh(root, "merge", "-q", "--ff-only", "gemini/T-009")
+    sh(root, "cherry-pick", "-Xtheirs", work(root, {"app/y.py": "x\n"}, "gemini/T-010"))
     sh(tmp_path, "clone", "-q", root, "copy")
     found = merge.audit(f"{tmp_path}/copy", base, "origin/main")
     assert [(f.code, f.severity, f.text) for f in found] == [
         ("outside", "error", "catherd itself changed app/main.py"),
         ("tree", "error", "its tree is not the merge of its parents"),
         ("yours", "note", "by you@example.org: a person's own"),
-        ("agent", "error", "an agent's commit is on main without a merge: Work on T-009"),
+        ("agent", "error", "an agent's commit is on main without a merge of catherd's: Work on T-009"),
+        ("agent", "error", "an agent's commit is on main without a merge of catherd's: Work on T-010"),
     ]
     with pytest.raises(CatherdError) as caught:
         merge.audit(root, "gemini/T-009", base)
     assert "is not in the history of" in caught.value.what
+
+
+def test_the_audit_tells_what_you_merged_yourself_and_holds_it_to_the_same(root: str) -> None:
+    base = git.rev(root, "main")
+    work(root, {"app/evil.py": "x\n"}, "claude/T-666")
+    sh(root, "merge", "-q", "--no-ff", "-m", "merge evil", "claude/T-666")
+    sh(root, "switch", "-q", "-c", "yours", base)
+    sh(root, "commit", "-q", "--allow-empty", "-m", "a person's own")
+    sh(root, "switch", "-q", "main")
+    go(root, work(root, {"app/new.py": "x\n"}))
+    theirs = git.rev(root, "main")
+    sh(root, "switch", "-q", "yours")
+    sh(root, "merge", "-q", "--no-ff", "-m", "pulled", "main")  # brings what was reviewed, and what was not
+    sh(root, "switch", "-q", "main")
+    sh(root, "merge", "-q", "--no-ff", "-m", "merge yours", "yours")
+    expected = [
+        ("agent", "error", "an agent's commit is on main without a merge of catherd's: Work on T-666"),
+        ("merged", "note", "merged by you@example.org, not reviewed: merge evil"),
+    ]
+    mine = [("yours", "note", "by you@example.org: a person's own")]
+    pulled = [("merged", "note", "merged by you@example.org, not reviewed: pulled")]
+    last = [("merged", "note", "merged by you@example.org, not reviewed: merge yours")]
+    found = {head: [f[1:] for f in merge.audit(root, base, head)] for head in (theirs, "yours", "main")}
+    assert found == {theirs: expected, "yours": mine + expected + pulled, "main": expected + mine + pulled + last}
+    assert {head: merge.count(root, base, head) for head in found} == {theirs: 1, "yours": 1, "main": 1}
+
+
+def test_the_audit_refuses_a_pull_request_that_is_merged_twice(root: str) -> None:
+    base = git.rev(root, "main")
+    first = go(root, work(root, {"app/new.py": "x\n"})).sha
+    git.git(root, "update-ref", "-d", merge.mark("PR-0001"), change="merged")
+    go(root, work(root, {"app/two.py": "x\n"}, "gemini/T-002"), "gemini/T-002", reviewers=["chatgpt", "claude"])
+    found = [f[1:] for f in merge.audit(root, base, "main")]
+    assert found == [("twice", "error", f"PR-0001 was merged before, as {first[:12]}")]
 
 
 def test_trailers_in_an_agents_own_text_prove_nothing() -> None:

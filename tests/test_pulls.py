@@ -513,6 +513,28 @@ def test_an_archived_game_goes_only_when_git_holds_every_file_of_it(room: Room) 
     assert not folder.exists()
 
 
+def test_the_next_game_counts_its_pull_requests_on_and_so_does_a_clone_without_a_bus(
+    room: Room, tmp_path: Path
+) -> None:
+    merged(room)
+    root = room.bus.root
+    sh(tmp_path, "clone", "-q", root, "clone")
+    game.archive(root)
+    for where in (root, str(tmp_path / "clone")):
+        bus = Bus(where)
+        game.lay(bus)
+        played = Game(id="g-2", branch="main", base=git.rev(where, "main"), roll=ROLL)
+        bus.post("game.yaml", played)
+        bus.post("tasks/D-x.yaml", Task(kind="design", title="Words", paths=["docs/"]))
+        agents = config.agents(where)
+        next_ = Room(bus, mergequeue.Queue(bus, played, agents, desk.Desk(bus, agents), tuple(ROLL)))
+        name = next_.work({"docs/more.md": "# More\n\nWords.\n"})
+        next_.say("chatgpt", pr=name)
+        next_.say("gemini", pr=name)
+        assert (name, next_.queue.turn()) == ("PR-0002", ["PR-0002"])
+        assert sh(where, "show", "main:docs/more.md") == "# More\n\nWords."
+
+
 def decided(room: Room, roll: list[str] = ROLL, without: str = "") -> None:
     """The debate is on main: a vote of these, whose one proposal won; `without` a key that older records lack."""
     won = Candidate(id="hazel", title="Hazel", authors=("claude",), text="It lends.", sha256="ab" * 32)

@@ -19,7 +19,7 @@ DRAWN = ("docs/ux/SCR-", "docs/ux/map.mmd", trace.GANTT, trace.TRACE)
 
 
 def audit(root: str, name: str = "") -> tuple[list[Finding], int]:
-    """What is not proved on `name` (a branch or commit; the game's branch), and how many merges there are.
+    """What is not proved on `name` (a branch or commit; the game's branch), and how many merges by catherd there are.
 
     Raises CatherdError when there is no such commit, or no game on it.
     """
@@ -32,21 +32,21 @@ def audit(root: str, name: str = "") -> tuple[list[Finding], int]:
     if not isinstance(data, dict) or not base:
         what = "says no base: there is nothing to prove from" if text else "is not there: no game was landed"
         raise CatherdError(what, where=f"{head[:12]}:{DECISION}", fix=f"git log --oneline --branches -- {DECISION}")
-    found = merge.audit(root, base, head, needed=_needed(data), engine=(*merge.ENGINE, *DRAWN))
+    roll = [str(name) for name in data["roll"]] if isinstance(data.get("roll"), list) else []
+    engine = (*merge.ENGINE, *DRAWN)
+    found = merge.audit(root, base, head, needed=_needed(roll, data), roll=roll, engine=engine)
     out = call(root, "rev-list", "--first-parent", "--parents", f"{base}..{head}", "--").out.decode().splitlines()
-    merges = [line for line in out if line.count(" ") == 2]
     found += [f for line in out if line.count(" ") == 1 for f in _drawn(root, *line.split())]
-    return found, len(merges)
+    return found, merge.count(root, base, head)
 
 
-def _needed(data: dict[str, Any]) -> int:
+def _needed(roll: list[str], data: dict[str, Any]) -> int:
     """How many others must have read each merge. A decision that is older than `roll` has the number in `ballots: 3 of 4`.
 
     Alone, your approval is the one review that there can be.
     """
-    roll = data.get("roll")
     last = str(data.get("ballots", "")).rpartition(" ")[2]
-    many = len(roll) if isinstance(roll, list) and roll else int(last) if last.isdecimal() else 3
+    many = len(roll) or (int(last) if last.isdecimal() else 3)
     return max(1, min(2, many - 1))
 
 

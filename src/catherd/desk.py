@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from catherd import cast, files, yamldoor
+from catherd import cast, files, landing, merge, yamldoor
 from catherd.bus import Bus, M, slug
 from catherd.config import IGNORED, Agent
 from catherd.errors import CatherdError
@@ -304,7 +304,10 @@ def push(bus: Bus, pr: str, head: str, why: str, base: str = "") -> None:
 
 
 def open_pr(bus: Bus, pr: Pr) -> str:
-    """Open a PR under the next free number; its name. One that is open for the same branch already is gone on with."""
+    """Open a PR under the next free number; its name. One that is open for the same branch already is gone on with.
+
+    The first of a bus comes after those of earlier games: a PR's number is what says that it is merged.
+    """
     for name in Desk(bus, {}).pulls():
         try:
             found = bus.get(f"prs/{name}/pr.yaml", Pr)
@@ -312,7 +315,9 @@ def open_pr(bus: Bus, pr: Pr) -> str:
             continue
         if found is not None and found.branch == pr.branch:
             return name
-    n = 1 + max([int(name[3:]) for name in bus.names("prs") if name[3:].isdigit()], default=0)
+    numbers = [int(name[3:]) for name in bus.names("prs") if name[3:].isdigit()]
+    game = None if numbers else bus.game()
+    n = 1 + max(numbers, default=merge.last(bus.root, landing.tip(bus.root, game.branch)) if game else 0)
     while not bus.post(f"prs/PR-{n:04d}/pr.yaml", msgspec.structs.replace(pr)):
         n += 1
     return f"PR-{n:04d}"

@@ -7,7 +7,8 @@ a kill anywhere the same call gives the same merge: the mark, or the head in mai
 """
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from catherd import landing
@@ -20,6 +21,8 @@ from catherd.trailers import Proof, parse
 from catherd.worktree import admin
 
 ENGINE = ("docs/debate/", "docs/game/", "docs/milestones/")
+AGENTS = "@agents.invalid"
+MERGED = "merged"  # the code of a finding: a merge of a person's own
 
 
 class Done(NamedTuple):
@@ -38,6 +41,13 @@ def mark(pr: str) -> str:
 def merged(root: str, pr: str) -> str:
     """The commit that merged a PR; empty when it is not merged (or a kill left its mark to `merge` or `landing.recover`)."""
     return rev(root, mark(pr))
+
+
+def last(root: str, main: str) -> int:
+    """The greatest number of a PR that is on main, of any game; 0 when there is none."""
+    marks = git(root, "for-each-ref", "--format=%(refname:lstrip=3)", mark(""))
+    named = git(root, "log", "--first-parent", "--merges", "--format=%(trailers:key=PR,valueonly)", main, "--")
+    return max(map(int, re.findall(r"^PR-([0-9]{1,9})$", f"{marks}\n{named}", re.MULTILINE)), default=0)
 
 
 def merge(root: str, branch: str, *, pr: str, topic: str, head: str, tree: str, message: str, main: str) -> Done:
@@ -123,48 +133,78 @@ class _Commit(NamedTuple):
     text: str
 
 
-def audit(root: str, base: str, head: str, *, needed: int = 2, engine: Sequence[str] = ENGINE) -> list[Finding]:
+def audit(
+    root: str,
+    base: str,
+    head: str,
+    *,
+    needed: int = 2,
+    roll: Collection[str] = (),
+    engine: Sequence[str] = ENGINE,
+) -> list[Finding]:
     """What on main's own line since `base` is not proved by git alone; empty when all of it is. `path` is a short commit id.
 
-    Every merge: exactly the tree that git makes of its parents, `needed` reviewers of that very head, none of them its
-    author (or a person's override), a green verdict for that very tree. Every other commit by catherd touches only the
-    engine's documents. A commit of a person's own is a `note`.
+    Every merge: exactly the tree that git makes of its parents, `needed` reviewers of that very head, all on the `roll` where
+    it is known and none of them its author (or a person's override), a green verdict for that very tree, a PR that was not
+    merged before. Every other commit by catherd touches only the engine's documents. A commit of a person's own is a `note`;
+    what a person merges is held to the same, commit by commit.
     """
     if not is_ancestor(root, base, head):
         fix = "git log --oneline --branches"
         raise CatherdError(
             f"the game's first commit {base[:12]} is not in the history of {head[:12]}", where=root, fix=fix
         )
-    return [f for c in _line(root, base, head) for f in _proved(root, c, needed, engine)]
+    line = list(_line(root, [base], head))
+    return [f for c in line for f in _proved(root, c, needed, roll, engine)] + _twice(line)
 
 
-def _line(root: str, base: str, head: str) -> list[_Commit]:
-    """The commits of main's own line after `base`, oldest first."""
+def count(root: str, base: str, head: str) -> int:
+    """How many merges by catherd `audit` looks at."""
+    return sum(map(_ours, _line(root, [base], head)))
+
+
+def _line(root: str, known: list[str], head: str) -> Iterator[_Commit]:
+    """The commits of main's own line that `known` does not have, oldest first; a merge of a person's after what it brought."""
     shape = "--format=%H%x00%P%x00%T%x00%ae%x00%ce%x00%B%x00"
-    out = call(root, "log", "--first-parent", "--reverse", "--no-show-signature", shape, f"{base}..{head}", "--").out
+    out = call(
+        root, "log", "--first-parent", "--reverse", "--no-show-signature", shape, head, "--not", *known, "--"
+    ).out
     words = out.decode("utf-8", "replace").split("\0")[:-1]
     rows = [words[n : n + 6] for n in range(0, len(words), 6)]
-    return [_Commit(r[0].strip(), tuple(r[1].split()), r[2], r[3], r[4], r[5]) for r in rows]
+    for r in rows:
+        commit = _Commit(r[0].strip(), tuple(r[1].split()), r[2], r[3], r[4], r[5])
+        if not commit.committer.endswith(AGENTS):
+            for side in commit.parents[1:]:
+                yield from _line(root, [*known, commit.parents[0]], side)
+        yield commit
 
 
-def _proved(root: str, commit: _Commit, needed: int, engine: Sequence[str]) -> list[Finding]:
+def _ours(commit: _Commit) -> bool:
+    return commit.committer == CATHERD.email and len(commit.parents) == 2
+
+
+def _proved(root: str, commit: _Commit, needed: int, roll: Collection[str], engine: Sequence[str]) -> list[Finding]:
     short, subject = commit.sha[:12], commit.text.partition("\n")[0][:80]
-    if commit.committer != CATHERD.email and commit.committer.endswith("@agents.invalid"):
-        return [Finding(short, "agent", "error", f"an agent's commit is on main without a merge: {shown(subject)}")]
     if commit.committer != CATHERD.email:
+        if any(who != CATHERD.email and who.endswith(AGENTS) for who in (commit.author, commit.committer)):
+            text = f"an agent's commit is on main without a merge of catherd's: {shown(subject)}"
+            return [Finding(short, "agent", "error", text)]
+        if len(commit.parents) > 1:
+            text = f"merged by {shown(commit.committer)}, not reviewed: {shown(subject)}"
+            return [Finding(short, MERGED, "note", text)]
         return [Finding(short, "yours", "note", f"by {shown(commit.committer)}: {shown(subject)}")]
-    if len(commit.parents) == 2:
-        return [
-            Finding(short, code, "error", text)
-            for code, text in _merge_faults(root, commit, parse(commit.text), needed)
-        ]
+    if _ours(commit):
+        faults = _merge_faults(root, commit, parse(commit.text), needed, roll)
+        return [Finding(short, code, "error", text) for code, text in faults]
     if len(commit.parents) != 1:
         return [Finding(short, "parents", "error", f"{len(commit.parents)} parents")]
     outside = [p for p in changes(root, commit.parents[0], commit.sha) if not p.startswith(tuple(engine))]
     return [Finding(short, "outside", "error", f"catherd itself changed {shown(p)}") for p in sorted(outside)]
 
 
-def _merge_faults(root: str, commit: _Commit, proof: Proof, needed: int) -> list[tuple[str, str]]:
+def _merge_faults(
+    root: str, commit: _Commit, proof: Proof, needed: int, roll: Collection[str]
+) -> list[tuple[str, str]]:
     main, head = commit.parents
     tip = git(root, "show", "-s", "--no-show-signature", "--format=%ae", head)
     authors = {commit.author.partition("@")[0], tip.partition("@")[0]}
@@ -173,12 +213,15 @@ def _merge_faults(root: str, commit: _Commit, proof: Proof, needed: int) -> list
         faults.append(("tree", "its tree is not the merge of its parents"))
     reviewers = {who for who, seen in proof.reviews if head.startswith(seen)}
     faults += [("own", f"{who} reviewed its own work") for who in sorted(reviewers & authors)]
-    overridden = any(head.startswith(seen) for _, seen in proof.overrides)
+    strangers = reviewers.difference(roll) if roll else set()
+    faults += [("roll", f"{who}, who reviewed it, is not on the roll") for who in sorted(strangers)]
     faults += [
         ("stale", f"{who} reviewed {seen}, not {head[:12]}") for who, seen in proof.reviews if not head.startswith(seen)
     ]
-    others = reviewers - authors
-    if len(others) < needed and not overridden:
+    overriding = {who for who, seen in proof.overrides if head.startswith(seen)}
+    faults += [("override", f"{who} is no person and overrides nothing") for who in sorted(overriding - {"human"})]
+    others = reviewers - authors - strangers
+    if len(others) < needed and "human" not in overriding:
         faults.append(
             ("reviews", f"{len(others)} of {needed} reviews by others: {', '.join(sorted(others)) or 'none'}")
         )
@@ -187,3 +230,15 @@ def _merge_faults(root: str, commit: _Commit, proof: Proof, needed: int) -> list
     if not proof.pr:
         faults.append(("pr", "no PR is named"))
     return faults
+
+
+def _twice(line: Sequence[_Commit]) -> list[Finding]:
+    """Merges that name a PR which an earlier one named."""
+    first: dict[str, str] = {}
+    found = []
+    for commit in filter(_ours, line):
+        pr = parse(commit.text).pr
+        if pr and first.setdefault(pr, commit.sha) != commit.sha:
+            text = f"{shown(pr)} was merged before, as {first[pr][:12]}"
+            found.append(Finding(commit.sha[:12], "twice", "error", text))
+    return found

@@ -53,13 +53,15 @@ def _decide(number: str, verdict: str) -> None:
 @click.argument("rev", default="")
 def audit(rev: str) -> None:
     """Prove from git alone that every merge on REV (your branch) had its reviews and its green checks."""
-    from catherd import audits, git
+    from catherd import audits, git, merge
 
     found, merges = audits.audit(git.root(os.getcwd()), rev)
     for one in found:
         click.echo(str(one))
-    errors = sum(one.severity == "error" for one in found)
-    click.echo(f"{merges} merges, {errors} without proof" if errors else f"{merges} merges, each proved")
+    errors = len({one.path for one in found if one.severity == "error"})
+    yours = sum(one.code == merge.MERGED for one in found)
+    proved = f"{errors} commits without proof" if errors else "each proved"
+    click.echo(f"{merges} merges, {proved}" + (f"; {yours} more by people, not reviewed" if yours else ""))
     sys.exit(1 if errors else 0)
 
 
