@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import games
-from catherd import cast, commanded, config, doctor, hands, live, models, sandbox, worktree
+from catherd import cast, commanded, config, costs, doctor, hands, live, models, sandbox, worktree
 from catherd.agent import Daemon
 from catherd.bus import Bus
 from catherd.config import Agent
@@ -487,3 +487,26 @@ def test_every_shipped_definition_has_its_five_turns_in_a_debate_of_two_dollars(
         call = Call(turn=ask.turn, model="m", sha256="p", reserved_usd=worst, phase="debate")
         bus.post(f"runs/{name}/debate.round-{n}.{kind}.1.1.yaml", call)
     assert 0 < sum(one.spent for one in live.entries(bus)) < 1.5
+
+
+def test_a_program_without_its_key_sits_out_as_a_model_does() -> None:
+    """`key:` is the one that it needs; without that any of `keys:` will do, and a program that names none needs none."""
+    one = Agent(id="knit", name="Knit", key="KNIT_KEY", command={"argv": ["knit"], "keys": ["KNIT_KEY", "OTHER_KEY"]})
+    two = Agent(id="purl", name="Purl", command={"argv": ["purl"], "keys": ["PURL_KEY", "OTHER_KEY"]})
+    three = Agent(id="sew", name="Sew", command={"argv": ["sew"]})
+    four = Agent(id="darn", name="Darn", model="openai/gpt-6-sol", key="KNIT_KEY", command=one.command)
+    agents = {each.id: each for each in (one, two, three, four)}
+    told = {"sits_out": "no key: set KNIT_KEY"}
+    assert cast.settle(agents, {}, 0) == {
+        "knit": told,
+        "purl": {"sits_out": "no key: set PURL_KEY or OTHER_KEY"},
+        "sew": {"command": "sew"},
+        "darn": told,
+    }
+    assert cast.settle(agents, {"OTHER_KEY": "x"}, 0) == {
+        "knit": told, "purl": {"command": "purl"}, "sew": {"command": "sew"}, "darn": told,
+    }  # fmt: skip
+    assert costs.offer({"knit": one, "purl": two}, {}, "debate") == [
+        "no key found",
+        "sitting out: Knit (set KNIT_KEY), Purl (set PURL_KEY)",
+    ]

@@ -30,10 +30,11 @@ def settle(agents: Mapping[str, Agent], environ: Mapping[str, str], seed: int) -
             continue
         drawn = _drawn(agent, environ, seed)
         model = live.name(drawn, environ)
-        if not model and not agent.command:
+        program = live.program(agent, environ)
+        if not model and not program:
             cast[name] = {"sits_out": f"no key: set {' or '.join(live.keys_named(drawn)) or 'a model'}"}
             continue
-        cast[name] = {"model": model} if model else {"command": str((agent.command.get("argv") or [""])[0])}
+        cast[name] = {"model": model} if model else {"command": program}
         if model not in {"", drawn.model}:
             cast[name]["instead_of"] = drawn.model
         if drawn.temper != agent.temper or drawn.model != agent.model:
@@ -129,7 +130,7 @@ def reveal(bus: Bus, agents: Mapping[str, Agent], game: Game) -> None:
 
 def strangers(bus: Bus, agents: Mapping[str, Agent], game: Game, environ: Mapping[str, str]) -> list[str]:
     """The living daemons that were started without a key that is here now: they are to be started again."""
-    from catherd import herd, live
+    from catherd import herd
 
     found = []
     for name, pid in herd.living(bus).items():
@@ -137,9 +138,15 @@ def strangers(bus: Bus, agents: Mapping[str, Agent], game: Game, environ: Mappin
             continue
         theirs = _environ_of(pid)
         mine = of(agents[name], game)
-        if theirs is None or live.name(mine, theirs) != live.name(mine, environ):
+        if theirs is None or _voice(mine, theirs) != _voice(mine, environ):
             found.append(name)
     return found
+
+
+def _voice(agent: Agent, environ: Mapping[str, str]) -> str:
+    from catherd import live
+
+    return live.name(agent, environ) or live.program(agent, environ)
 
 
 def _environ_of(pid: int) -> dict[str, str] | None:

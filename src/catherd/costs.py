@@ -25,11 +25,11 @@ def offer(
     without: list[str] = []
     for agent in agents.values():
         chosen = live.name(agent, environ)
-        if not chosen and agent.command:
+        if not chosen and live.program(agent, environ):
             ready.append(f"{agent.name} (a command; what it takes counts at its own word)")
             continue
         if not chosen:
-            without.append(f"{agent.name} (set {' or '.join(live.keys_named(agent)[:1])})")
+            without.append(f"{agent.name} (set {' or '.join(live.keys_named(agent)[:1]) or 'a model'})")
             continue
         try:
             llm.price(chosen, agent.options if chosen == agent.model else {})

@@ -81,7 +81,9 @@ def turn(root: str, name: str, teller: Teller) -> None:
 
 def _follow(bus: Bus, name: str) -> int | None:
     """Wait until the gate is closed (None), or the crank is free and ours."""
-    with Watch(bus.path, ("gates",), ()) as watch:  # not the lock's folder: each of our own looks at it would wake us again
+    with Watch(
+        bus.path, ("gates",), ()
+    ) as watch:  # not the lock's folder: each of our own looks at it would wake us again
         while os.path.isdir(bus.path):
             if bus.closed(name):
                 return None

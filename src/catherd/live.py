@@ -31,8 +31,8 @@ def key_of(model: str, environ: Mapping[str, str], named: str = "") -> str | Non
 
 def keys_named(agent: Agent) -> list[str]:
     """The environment variables that would let this agent play."""
-    names = [agent.key] if agent.key else []
-    for model in [agent.model, *agent.also]:
+    names = [agent.key] if agent.key else list(map(str, agent.command.get("keys") or []))
+    for model in filter(None, [agent.model, *agent.also]):
         vendor = model.partition("/")[0]
         names += (
             []
@@ -48,6 +48,13 @@ def name(agent: Agent, environ: Mapping[str, str]) -> str:
     if own is not None or agent.options.get("api_base"):  # a server of one's own may want no key
         return agent.model
     return next((m for m in agent.also if key_of(m, environ) is not None), "")
+
+
+def program(agent: Agent, environ: Mapping[str, str]) -> str:
+    """The program that speaks for an agent without a model; empty when there is none, or no key for it. One that names no key needs none."""
+    keys = [agent.key] if agent.key else agent.command.get("keys") or []
+    argv = agent.command.get("argv") or [""]
+    return str(argv[0]) if not keys or any(environ.get(str(key)) for key in keys) else ""
 
 
 def model(root: str, agent: Agent, environ: Mapping[str, str] | None = None) -> Model:
