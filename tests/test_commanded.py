@@ -160,6 +160,8 @@ def test_a_program_that_tells_its_key_tells_it_to_nobody(
         assert said == f"Not taken: {secret}"
     else:
         assert said == "my key is [removed: the value of KNIT_WORK_ACCOUNT]\n"
+    kept = (root / ".catherd" / "home" / "knit.log").read_text()
+    assert kept == "my key is [removed: the value of KNIT_WORK_ACCOUNT]\n"
     assert not [p for p in (root / "bus").rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
 
 

@@ -35,7 +35,7 @@ _KEPT = (
     "HTTP_PROXY",
     "NO_PROXY",
 )
-_LOG = 32 * 1024 * 1024  # bytes of stdout that are kept
+_LOG = 256 * 1024  # bytes of what it says that are kept
 _STOP_S = 2.0  # between SIGTERM and SIGKILL
 
 
@@ -63,7 +63,6 @@ def run_command(
     home: str,
     *,
     environ: Mapping[str, str] | None = None,
-    session: str = "",
     log: str = "",
     started: Callable[[int], None] | None = None,
     gate: Callable[[], bool] | None = None,
@@ -71,7 +70,8 @@ def run_command(
     """Run the program on `prompt` in `worktree`, and say what came of it. Never raises for what the program does.
 
     `env_keys` name the variables of `environ` (os.environ) that it gets besides PATH and the like; `home` is its own, made if
-    need be (not under /tmp: codex refuses that); `log` takes its raw stdout; `started` is told the process id; `gate` judges
+    need be (not under /tmp: codex refuses that); `log` is written anew with the end of its stdout and stderr as they came, keys cut
+    out; `started` is told the process id; `gate` judges
     what changed, in the box. A BaseException (a stop signal) kills its process group and passes.
     """
     began = time.monotonic()
@@ -82,7 +82,7 @@ def run_command(
         file.flush()
         places = {
             "worktree": worktree, "home": home, "prompt_file": file.name, "last": os.path.join(home, "last.txt"),
-            "model": driver.model, "session": session, "usd": f"{driver.usd:g}",
+            "model": driver.model, "usd": f"{driver.usd:g}",
         }  # fmt: skip
         env = environment(driver, env_keys, home, os.environ if environ is None else environ, places)
         try:
@@ -96,12 +96,16 @@ def run_command(
         try:
             if started is not None:
                 started(child.pid)
-            heard, ended = _listen(driver, child, log)
+            heard, ended, said = _listen(driver, child)
         finally:
             _kill(child)
+    named = [*env_keys, *driver.keys]
     known = {**(os.environ if environ is None else environ), **env}
     for field in ("text", "why", "muttered"):  # it knows its key, and a vendor's error may quote it
-        setattr(heard, field, secrets.redact(getattr(heard, field), environ=known, named=[*env_keys, *driver.keys])[0])
+        setattr(heard, field, secrets.redact(getattr(heard, field), environ=known, named=named)[0])
+    if log:
+        with effect("run-log", os.path.basename(log)), open(log, "w", encoding="utf-8") as kept:
+            kept.write(secrets.redact(said, environ=known, named=named)[0])
     outcome = _judge(before, driver, heard, ended, gate)
     outcome.rc, outcome.seconds = child.returncode, round(time.monotonic() - began, 3)
     return outcome
@@ -132,12 +136,12 @@ def furnish(driver: Driver, home: str) -> None:
 # --- the process ----------------------------------------------------------------------------------------------------
 
 
-def _listen(driver: Driver, child: subprocess.Popen[bytes], log: str) -> tuple[Heard, str]:
-    """(what it said, how it ended: "" by itself or after its final event, idle_timeout, wall_timeout)."""
-    heard = Heard()
+def _listen(driver: Driver, child: subprocess.Popen[bytes]) -> tuple[Heard, str, str]:
+    """(what was understood, how it ended: "" by itself or after its final event, idle_timeout, wall_timeout; its last words)."""
+    heard, said = Heard(), bytearray()
     began = last = time.monotonic()
     finished = 0.0
-    lines = _Lines(child, log)
+    lines = _Lines(child)
     try:
         while True:
             now = time.monotonic()
@@ -147,26 +151,31 @@ def _listen(driver: Driver, child: subprocess.Popen[bytes], log: str) -> tuple[H
                 ends = {"": finished + driver.grace_s}
             why = min(ends, key=lambda k: ends[k])
             if ends[why] <= now:
-                return heard, why
+                return heard, why, _last(said)
             for stream, line in lines.wait(ends[why] - now):
+                said += line[-_LOG:]
+                del said[:-_LOG]
                 if stream == "out" and hear(driver, heard, line):
                     last = time.monotonic()
                 elif stream == "err":
                     complain(driver, heard, line)
             if lines.over:
-                return heard, ""
+                return heard, "", _last(said)
     finally:
         lines.close()
+
+
+def _last(said: bytearray) -> str:
+    """Whole lines: half a line could hold half a key, which nobody would know for one."""
+    return said.decode("utf-8", "replace").partition("\n")[2] if len(said) == _LOG else said.decode("utf-8", "replace")
 
 
 class _Lines:
     """The lines of a child's stdout and stderr as they come; `over` once it is dead, even if a grandchild holds the pipes."""
 
-    def __init__(self, child: subprocess.Popen[bytes], log: str) -> None:
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
         self.over = False
         self.rest = {"out": b"", "err": b""}
-        self.room = _LOG
-        self.log = self._open(log)
         self.select = selectors.DefaultSelector()
         for name, pipe in (("out", child.stdout), ("err", child.stderr)):
             if pipe is not None:
@@ -175,13 +184,6 @@ class _Lines:
         self.dead, told = os.pipe()
         self.select.register(self.dead, selectors.EVENT_READ, "dead")
         threading.Thread(target=self._wait_for, args=(child, told), daemon=True).start()
-
-    @staticmethod
-    def _open(log: str) -> int:
-        if not log:
-            return -1
-        with effect("run-log", os.path.basename(log)):
-            return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     @staticmethod
     def _wait_for(child: subprocess.Popen[bytes], told: int) -> None:
@@ -206,9 +208,6 @@ class _Lines:
         if not chunk:
             self.select.unregister(fd)
             return
-        if name == "out" and self.log >= 0 and self.room > 0:
-            os.write(self.log, chunk[: self.room])
-            self.room -= len(chunk)
         *whole, rest = (self.rest[name] + chunk).split(b"\n")
         self.rest[name] = rest[-(16 << 20) :]
         yield from ((name, line + b"\n") for line in whole)
@@ -226,8 +225,6 @@ class _Lines:
         """Give back the descriptors that are ours; the child's pipes are closed by _kill."""
         self.select.close()
         os.close(self.dead)
-        if self.log >= 0:
-            os.close(self.log)
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

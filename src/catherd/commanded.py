@@ -160,7 +160,11 @@ class Program(Model):
         made.usd = worst(self.agent, talking=not self.tree)
         made.wall_s = min(made.wall_s, max(request.deadline_s, made.wall_s if self.tree else 0.0))
         keys = [self.agent.key] if self.agent.key else []
-        outcome = run_command(self._apart(made, tree), prompt, tree, keys, self.home, started=self._started)
+        apart, log = (
+            self._apart(made, tree),
+            f"{self.home}.log",
+        )  # beside its HOME, not in it: what it left there may be a link
+        outcome = run_command(apart, prompt, tree, keys, self.home, log=log, started=self._started)
         self.bus.event(
             "ran",
             f"{self.agent.id}:{request.turn}",

@@ -16,7 +16,7 @@ RESULTS = (
     "spawn_failed", "auth", "budget", "error", "denied", "idle_timeout", "wall_timeout",
     "scope_violation", "no_change", "changed", "gate_red", "gate_green",
 )  # fmt: skip
-_PLACE = re.compile(r"\{(worktree|home|prompt_file|last|model|session|usd)\}")
+_PLACE = re.compile(r"\{(worktree|home|prompt_file|last|model|usd)\}")
 _LINE = 8 * 1024 * 1024  # bytes of one event; a longer line is no event
 
 
@@ -53,7 +53,7 @@ class Sign(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A `command:` block. In `argv` and `env`, {worktree} {home} {prompt_file} {last} {model} {session} {usd} are filled in.
+    """A `command:` block. In `argv` and `env`, {worktree} {home} {prompt_file} {last} {model} {usd} are filled in.
 
     A list inside `argv` is left out as a whole when one of its places is empty. `prompt`: stdin (then end of file) or file.
     `events`: jsonl or text. Seconds: `idle_s` without an event, `wall_s` in all, `grace_s` after the final event.
@@ -74,7 +74,6 @@ class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     grace_s: float = 10.0
     final: dict[str, str] = {}
     text: Take = msgspec.field(default_factory=Take)
-    session: Take = msgspec.field(default_factory=Take)
     usage: Usage = msgspec.field(default_factory=Usage)
     signs: list[Sign] = []
     litter: list[str] = []
@@ -89,7 +88,6 @@ class Heard(msgspec.Struct):
     """
 
     text: str = ""
-    session: str = ""
     events: int = 0
     finished: bool = False
     failed: str = ""
@@ -148,11 +146,10 @@ def hear(driver: Driver, heard: Heard, line: bytes) -> bool:
         return False
     heard.events += 1
     heard.finished = heard.finished or (bool(driver.final) and matches(event, driver.final))
-    for take, name in ((driver.text, "text"), (driver.session, "session")):
-        if take.get and matches(event, take.match):
-            found = dig(event, take.get)
-            if isinstance(found, str) and found:
-                setattr(heard, name, getattr(heard, name) + found if take.join else found)
+    if driver.text.get and matches(event, driver.text.match):
+        found = dig(event, driver.text.get)
+        if isinstance(found, str) and found:
+            heard.text = heard.text + found if driver.text.join else found
     if matches(event, driver.usage.match):
         _count(driver.usage, heard, event)
     _signs(driver, heard, event, line.decode("utf-8", "replace"), stderr=False)
