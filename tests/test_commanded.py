@@ -438,13 +438,15 @@ def test_a_task_whose_program_is_silent_three_times_in_a_row_is_open_again_and_t
         assert isinstance(job, Write)
         with pytest.raises(ModelError) as error:
             daemon.carry_out(job, models.choose(shop.bus, claude, table))
-        daemon.unanswered(job, error.value)
+        daemon.unanswered(job, error.value, table)
     assert [(one.uncertain, one.spent) for one in live.entries(shop.bus)] == [(True, 2.0)] * 3
     assert shop.bus.there("claims/open/T-003.lock")
     trouble = shop.bus.must("problems/model-claude.yaml", Trouble)
     lost = "(idle timeout: no event in 0.2 s); it may have been billed"
     program = os.path.basename(sys.executable)
-    assert trouble.what == f"Claude cannot answer: the command {program} gave no answer {lost}; 3 times in a row"
+    booked = "$6.0000 is booked for its calls without an answer"
+    said = f"the command {program} gave no answer {lost}; {booked}"
+    assert trouble.what == f"Claude ({program}) cannot answer, 3 calls in a row: {said}"
 
 
 def test_a_program_that_only_speaks_is_told_to_stay_within_an_eighth(tmp_path: Path) -> None:

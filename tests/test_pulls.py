@@ -470,6 +470,19 @@ def test_a_task_of_a_dead_agent_is_taken_over_and_its_pull_request_is_closed(roo
     assert git.rev(room.bus.root, "claude/D-x") == head
 
 
+def test_a_task_of_an_agent_that_rests_comes_back_and_one_of_an_agent_that_rested_does_not(room: Room) -> None:
+    room.bus.post("tasks/D-z.yaml", Task(kind="design", title="Z", paths=["docs/"]))
+    desk.offer(room.bus, "D-z")
+    assert desk.claim(room.bus, "D-z", "gemini")
+    alive = files.take_lock(room.bus.here("agents/gemini.lock"), wait=False)
+    assert alive is not None
+    for until, state in (("2020-01-01T00:00:00Z", "gemini"), ("2999-01-01T00:00:00Z", "open")):
+        room.bus.trouble("model-gemini", "agents/gemini.yaml", f"rests until {until}", "", until, until)
+        mergequeue.frees(room.queue, {"gemini": 0.0}, 0.0)
+        assert desk.holder(room.bus, "D-z") == state
+    os.close(alive)
+
+
 def test_a_pull_request_that_needs_nothing_of_its_dead_author_stays_its_own_and_is_merged(room: Room) -> None:
     name = room.work(WORDS)
     room.say("chatgpt")

@@ -13,14 +13,15 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from catherd import config, effects, files, speak
+from catherd import config, effects, files, setback, speak
 from catherd.bus import Bus
 from catherd.config import Agent
 from catherd.desk import Desk
 from catherd.errors import CatherdError
-from catherd.jobs import Examine, Job, Work, next_job
-from catherd.ledger import MAY_BE_BILLED, Entry
+from catherd.jobs import Examine, Job, Take, Work, next_job
+from catherd.ledger import Entry
 from catherd.look import Looker
+from catherd.messages import Game
 from catherd.model import ModelError
 from catherd.models import choose
 from catherd.turns import Mention, Snapshot, Speak, Turn, next_turn
@@ -28,7 +29,6 @@ from catherd.watch import Watch
 
 FLAT = ("", "chat", "prs")
 CRANK = "crank"  # the trouble that says that a goal cannot be reached without you
-LOST = 3  # calls in a row of one turn that brought nothing and may have been billed: then the turn is given up
 UNHELD = 5.0  # seconds without anybody at the crank before a daemon takes it up
 
 
@@ -126,7 +126,7 @@ class Daemon:
         self.works = Work()
         self.had_goal = bool(os.environ.pop("CATHERD_GOAL", ""))
         self.given_up: dict[str, float] = {}  # turn → when it may be tried again
-        self.lost: dict[str, int] = {}  # turn → calls in a row that brought nothing and may have been billed
+        self.setback = setback.again(bus, agent.id)
         self.unheld = time.monotonic()
         self.crank: subprocess.Popen[bytes] | None = None
         self.tries = 0  # at the crank
@@ -153,7 +153,7 @@ class Daemon:
                     self.do(turn, snapshot)
                     since = time.monotonic()
                     continue
-                if snapshot.paused:
+                if snapshot.paused or self.setback.until:
                     since = time.monotonic()
                 if time.monotonic() - since > 60 * min(phase.idle_minutes for phase in self.phases.values()):
                     raise Leave("idle")
@@ -191,13 +191,27 @@ class Daemon:
                 self.looker = Looker(self.bus, self.phases, self._agents())
 
     def turn(self, snapshot: Snapshot) -> Turn | None:
-        """The next turn, one that just failed left out until its time."""
+        """The next turn, one that just failed left out until its time; none while the agent rests."""
+        if self.rests():
+            return None
         turn = next_turn(self.agent.id, snapshot)
         return None if turn is None or self.given_up.get(key(turn), 0) > time.monotonic() else turn
 
+    def rests(self) -> bool:
+        """Whether its model failed and is left alone for now. Raises Leave when you want it tried again."""
+        self.heed_you()
+        if time.time() >= self.setback.until:
+            self.setback.until = 0.0
+        return bool(self.setback.until)
+
+    def heed_you(self) -> None:
+        """You typed the goal, which takes back what was told of the model: leave, to begin anew with the keys and the YAML of now."""
+        if self.setback.told and not self.bus.there(f"problems/model-{self.agent.id}.yaml"):
+            raise Leave("its model is to be tried again")
+
     def job(self, snapshot: Snapshot) -> Job | None:
         """The next piece of work, where there is any; one that just failed left out until its time."""
-        if snapshot.game is None or snapshot.paused:
+        if snapshot.game is None or snapshot.paused or self.setback.until:
             return None
         work = self.desk.look(self.agent.id, tuple(snapshot.game.roll), tuple(self.phases))
         self.works = work
@@ -211,12 +225,13 @@ class Daemon:
             with _while_there(self.bus, self.inode):
                 done = self.carry_out(turn, choose(self.bus, self.agent, snapshot.game, self.spent))
             self.bus.solved(f"turn-{self.agent.id}")
-            self.lost.pop(key(turn), None)
+            if not isinstance(turn, Take):  # a claim is won without the model
+                setback.over(self.bus, self.agent.id, self.setback)
             if not done:  # an ask is answered once; a task has more attempts, which are counted on the bus
                 rest = 3600.0 if isinstance(turn, Speak) else 1.0
                 self.given_up[key(turn)] = time.monotonic() + rest
         except ModelError as error:
-            self.unanswered(turn, error)
+            self.unanswered(turn, error, snapshot.game)
         except CatherdError as error:
             self.bus.trouble(f"turn-{self.agent.id}", error.where, error.what, error.fix, key(turn))
             self.given_up[key(turn)] = time.monotonic() + 5
@@ -232,35 +247,29 @@ class Daemon:
 
         return hands.work(seat, turn, self.works)
 
-    def unanswered(self, turn: Turn | Job, error: ModelError) -> None:
-        """The model gave no answer: try again later where that can help, else tell the person. After LOST calls in a
-        row that may have been billed it no longer helps.
-        """
-        soon = {"timeout": 2.0, "unavailable": 5.0, "rate_limited": error.retry_after_s or 30.0}
-        self.lost[key(turn)] = self.lost.get(key(turn), 0) + 1 if MAY_BE_BILLED in error.what else 0
-        if self.lost[key(turn)] >= LOST:
-            error = ModelError("lost", f"{error.what}; {self.lost.pop(key(turn))} times in a row")
-        self.given_up[key(turn)] = time.monotonic() + soon.get(error.kind, 3600)
-        self.bus.event("unanswered", f"{self.agent.id}:{key(turn)}", error=error.kind)
-        if not isinstance(turn, Speak | Mention) and error.kind not in {*soon, "budget"}:
-            from catherd import hands
-
-            hands.release(self.bus, self.agent.id, turn, self.works, error.what)
-            if not isinstance(turn, Examine):
-                self.given_up.pop(key(turn), None)  # no longer its own; who was refused is told on the bus
+    def unanswered(self, turn: Turn | Job, error: ModelError, game: Game) -> None:
+        """The model gave no answer: try again later where that can help, else tell the person and give the turn up."""
+        hopeless = False
         if error.kind == "budget":
             from catherd import budget
 
             self.given_up[key(turn)] = time.monotonic() + 1
             budget.pause(self.bus, self.agent, error)
-        elif error.kind not in {*soon, "silent"}:
-            self.bus.trouble(
-                f"model-{self.agent.id}",
-                f"agents/{self.agent.id}.yaml",
-                f"{self.agent.name} cannot answer: {error.what}",
-                "make doctor LIVE=1 says what to change; the game goes on without it",
-                error.kind,
-            )
+        elif error.kind == "rate_limited" and not error.requests:  # not the vendor: the money is reserved for others
+            self.given_up[key(turn)] = time.monotonic() + (error.retry_after_s or 1)
+        else:
+            self.heed_you()
+            hopeless = setback.met(self.bus, self.agent, game, error, self.setback)
+        until = setback.stamp(self.setback.until)
+        self.bus.event("unanswered", f"{self.agent.id}:{key(turn)}", error=error.kind, until=until)
+        if hopeless:
+            self.given_up[key(turn)] = time.monotonic() + 3600
+        if hopeless and not isinstance(turn, Speak | Mention):
+            from catherd import hands
+
+            hands.release(self.bus, self.agent.id, turn, self.works, error.what)
+            if not isinstance(turn, Examine):
+                self.given_up.pop(key(turn), None)  # no longer its own; who was refused is told on the bus
 
     def patience(self, snapshot: Snapshot) -> float:
         """Seconds until it looks again by itself."""

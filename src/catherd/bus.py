@@ -246,7 +246,7 @@ class Bus:
         with contextlib.suppress(FileNotFoundError):  # the bus is gone, and its log with it
             files.append(self.path, f"events/{at[:10]}.jsonl", msgspec.json.encode(line).decode() + "\n")
 
-    def trouble(self, name: str, where: str, what: str, fix: str, of: str = "") -> None:
+    def trouble(self, name: str, where: str, what: str, fix: str, of: str = "", until: str = "") -> None:
         """Say once, per content `of`, what a person must look at."""
         path = f"problems/{name}.yaml"
         try:
@@ -255,7 +255,7 @@ class Bus:
             old = None
         if old is not None and old.of == of and old.what == what:
             return
-        text = yamldoor.dumps(Trouble(catherd=FORMAT, where=where, what=what, fix=fix, of=of))
+        text = yamldoor.dumps(Trouble(catherd=FORMAT, where=where, what=what, fix=fix, of=of, until=until))
         files.replace(self.path, path, text)
         self.event("problem", name, where=where, what=what)
 
@@ -266,6 +266,14 @@ class Bus:
         except OSError:
             of = ""
         self.trouble(slug(path), error.where or f"bus/{path}", error.what, error.fix, of)
+
+    def told(self) -> float:
+        """Until when what is in `problems/` was told: the last receipt, or the goal as it was typed (Unix time)."""
+        stamps = [0.0]
+        for path in ["goal", *(f"gates/{name}" for name in self.names("gates"))]:
+            with contextlib.suppress(OSError):
+                stamps.append(os.stat(self.here(path)).st_mtime)
+        return max(stamps)
 
     def troubles(self, after: float = 0.0) -> list[Trouble]:
         """What a person must look at, as far as it can be read; `after`: only what was reported since then (Unix time)."""

@@ -6,7 +6,6 @@ timebox runs only while a gate waits and nothing is paused; starting again resta
 
 import os
 import time
-from contextlib import suppress
 
 import msgspec
 
@@ -138,7 +137,7 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> gates.Verdict:
     excused = _excused(crank)
     waited, before, weigh = 0.0, time.monotonic(), caps.scale(bus, crank.phase)
     teller.knows(talk.logged(bus))
-    told = _so_far(bus)
+    told = bus.told()
     with Watch(bus.path, ("", "chat", "problems", ask.step), ()) as watch:
         crank.herd.ring = watch.ring
         while True:
@@ -180,15 +179,6 @@ def _money(bus: Bus) -> None:
     from catherd import budget
 
     budget.ask(bus)
-
-
-def _so_far(bus: Bus) -> float:
-    """Until when what is in `problems/` was told: the last receipt, or the goal as it was typed."""
-    stamps = [0.0]
-    for path in ["goal", *(f"gates/{name}" for name in bus.names("gates"))]:
-        with suppress(OSError):
-            stamps.append(os.stat(bus.here(path)).st_mtime)
-    return max(stamps)
 
 
 def _pending(ask: Ask, seen: Snapshot) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from catherd import accept, cast, changeset, checkouts, checks, desk, guards, landing, merge, objects, trailers
+from catherd import accept, cast, changeset, checkouts, checks, desk, guards, landing, merge, objects, setback, trailers
 from catherd.bus import Bus, now, slug
 from catherd.changeset import Rules
 from catherd.config import Agent
@@ -282,12 +282,12 @@ class Queue(msgspec.Struct):
 
 
 def frees(queue: Queue, dead_since: dict[str, float], grace: float) -> None:
-    """Claims of agents that have been dead for longer than the grace come back; who is being started again keeps its own."""
+    """Claims of agents that have been dead, or rest, for longer than the grace come back; who is being started again keeps its own."""
     bus = queue.bus
     for name in bus.names("claims"):
         if name in {"open", "done", "blocked"} or not bus.names(f"claims/{name}"):
             continue
-        if bus.alive(name):
+        if bus.alive(name) and setback.of(bus, name) is None:
             dead_since.pop(name, None)
             continue
         since = dead_since.setdefault(name, time.monotonic())

@@ -180,6 +180,7 @@ class Trouble(Base, kw_only=True):
     what: str
     fix: str = ""
     of: str = ""  # sha256 of the content that the complaint is about
+    until: str = ""  # an agent rests until then; with no `fix` there is nothing for you to do but wait
 
 
 class Call(Base, kw_only=True):

@@ -156,8 +156,8 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
     queue = mergequeue.Queue(bus, game, agents, desk.Desk(bus, agents), tuple(game.roll), kept, largest)
     grace = config.seconds(phase.grace, "grace")
     dead: dict[str, float] = {}
-    began, weigh = time.monotonic(), caps.scale(bus, phase)
-    with Watch(bus.path, ("", "chat", "prs"), ("claims",)) as watch:
+    began, told, weigh = time.monotonic(), bus.told(), caps.scale(bus, phase)
+    with Watch(bus.path, ("", "chat", "problems", "prs"), ("claims",)) as watch:
         while True:
             if not os.path.isdir(bus.path):
                 raise CatherdError(
@@ -167,6 +167,7 @@ def merge_some(bus: Bus, phase: Phase, gate: str, tasks: list[str], game: Game, 
                 raise CatherdError("stopped: the goal was cleared", where="bus/goal", fix=f"make {herd.goal}")
             weigh()
             done = [t for t in tasks if bus.there(f"claims/done/{t}.lock")]
+            teller.troubles(bus.troubles(told))
             prs = queue.desk.pulls()  # before the turn: what came last to those that are merged in it is told too
             watch.follow(f"prs/{name}" for name in prs)
             if not bus.paused():

@@ -4,7 +4,7 @@ import os
 import textwrap
 import time
 
-from catherd import caps, config, files, vetoes
+from catherd import caps, config, files, setback, vetoes
 from catherd.bus import TIEBREAK, Bus
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError
@@ -96,7 +96,7 @@ def needs_you(bus: Bus, snapshot: Snapshot) -> list[str]:
             trouble = bus.get(f"problems/{name}", Trouble)
         except CatherdError as error:
             trouble = Trouble(where=f"bus/problems/{name}", what=error.what, fix=error.fix)
-        if trouble is not None:
+        if trouble is not None and (trouble.fix or not trouble.until):  # one that only waits stands with its agent
             found.append(
                 f"{trouble.where}: {plain(trouble.what)}" + (f"\nfix: {plain(trouble.fix)}" if trouble.fix else "")
             )
@@ -131,7 +131,16 @@ def _herd(bus: Bus, agents: dict[str, Agent], snapshot: Snapshot | None) -> list
         role = snapshot.game.cast.get(name, {}) if snapshot is not None and snapshot.game is not None else {}
         if "sits_out" in role:
             state, doing = "sits out", role["sits_out"]
+        waits = setback.of(bus, name)
+        if waits is not None:
+            state, doing = "waits", f"until {setback.clock(waits.until)}"
+        elif doing and bus.there(f"problems/model-{name}.yaml"):
+            doing = "its model fails"
         rows.append(f"  {name:<12} {state:<15} {doing:<24} {_last(bus, name)}".rstrip())
+        if waits is not None and not waits.fix:  # one that you can end stands on top
+            rows += textwrap.wrap(
+                plain(waits.what.partition(": ")[2]), 80, initial_indent=" " * 15, subsequent_indent=" " * 15
+            )
         if "model" in role:
             instead = f", for want of a key for {role['instead_of']}" if "instead_of" in role else ""
             rows.append(f"  {'':<12} on {role['model']}{instead}")
