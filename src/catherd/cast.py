@@ -107,15 +107,16 @@ def label(agent: Agent, game: Game | None) -> str:
 
 
 def lines(agents: Mapping[str, Agent], cast: Cast) -> list[str]:
-    """Who plays on what, and who sits out."""
+    """Who plays on what, and who sits out; by its id, whose file is gone."""
+    names = {n: agents[n].name if n in agents else n for n in cast}
     plays = [
-        f"{agents[n].name} ({one.get('model') or one.get('command', '')}"
+        f"{names[n]} ({one.get('model') or one.get('command', '')}"
         + (f", for want of a key for {one['instead_of']}" if "instead_of" in one else "")
         + ")"
         for n, one in cast.items()
         if "sits_out" not in one
     ]
-    out = [f"{agents[n].name} ({one['sits_out']})" for n, one in cast.items() if "sits_out" in one]
+    out = [f"{names[n]} ({one['sits_out']})" for n, one in cast.items() if "sits_out" in one]
     return [f"live: {', '.join(plays)}", *([f"sitting out: {', '.join(out)}"] if out else [])]
 
 
@@ -129,24 +130,30 @@ def reveal(bus: Bus, agents: Mapping[str, Agent], game: Game) -> None:
 
 
 def strangers(bus: Bus, agents: Mapping[str, Agent], game: Game, environ: Mapping[str, str]) -> list[str]:
-    """The living daemons that were started without a key that is here now: they are to be started again."""
+    """The living daemons that were started without a key that is here now: they are to be started again.
+
+    Nobody else: that repeats what they have in flight. Where no environment is shown, who has made a call has its keys.
+    """
     from catherd import herd
 
     found = []
     for name, pid in herd.living(bus).items():
         if name not in agents:
             continue
-        theirs = _environ_of(pid)
-        mine = of(agents[name], game)
-        if theirs is None or _voice(mine, theirs) != _voice(mine, environ):
+        mine, theirs = of(agents[name], game), _environ_of(pid)
+        if theirs is None and bus.names(f"runs/{name}"):
+            continue
+        if _keys(mine, environ) - _keys(mine, theirs or {}):
             found.append(name)
     return found
 
 
-def _voice(agent: Agent, environ: Mapping[str, str]) -> str:
+def _keys(agent: Agent, environ: Mapping[str, str]) -> set[str]:
+    """The keys that are there for what speaks for an agent: its model, its program."""
     from catherd import live
 
-    return live.name(agent, environ) or live.program(agent, environ)
+    names = map(str, agent.command.get("keys") or [])
+    return {live.key_of(agent.model, environ, agent.key) or "", *(environ.get(name, "") for name in names)} - {""}
 
 
 def _environ_of(pid: int) -> dict[str, str] | None:

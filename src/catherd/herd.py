@@ -161,6 +161,8 @@ def _spawn(root: str, file: str, told: dict[str, str], lock: int, out: int) -> i
 def _fork(life_of: Daemon, root: str, file: str, told: dict[str, str], lock: int, out: int) -> int:
     """Four Pythons that start at once need half a second of CPU to import the same modules; four forks of one that has them do not."""
     import jinja2  # noqa: F401 - what a daemon imports for its first prompt
+
+    os.environ["SPT_NOENV"] = "1"  # else the title is written over /proc/PID/environ, where cast looks for its keys
     import setproctitle
 
     sys.stdout.flush()
@@ -221,19 +223,15 @@ def living(bus: Bus) -> dict[str, int]:
 
 def down(bus: Bus, patience: float = 3.0, only: Collection[str] | None = None) -> list[str]:
     """Stop every daemon, or those named: SIGTERM, and SIGKILL for one that does not go within `patience` seconds. The names stopped."""
-    stopped = []
-    for name, pid in living(bus).items():
-        if only is not None and name not in only:
-            continue
+    told = {name: pid for name, pid in living(bus).items() if only is None or name in only}
+    for pid in told.values():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        stopped.append(name)
     until = time.monotonic() + patience
-    for name in stopped:
-        while bus.alive(name) and time.monotonic() < until:
+    for name, pid in told.items():
+        while pid_of(bus, name) == pid and time.monotonic() < until:  # another may be started in its place meanwhile
             time.sleep(0.02)
-        stubborn = pid_of(bus, name)
-        if stubborn is not None:
+        if pid_of(bus, name) == pid:
             with suppress(ProcessLookupError):
-                os.kill(stubborn, signal.SIGKILL)
-    return stopped
+                os.kill(pid, signal.SIGKILL)
+    return list(told)
