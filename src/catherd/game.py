@@ -70,7 +70,9 @@ def begin(root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
     ready.equipped(bus, phases, gate)
     if bus.goal():  # whoever typed it was killed, or is at it still
         events.settle(bus)
-    lines = [] if bus.closed(gate) else budget.offer(bus, _cast(root), phases, gate, asked=live)
+    before = bus.game()
+    anew = live and before is not None and before.models == "rehearsal"  # what it closed is played again
+    lines = [] if bus.closed(gate) and not anew else budget.offer(bus, _cast(root), phases, gate, asked=live)
     lines += recovery.recover(root)
     game = _game(bus, brief, live=live, lines=lines)
     ready.packed(bus, phases, game, next(phase.name for phase in phases.values() if gate in phase.gates))
@@ -131,6 +133,7 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
         cast.settle(_cast(bus.root), os.environ, 0)  # refuses before anything is put away
         lines.append(f"the rehearsal {game.id} goes to bus/archive/; a live game begins")
         archive(bus.root)
+        lay(bus)
         game = None
     if game is not None:
         if brief and brief.strip() != game.brief.strip():
