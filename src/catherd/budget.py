@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from catherd import cast, config, costs, files, live, llm, yamldoor
+from catherd import cast, config, costs, files, ledger, live, llm, yamldoor
 from catherd.bus import Bus
 from catherd.config import Agent, Phase
 from catherd.errors import CatherdError, NeedsYou
@@ -24,11 +24,11 @@ def offer(bus: Bus, agents: Mapping[str, Agent], phases: Mapping[str, Phase], ga
     game = bus.game()
     here = next((name for name, phase in phases.items() if gate in phase.gates), "")
     names = list(phases)
-    through = [n for n in names[: names.index(here) + 1] if not bus.closed(n)] if here else []
+    through = names[: names.index(here) + 1] if here else []
     if game is not None and game.models == "live":
-        spent = sum(entry.spent for entry in live.entries(bus))
-        lines = [*cast.lines(agents, game.cast), f"${spent:.2f} spent; at most {_most(game.caps, through)}"]
-    else:
+        left = [name for name in through if not bus.closed(name)]
+        lines = [*cast.lines(config.agents(bus.root), game.cast), _spent(live.entries(bus), game.caps, left)]
+    else:  # a rehearsal is put away before a live game begins: all of it is played again
         lines = costs.offer(agents, os.environ, here, through=through)
         if not asked:
             return (
@@ -50,10 +50,10 @@ def _free(agents: Mapping[str, Agent]) -> str:
     return f"a rehearsal, free; no key found (LIVE=1 plays with {', '.join(names)})" if names else "a rehearsal, free"
 
 
-def _most(caps: Mapping[str, float], through: list[str]) -> str:
-    limits = {**live.CAPS, **caps}
-    most = min(sum(limits.get(name, limits["game"]) for name in through), limits["game"])
-    return f"${most:.2f} more for {', '.join(through)} (caps: in bus/game.yaml)"
+def _spent(entries: list[ledger.Entry], caps: Mapping[str, float], left: list[str]) -> str:
+    spent = sum(entry.spent for entry in entries)
+    most = ledger.most({**live.CAPS, **caps}, left, entries)
+    return f"${spent:.2f} spent; at most ${most:.2f} more for {', '.join(left)} (caps: in bus/game.yaml)"
 
 
 def pause(bus: Bus, agent: Agent, error: ModelError) -> None:

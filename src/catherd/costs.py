@@ -42,11 +42,14 @@ def offer(
         ready.append(
             f"{agent.name} ({chosen}{'' if chosen == agent.model else f', for want of a key for {agent.model}'})"
         )
-    limits = {**live.CAPS, **(caps or {})}
-    most = min(sum(limits.get(name, limits["game"]) for name in through or [goal]), limits["game"])
+    most = ledger.most({**live.CAPS, **(caps or {})}, through or [goal])
     lines = [f"keys found for {', '.join(ready)}" if ready else "no key found"]
     lines += [f"sitting out: {', '.join(without)}"] if without else []
-    return [*lines, f"LIVE=1 costs at most ${most:.2f} for {goal} (caps: in bus/game.yaml)"] if ready else lines
+    return (
+        [*lines, f"LIVE=1 costs at most ${most:.2f} for {', '.join(through or [goal])} (caps: in bus/game.yaml)"]
+        if ready
+        else lines
+    )
 
 
 def report(

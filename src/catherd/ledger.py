@@ -117,6 +117,14 @@ def may_spend(
     return None
 
 
+def most(caps: Mapping[str, float], phases: Iterable[str], entries: Iterable[Entry] = ()) -> float:
+    """Dollars that these phases cost at most from here on. `caps` as in may_spend(), `game` among them; a phase without one has that."""
+    entries = list(entries)
+    total = sum(e.spent for e in entries)
+    left = sum(max(0.0, caps.get(p, caps["game"]) - sum(e.spent for e in entries if e.phase == p)) for p in phases)
+    return min(left, max(0.0, caps["game"] - total))
+
+
 def uncertain(entries: Iterable[Entry]) -> list[Entry]:
     """The calls that may have been billed: made, and no one knows what became of them."""
     return [e for e in entries if not e.answered or e.uncertain]
