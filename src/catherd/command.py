@@ -99,16 +99,20 @@ def run_command(
             heard, ended, said = _listen(driver, child)
         finally:
             _kill(child)
-    named = [*env_keys, *driver.keys]
     known = {**(os.environ if environ is None else environ), **env}
-    for field in ("text", "why", "muttered"):  # it knows its key, and a vendor's error may quote it
+    _redact(heard, said, log, known, [*env_keys, *driver.keys])
+    outcome = _judge(before, driver, heard, ended, gate)
+    outcome.rc, outcome.seconds = child.returncode, round(time.monotonic() - began, 3)
+    return outcome
+
+
+def _redact(heard: Heard, said: str, log: str, known: Mapping[str, str], named: Sequence[str]) -> None:
+    """It knows its key, and a vendor's error may quote it: neither what was heard nor the log has one."""
+    for field in ("text", "why", "muttered"):
         setattr(heard, field, secrets.redact(getattr(heard, field), environ=known, named=named)[0])
     if log:
         with effect("run-log", os.path.basename(log)), open(log, "w", encoding="utf-8") as kept:
             kept.write(secrets.redact(said, environ=known, named=named)[0])
-    outcome = _judge(before, driver, heard, ended, gate)
-    outcome.rc, outcome.seconds = child.returncode, round(time.monotonic() - began, 3)
-    return outcome
 
 
 def environment(
