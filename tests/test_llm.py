@@ -9,12 +9,17 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from catherd import llm, retry
+from catherd.bus import Bus
+from catherd.journal import converse
 from catherd.ledger import MAY_BE_BILLED
 from catherd.llm import Live, _litellm
+from catherd.messages import Answer
 from catherd.model import ModelError, Reply, Request, Said
 from catherd.retry import Failure
 from faulttable import CASES, MODELS, SECRET, STREAMED, Case, run
@@ -289,6 +294,65 @@ def test_several_places_make_blocks_that_a_later_call_finds_again() -> None:
         [(4500, True), (3100, False)],
         [(4500, True), (3000, True), (100, False)],
     ]
+
+
+THOUGHT = [
+    {"type": "thinking", "thinking": "Hm: “so”.\n", "signature": "c2ln"},
+    {"type": "redacted_thinking", "data": "AAAA"},
+]
+
+
+def _thinking(stream: bool) -> Fault:
+    """Anthropic's answer of a model that thought twice before it spoke, whole or as its events."""
+    start: dict[str, Any] = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [],
+        "stop_reason": None,
+    }
+    usage = {"input_tokens": 10, "output_tokens": 20}
+    if not stream:
+        content = [*THOUGHT, {"type": "text", "text": "no"}]
+        return Fault(body=json.dumps(start | {"content": content, "stop_reason": "end_turn", "usage": usage}).encode())
+    deltas: list[tuple[dict[str, str], list[dict[str, str]]]] = [
+        ({"type": "thinking", "thinking": "", "signature": ""}, [{"type": "thinking_delta", "thinking": "Hm: "},
+         {"type": "thinking_delta", "thinking": "“so”.\n"}, {"type": "signature_delta", "signature": "c2ln"}]),
+        (THOUGHT[1], []),
+        ({"type": "text", "text": ""}, [{"type": "text_delta", "text": "no"}]),
+    ]  # fmt: skip
+    events: list[dict[str, object]] = [{"type": "message_start", "message": start | {"usage": usage}}]
+    for n, (block, parts) in enumerate(deltas):
+        events.append({"type": "content_block_start", "index": n, "content_block": block})
+        events += [{"type": "content_block_delta", "index": n, "delta": part} for part in parts]
+        events.append({"type": "content_block_stop", "index": n})
+    events.append({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 20}})
+    events.append({"type": "message_stop"})
+    body = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    return Fault(body=body.encode(), kind="text/event-stream")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_model_thought_is_journalled_and_given_back_to_it_as_it_was(stream: bool, tmp_path: Path) -> None:
+    (tmp_path / "bus" / ".tmp").mkdir(parents=True)
+    bus = Bus(str(tmp_path))
+    with Vendors(lambda _: "yes", lambda seen: _thinking(stream) if seen.n == 1 else None) as server:
+        asked = request("anthropic", server, options={"effort": "low", "stream": str(stream).lower()})
+
+        def reread(text: str, _last: bool) -> str:
+            return "" if text == "yes" else "say yes"
+
+        for _ in range(2):  # the second time from the journal alone
+            assert converse(bus, Live("k"), asked, lambda _r: 0.0, reread) == "yes"
+        other = msgspec.structs.replace(asked, model="anthropic/claude-opus-5-5")
+        (tmp_path / "bus/runs/a/t.2.yaml").unlink()
+        (tmp_path / "bus/runs/a/t.2.answer.yaml").unlink()
+        assert converse(bus, Live("k"), other, lambda _r: 0.0, reread) == "yes"
+        given = [list(seen.body["messages"][1]["content"]) for seen in server.seen[1:]]
+    answer = bus.must("runs/a/t.1.answer.yaml", Answer)
+    assert (answer.text, json.loads(answer.thinking)) == ("no", THOUGHT)
+    assert given == [[*THOUGHT, {"type": "text", "text": "no"}], [{"type": "text", "text": "no"}]]
 
 
 def test_what_an_agent_may_not_set_is_refused_before_anything_is_sent() -> None:

@@ -32,8 +32,11 @@ def converse(
     messages, n, left, room = request.messages, 1, tries, request.max_tokens
     while True:
         call, answer = _entry(bus, request, n)
+        same = call is None or call.model == request.model  # another model can't read what this one thought
         if call is not None:
-            messages = tuple(Said(m["role"], m["content"]) for m in call.messages)
+            messages = tuple(
+                Said(m["role"], m["content"], m.get("thinking", "") if same else "") for m in call.messages
+            )
             request = msgspec.structs.replace(request, system=call.system, messages=messages)
         if call is not None and answer is None:
             bus.event("may-have-been-billed", _path(request, n), usd=call.reserved_usd)
@@ -60,7 +63,8 @@ def converse(
             more = {"max_tokens": str(2 * int(told))} if told.isdecimal() else {}
             request = msgspec.structs.replace(request, max_tokens=2 * room, options=request.options | more)
         retry = f"{complaint}\n\nReturn the full document again, corrected, and nothing else."
-        messages = (*messages, Said("assistant", answer.text or "(empty)"), Said("user", retry))
+        said = Said("assistant", answer.text or "(empty)", answer.thinking if same else "")
+        messages = (*messages, said, Said("user", retry))
 
 
 def _path(request: Request, n: int) -> str:
@@ -74,7 +78,8 @@ def _entry(bus: Bus, request: Request, n: int) -> tuple[Call | None, Answer | No
 
 def _call(bus: Bus, model: Model, request: Request, n: int, reserve: Reserve) -> Answer:
     path = _path(request, n)
-    words = [{"role": said.role, "content": said.content} for said in request.messages]
+    thought = [{"thinking": said.thinking} if said.thinking else {} for said in request.messages]
+    words = [{"role": m.role, "content": m.content, **more} for m, more in zip(request.messages, thought, strict=True)]
     prompt = hashlib.sha256(msgspec.json.encode([request.system, words])).hexdigest()
     money = files.take_lock(bus.here(".money.lock"), wait=True)
     try:  # between the sum of what is spent and the new reserve nobody else may reserve

@@ -88,7 +88,7 @@ class Speaker:
 
         Raises ModelError, with nothing of a key in it either: a vendor may quote the key that it does not like.
         """
-        said = tuple(Said(m.role, self._shown(m.content)) for m in request.messages)
+        said = tuple(Said(m.role, self._shown(m.content), self._whole(m.thinking)) for m in request.messages)
         options = request.options if self.own else {k: v for k, v in request.options.items() if k not in OWN}
         system = self._shown(request.system)
         try:
@@ -98,7 +98,11 @@ class Speaker:
             raise ModelError(error.kind, what, retry_after_s=again, requests=requests) from None
         text = secrets.disowned(reply.text, self.environ, self.named)
         model = secrets.disowned(reply.model, self.environ, self.named)
-        return msgspec.structs.replace(reply, text=text, model=model)
+        return msgspec.structs.replace(reply, text=text, model=model, thinking=self._whole(reply.thinking))
+
+    def _whole(self, thinking: str) -> str:
+        """It is signed, so it stays as it is; with a secret in it, it goes as a whole."""
+        return "" if thinking and secrets.find(thinking, "", self.environ, self.named) else thinking
 
     def _shown(self, text: str) -> str:
         return secrets.redact(text, environ=self.environ, named=self.named)[0]

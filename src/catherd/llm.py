@@ -214,8 +214,11 @@ def _messages(request: Request) -> list[dict[str, Any]]:
     The system prompt is marked by itself: it begins the ballot too, and a first call that has nothing else to share.
     """
     said: list[dict[str, Any]] = [{"role": "system", "content": request.system}] if request.system else []
-    said += [{"role": m.role, "content": m.content} for m in request.messages]
-    if not request.model.startswith("anthropic/") or not said:
+    claude = request.model.startswith("anthropic/")
+    for m in request.messages:
+        thought = {"thinking_blocks": msgspec.json.decode(m.thinking)} if claude and m.thinking else {}
+        said.append({"role": m.role, "content": m.content, **thought})
+    if not claude or not said:
         return said
     first = next((m for m in said if m["role"] == "user"), None)
     cuts = _cuts(request, len(first["content"])) if first is not None else []
@@ -248,6 +251,7 @@ class Heard(msgspec.Struct):
     model: str = ""
     refused: bool = False
     usage: Any = None
+    thinking: list[dict[str, Any]] = []
 
 
 def _whole(response: Any) -> Heard:
@@ -257,9 +261,8 @@ def _whole(response: Any) -> Heard:
         "refusal"
     )
     text = message.content if isinstance(message.content, str) else ""
-    return Heard(
-        text, choice.finish_reason or "", response.model or "", bool(refusal), getattr(response, "usage", None)
-    )
+    usage, thought = getattr(response, "usage", None), getattr(message, "thinking_blocks", None) or []
+    return Heard(text, choice.finish_reason or "", response.model or "", bool(refusal), usage, [*map(dict, thought)])
 
 
 _ENDED = re.compile(
@@ -280,6 +283,8 @@ def _streamed(chunks: Any, body: bytearray) -> Heard:
         for choice in chunk.choices[:1]:
             parts.append(choice.delta.content if isinstance(choice.delta.content, str) else "")
             heard.refused = heard.refused or bool(getattr(choice.delta, "refusal", None))
+            thought = getattr(choice.delta, "thinking_blocks", None) or []  # the whole block comes with its signature
+            heard.thinking += [dict(block) for block in thought if block.get("signature") or block.get("data")]
             heard.finish = choice.finish_reason or heard.finish
     if not heard.finish or not _ENDED.search(body):
         raise _Cut
@@ -320,6 +325,7 @@ def _reply(request: Request, price: Price, heard: Heard, body: bytes) -> Reply:
         completion_tokens=go,
         usd=usd,
         finish=finish,
+        thinking=msgspec.json.encode(heard.thinking).decode() if heard.thinking else "",
     )
 
 

@@ -197,9 +197,10 @@ class Call(Base, kw_only=True):
 
 
 class Answer(Base, kw_only=True):
-    """`runs/<agent>/<turn>.<n>.answer.yaml`: what came back, verbatim, with its cost; or the error."""
+    """`runs/<agent>/<turn>.<n>.answer.yaml`: what came back, verbatim, with its cost; or the error. `thinking`: see Reply."""
 
     text: str = ""
+    thinking: str = ""
     error: str = ""
     model: str = ""
     finish: str = ""

@@ -6,10 +6,11 @@ import msgspec
 
 
 class Said(msgspec.Struct, frozen=True):
-    """One turn of a conversation; role is "user" or "assistant"."""
+    """One turn of a conversation; role is "user" or "assistant". `thinking`: see Reply."""
 
     role: str
     content: str
+    thinking: str = ""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -34,7 +35,8 @@ class Request(msgspec.Struct, frozen=True):
 class Reply(msgspec.Struct, frozen=True):
     """What came back: text, tokens (the prompt's count includes the cached), dollars, seconds, HTTP requests made.
 
-    `finish` is stop, length, filter or refusal; an empty text is an answer that failed, whatever `finish` says.
+    `finish` is stop, length, filter or refusal; an empty text is an answer that failed, whatever `finish` says. `thinking` is
+    what the model thought, as JSON of its vendor's blocks, signed by it: given back to the same model as it is, or not at all.
     """
 
     text: str
@@ -46,6 +48,7 @@ class Reply(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     requests: int = 0
     finish: str = "stop"
+    thinking: str = ""
 
 
 class Model(Protocol):

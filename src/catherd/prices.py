@@ -166,5 +166,5 @@ def estimate(request: Request) -> int:
     Prose has four or five bytes a token, SVG paths and digits two, Amharic one: no smaller bound holds for all. Around each
     message a vendor puts a few tokens of its own.
     """
-    texts = [request.system, *(said.content for said in request.messages)]
+    texts = [request.system, *(said.content + said.thinking for said in request.messages)]
     return sum(len(t.encode("utf-8", "surrogatepass")) + 16 for t in texts) + 64
