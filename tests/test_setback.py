@@ -244,3 +244,27 @@ def test_make_and_status_say_whose_model_fails_and_until_when_an_agent_waits(gam
     assert re.search(rf"^  claude +waits +until {at}", rows, re.MULTILINE)
     assert "too many requests (HTTP 429, rate_limit_error)" in " ".join(rows.split())
     assert re.search(r"^  chatgpt +alive +its model fails", rows, re.MULTILINE)
+
+
+def test_what_was_corrected_holds_as_soon_as_the_goal_is_typed_again(game: Path) -> None:
+    """In another terminal, while the first one waits: the daemon begins anew with the YAML of now, nobody else is disturbed."""
+    bus, screen, file = Bus(str(game)), game.parent / "screen.txt", game / "agents" / "claude.yaml"
+    good = file.read_text()
+    file.write_text(good + "options: {effort: huge}\n")
+    with Vendors() as server, screen.open("w") as out:
+        told = games.env(LIVE="1", AGENTS="claude chatgpt", **server.environ())
+        make = subprocess.Popen(["make", "round-1"], cwd=game, env=told, stdin=subprocess.DEVNULL, stdout=out)
+        until("it is told", lambda: "look at " in screen.read_text(), 90)
+        other = herd.pid_of(bus, "chatgpt")
+        file.write_text(good)
+        done = games.make(game, "round-1", seconds=120, LIVE="1", AGENTS="claude chatgpt", **server.environ())
+        make.wait(60)
+        assert herd.pid_of(bus, "chatgpt") in {None, other}
+    assert (make.returncode, done.returncode) == (0, 0), screen.read_text() + done.stdout + done.stderr
+    assert (
+        "Claude (anthropic/claude-opus-5-5) cannot answer: options: effort is low, medium or high\n"
+        "  fix: correct `options:` in agents/claude.yaml, then make round-1\n"
+    ) in screen.read_text()
+    assert "round-1 closed: 2 of 2 heard\n" in screen.read_text()
+    assert len(server.billed) == 2
+    assert bus.names("problems") == []
