@@ -313,9 +313,9 @@ def test_an_app_that_does_not_start_shows_its_last_words_to_the_person(place: Pa
 def test_a_person_runs_the_command_and_the_data_stays(place: Path) -> None:
     tree, data = tree_of(place, "todo", TODO), str(place / "data")
     with tryout.commands(tree, data) as command:
-        assert command(["add", "buy milk"]).out == "Added 1: buy milk\n"
-        assert command(["list"]).out == "1. buy milk\n"
-        assert command(["frob"]).rc == 2
+        assert command(["add", "buy milk"], b"").out == "Added 1: buy milk\n"
+        assert command(["list"], b"").out == "1. buy milk\n"
+        assert command(["frob"], b"").rc == 2
 
 
 @needs_box

@@ -280,7 +280,7 @@ def test_a_no_opens_the_milestone_again_and_its_words_are_a_task(finished_poc: P
     with tried(game) as (terminal, _):
         terminal.type("^C")
         terminal.until(r"did it work\?")
-        terminal.type("n the list is not sorted")
+        terminal.type("n, the list is not sorted")
         terminal.until(r"poc is open again; make poc hands your words to the herd")
         terminal.end()
     assert not (game / "bus" / "gates" / "poc.yaml").exists()

@@ -46,6 +46,8 @@ def test_the_prompt_takes_what_the_app_says_and_ctrl_c_asks_like_ctrl_d(tmp_path
     terminal.until(r"\n> x")
     terminal.type("^C")
     terminal.until(r"did it work\?")
+    terminal.type("perhaps")
+    terminal.until(r"(?s)did it work\?.*did it work\?")
     terminal.type("")
     terminal.until("nothing was written down; make run asks again")
     terminal.end()
@@ -58,17 +60,39 @@ def test_the_prompt_takes_what_the_app_says_and_ctrl_c_asks_like_ctrl_d(tmp_path
 
 
 @needs_box
+def test_what_was_typed_wrong_is_said_and_what_another_game_stored_is_set_aside(tmp_path: Path) -> None:
+    game = Path(proved(tmp_path / "game").bus.root)
+    open_ended = games.catherd(game, "run", ARGS="start 'writing")
+    assert open_ended.returncode == 1
+    assert open_ended.stderr == (
+        "catherd: ARGS: is not complete: No closing quotation\n  fix: make run ARGS='add \"two words\"'\n"
+    )
+    beyond = games.catherd(game, "run", PORT="99999")
+    assert beyond.returncode == 1
+    assert beyond.stderr == (
+        "catherd: catherd run: Invalid value for '--port': 99999 is not in the range 0<=x<=65535\n"
+        "  fix: .venv/bin/catherd run --help\n"
+    )
+    run = game / ".catherd/run"
+    (run / "data/halfpast.log").write_text("2026-01-01 09:00 another app's\n")
+    (run / "game").write_text("g-earlier\n")
+    assert games.catherd(game, "run", ARGS="stop").returncode == 1
+    assert (run / "g-earlier/halfpast.log").read_text() == "2026-01-01 09:00 another app's\n"
+    assert not (run / "data/halfpast.log").exists()
+
+
+@needs_box
 def test_a_no_stands_in_the_note_and_a_yes_takes_it_back(tmp_path: Path) -> None:
     shop = proved(tmp_path / "game")
     bus, said = shop.bus, tryit.say
     phase, commit = tryit.latest(bus)
-    assert said(bus, phase, commit, worked=False, words="it is late").startswith("poc is open again; ")
+    assert said(bus, phase, commit, worked=False, words="it is <late>").startswith("poc is open again; ")
     head = sh(bus.root, "show", "main:docs/milestones/poc.md").splitlines()[0]
-    assert re.fullmatch(r"# poc: not accepted \(you, [\d-]{10}: it is late\)", head)
+    assert re.fullmatch(r"# poc: not accepted \(you, [\d-]{10}: it is \\<late\\>\)", head)
     for before in ("debate", "plan"):
         for gate in config.phases(bus.root)[before].gates:
             bus.post(f"gates/{gate}.yaml", Receipt(gate=gate, closed=""))
-    assert "  you said no: it is late" in status.lines(bus.root)
+    assert "  you said no: it is <late>" in status.lines(bus.root)
     assert tryit.latest(bus) == ("poc", shop.main())
     with pytest.raises(NeedsYou) as needs:
         ready.mendable(bus, shop.phase, shop.game, "M-poc-no-1", "it is late")

@@ -159,7 +159,7 @@ class Desk:
         heads = sorted(
             int(n[5:-5])
             for n in bus.names(f"prs/{name}")
-            if n.startswith("head-") and n[5:-5].isdigit() and n.endswith(".yaml")
+            if n.startswith("head-") and n[5:-5].isdecimal() and n.endswith(".yaml")
         )
         head = self._read(f"prs/{name}/head-{heads[-1]}.yaml", Head) if heads else None
         if pr is None or head is None:
@@ -294,7 +294,7 @@ def push(bus: Bus, pr: str, head: str, why: str, base: str = "") -> None:
     heads = sorted(
         int(n[5:-5])
         for n in bus.names(f"prs/{pr}")
-        if n.startswith("head-") and n[5:-5].isdigit() and n.endswith(".yaml")
+        if n.startswith("head-") and n[5:-5].isdecimal() and n.endswith(".yaml")
     )
     if heads:
         last = bus.get(f"prs/{pr}/head-{heads[-1]}.yaml", Head)
@@ -315,7 +315,7 @@ def open_pr(bus: Bus, pr: Pr) -> str:
             continue
         if found is not None and found.branch == pr.branch:
             return name
-    numbers = [int(name[3:]) for name in bus.names("prs") if name[3:].isdigit()]
+    numbers = [int(name[3:]) for name in bus.names("prs") if name[3:].isdecimal()]
     game = None if numbers else bus.game()
     n = 1 + max(numbers, default=merge.last(bus.root, landing.tip(bus.root, game.branch)) if game else 0)
     while not bus.post(f"prs/PR-{n:04d}/pr.yaml", msgspec.structs.replace(pr)):

@@ -87,7 +87,9 @@ def lacks(options: Mapping[str, object], *, browser: bool = True) -> tuple[str, 
     tier, needed = sandbox.probe(), str(options.get("sandbox", "bwrap"))
     below = boxprobe.RANK[tier.name] < boxprobe.RANK.get(needed, 2)
     packages = boxprobe.packages() if below and not os.environ.get("CATHERD_BOX") else []
-    if below and not packages:
-        return f"the sandbox is {tier.name}, {needed} is needed: {tier.why_not}", tier.fix
+    forbidden = below and not packages
     packages += ["chromium"] if browser and not any(map(shutil.which, BROWSERS)) else []
-    return (f"not installed: {', '.join(packages)}", boxprobe.install(packages)) if packages else ("", "")
+    what = [f"the sandbox is {tier.name}, {needed} is needed: {tier.why_not}"] if forbidden else []
+    what += [f"not installed: {', '.join(packages)}"] if packages else []
+    fixes = [tier.fix] * forbidden + ([boxprobe.install(packages)] if packages else [])
+    return "; ".join(what), " && ".join(fixes)

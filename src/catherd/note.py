@@ -26,7 +26,7 @@ def note_md(evidence: Evidence, milestone: str, *, root: str, shots: str = "", d
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update({"line": _line, "code": _code, "fence": _fence})
+    env.filters.update({"line": one_line, "code": _code, "fence": _fence})
     status = {"green": "proved", "red": "not proved", "unknown": "not proved"}[evidence.verdict]
     view: dict[str, Any] = {name: getattr(evidence, name) for name in Evidence.__struct_fields__}
     view |= {"title": milestone, "status": f"delivered ({delivered})" if delivered and status == "proved" else status}
@@ -54,7 +54,7 @@ def _named(text: str, run: Run) -> str:
     return text
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """One line of text that opens no heading, list, link, picture or tag."""
     return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(str(text).split()))
 

@@ -90,9 +90,9 @@ def _table(root: str) -> tuple[Bus, Game, Desk, dict[str, str]]:
 
 def _view(bus: Bus, desk: Desk, number: str) -> View:
     digits = number.upper().removeprefix("PR-")
-    view = desk.view(f"PR-{int(digits):04d}") if digits.isdigit() else None
+    view = desk.view(f"PR-{int(digits):04d}") if digits.isdecimal() else None
     if view is None:
-        known = ", ".join(str(int(n[3:])) for n in bus.names("prs") if n[3:].isdigit())
+        known = ", ".join(str(int(n[3:])) for n in bus.names("prs") if n[3:].isdecimal())
         raise CatherdError(
             f"there is no pull request '{plain(number)}'", where="N", fix=f"one of: {known or 'none yet'}"
         )

@@ -14,11 +14,11 @@ from catherd.bus import Bus, now, tidy
 from catherd.errors import CatherdError
 from catherd.evidence import Evidence
 from catherd.messages import Base, Game
-from catherd.note import note_md
+from catherd.note import note_md, one_line
 from catherd.tell import Teller
 from catherd.wheels import fetch
 
-Command = Callable[[list[str]], sandbox.Result]
+Command = Callable[[list[str], bytes], sandbox.Result]
 
 
 class Said(Base, kw_only=True):
@@ -47,12 +47,11 @@ def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> int:
     """Start the proved app and let the person use it; asks afterwards, on a terminal, whether it worked.
 
     A web app is served at a printed address until ^C. A command reads lines and runs each in the box, until end of input;
-    with `args` it runs once, and its exit code is given. What it stores stays in `.catherd/run/data`.
+    with `args` it runs once, on what a pipe brings, and its exit code is given. What it stores stays in `.catherd/run/data`.
     """
     bus = Bus(root)
     phase, commit = latest(bus)
-    data = os.path.join(root, ".catherd", "run", "data")
-    os.makedirs(data, exist_ok=True)
+    data = _data(root, bus)
     minimum = str(config.phases(root)[phase].options.get("sandbox", "bwrap"))
     with tempfile.TemporaryDirectory(prefix="catherd-run-") as tree:
         objects.export(root, commit, tree)
@@ -65,11 +64,35 @@ def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> int:
         else:
             with tryout.commands(tree, data, wheels=wheels, minimum=minimum) as command:
                 if args:
-                    return _once(command, shlex.split(args))
+                    return _once(command, _words(args), b"" if sys.stdin.isatty() else sys.stdin.buffer.read())
                 _lines(command, app.try_it, teller)
     if teller.asking:
         _ask(bus, phase, commit, teller)
     return 0
+
+
+def _data(root: str, bus: Bus) -> str:
+    """`.catherd/run/data`. What the app of another game stored is set aside first, beside it under that game's id."""
+    run, game = os.path.join(root, ".catherd", "run"), bus.game()
+    data, owner = os.path.join(run, "data"), os.path.join(run, "game")
+    whose = game.id if game is not None else ""
+    os.makedirs(data, exist_ok=True)
+    if os.path.isfile(owner):
+        with open(owner, encoding="utf-8") as file:
+            other = re.sub(r"[^\w.-]", "", file.read())
+        if other not in {"", whose}:
+            os.rename(data, os.path.join(run, other))
+            os.makedirs(data)
+    with open(owner, "w", encoding="utf-8") as file:
+        file.write(f"{whose}\n")
+    return data
+
+
+def _words(args: str) -> list[str]:
+    try:
+        return shlex.split(args)
+    except ValueError as error:
+        raise CatherdError(f"is not complete: {error}", where="ARGS", fix="make run ARGS='add \"two words\"'") from None
 
 
 def _serve(tree: str, data: str, port: int, wheels: str, minimum: str, teller: Teller) -> None:
@@ -84,9 +107,9 @@ def _serve(tree: str, data: str, port: int, wheels: str, minimum: str, teller: T
             teller.line("stopped")
 
 
-def _once(command: Command, args: list[str]) -> int:
+def _once(command: Command, args: list[str], stdin: bytes = b"") -> int:
     """Run it once and show what it printed, on a terminal escaped; its exit code, 1 when it was stopped."""
-    result = command(args)
+    result = command(args, stdin)
     for stream, text in ((sys.stdout, result.out), (sys.stderr, result.err)):
         stream.write(sandbox.plain(text) if stream.isatty() else text)
     if result.rc or result.why:
@@ -124,16 +147,15 @@ def _typed() -> str:
 
 
 def _ask(bus: Bus, phase: str, commit: str, teller: Teller) -> None:
-    sys.stdout.write("did it work? [y/n, with a word on what did not] ")
-    sys.stdout.flush()
-    typed = sys.stdin.readline().strip()
-    word, _, rest = typed.partition(" ")
-    if word.lower() in {"y", "yes"}:
-        teller.line(say(bus, phase, commit, worked=True, words=rest))
-    elif word.lower() in {"n", "no"}:
-        teller.line(say(bus, phase, commit, worked=False, words=rest))
-    else:
-        teller.line("nothing was written down; make run asks again")
+    while True:
+        sys.stdout.write("did it work? [y/n, with a word on what did not] ")
+        sys.stdout.flush()
+        typed = sys.stdin.readline().strip()
+        said = re.fullmatch(r"(y|yes|n|no)\b\W*(.*)", typed, re.IGNORECASE)
+        if said:
+            return teller.line(say(bus, phase, commit, worked=said[1][0] in "yY", words=said[2]))
+        if not typed:
+            return teller.line("nothing was written down; make run asks again")
 
 
 def say(bus: Bus, phase: str, commit: str, *, worked: bool, words: str) -> str:
@@ -143,7 +165,7 @@ def say(bus: Bus, phase: str, commit: str, *, worked: bool, words: str) -> str:
     bus.post(f"{phase}/said-{n}.yaml", Said(worked=worked, commit=commit, words=tidy(words), at=now()))
     game = bus.game()
     assert game is not None  # noqa: S101 - something was proved in it
-    about = f"you, {now()[:10]}" + (f": {words}" if words else "")
+    about = f"you, {now()[:10]}" + (f": {one_line(words)}" if words else "")
     if not worked:
         files.remove(bus.path, f"gates/{phase}.yaml")
         bus.event("taken-back", phase, words=words)

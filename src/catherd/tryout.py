@@ -56,13 +56,13 @@ def serve(tree: str, data: str, port: int = 0, *, wheels: str = "", minimum: str
 @contextmanager
 def commands(
     tree: str, data: str, *, wheels: str = "", minimum: str = "bwrap"
-) -> Iterator[Callable[[list[str]], sandbox.Result]]:
-    """The command (kind cli or library) of `tree`, installed once: what it gives runs it with arguments, each time in a box of its
-    own, on the directory `data`.
+) -> Iterator[Callable[[list[str], bytes], sandbox.Result]]:
+    """The command (kind cli or library) of `tree`, installed once: what it gives runs it with arguments and standard input, each
+    time in a box of its own, on the directory `data`.
     """
     app = appfile.load(tree).app
     with _prepared(app, tree, data, wheels, minimum) as stage:
-        yield lambda args: stage.run([*app.start.run, *args], b"")
+        yield lambda args, stdin: stage.run([*app.start.run, *args], stdin)
 
 
 def _listen(port: int) -> socket.socket:

@@ -14,7 +14,7 @@ from catherd.trailers import parse
 def why(root: str, branch: str, place: str) -> list[str]:
     """The chain behind `FILE:LINE` on the game's main, a line each. Raises CatherdError for a place that is none."""
     path, _, number = place.rpartition(":")
-    if not number.isdigit() or not path:
+    if not number.isdecimal() or not path:
         raise CatherdError("is no place in a file", where=place, fix=".venv/bin/catherd why app/server.py:12")
     main = landing.tip(root, branch)
     text = objects.read_blob(root, main, path)

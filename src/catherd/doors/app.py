@@ -10,7 +10,7 @@ from catherd.doors.terminal import teller_of
 
 
 @click.command()
-@click.option("--port", default=0, envvar="PORT", help="0: any free one")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, envvar="PORT", help="0: any free one")
 @click.option("--args", default="", envvar="ARGS", help="of a command, to run it once")
 def run(port: int, args: str) -> None:
     """Start the proved app in its box, show what to try, ask whether it worked."""
