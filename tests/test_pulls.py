@@ -15,6 +15,7 @@ from catherd import (
     audits,
     config,
     desk,
+    document,
     files,
     game,
     git,
@@ -231,6 +232,43 @@ def test_a_worktree_that_you_removed_is_made_again_from_what_was_committed(room:
     begun = worktree.begin(root, "claude", "D-x", "main", expected=head)
     assert begun.notes == ("worktrees/claude was removed: made again from the last commit",)
     assert (begun.head, Path(begun.path, "docs/words.md").read_text()) == (head, WORDS["docs/words.md"])
+
+
+def test_what_you_half_saved_is_told_and_nothing_stops_or_is_done_twice(
+    room: Room, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bus, root = room.bus, room.bus.root
+    name = room.work(WORDS)
+    review = room.say("chatgpt")
+    head = git.rev(root, "claude/D-x")
+    path, needs = Path(bus.here("prs/PR-0001/pr.yaml")), Path(bus.here(f"prs/PR-0001/needs-{head[:12]}.yaml"))
+    whole = {one: one.read_text() for one in (path, Path(bus.here(review)))}
+    for one in (*whole, needs):
+        one.write_text("{{{ not yaml")
+    assert room.queue.turn() == []
+    teller = Teller({}, rehearsal=True, tty=False)
+    teller.work(bus, "design", [name], 0, 1, 0.0)
+    teller.merged(bus, name)
+    assert capsys.readouterr().out.splitlines()[1:] == ["catherd  ✓ PR-0001 merged"]
+    seen = desk.Desk(bus, room.queue.agents).look("claude", tuple(ROLL), ("plan",))
+    assert (seen.mine, seen.open) == ({}, {})  # it is done: no second one is opened for it
+    where, what, fix = room.trouble("prs-pr-0001-pr")
+    assert where == "bus/prs/PR-0001/pr.yaml:2:1"
+    assert pulls.listed(root) == [f"PR-0001  cannot be read: {where}: {what}"]
+    with pytest.raises(CatherdError) as caught:
+        list(pulls.shown(root, "1"))
+    assert str(caught.value) == f"{where}: {what}\n  fix: {fix}"
+    assert {one.read_text() for one in (*whole, needs)} == {"{{{ not yaml"}
+    for one, text in whole.items():
+        one.write_text(text)
+    needs.unlink()
+    room.say("gemini")
+    assert room.queue.turn() == [name]
+    assert bus.names("problems") == []
+    path.write_text("{{{ not yaml")
+    assert document.prs(bus) == {"D-x": ["PR-0001"]}
+    assert desk.mend(bus, ROLL) == []
+    assert stands(bus, "D-x") == ["done"]
 
 
 def tree_with(root: str, entries: list[tuple[str, str, bytes]]) -> str:
@@ -637,25 +675,31 @@ def test_publish_stops_at_a_secret_wherever_it_stands(
     assert snapshot.REF in publishing.publish(root, seen=True).refs
 
 
+def stands(bus: Bus, task: str) -> list[str]:
+    """In which directories of claims/ the task's lock stands."""
+    return [state for state in bus.names("claims") if bus.there(f"claims/{state}/{task}.lock")]
+
+
 def test_claims_that_a_snapshot_caught_on_their_way_are_put_right_before_anybody_works(room: Room) -> None:
     bus = room.bus
-
-    def stands(task: str) -> list[str]:
-        return [state for state in bus.names("claims") if bus.there(f"claims/{state}/{task}.lock")]
-
     for task, places in {"D-none": [], "D-two": ["open", "gemini"], "D-done": ["done", "claude"]}.items():
         bus.post(f"tasks/{task}.yaml", Task(kind="design", title=task))
         for place in places:
             put(Path(bus.path), {f"claims/{place}/{task}.lock": dumps(Lock(task=task))})
     bus.post("prs/PR-0009/pr.yaml", Pr(task="D-x", author="claude", branch="claude/D-x", title="Words", opened=now()))
     bus.post("prs/PR-0009/merged.yaml", Merged(commit="0" * 40))
-    assert stands("D-x") == ["claude"]  # it would be written again
+    assert stands(bus, "D-x") == ["claude"]  # it would be written again
     alive = files.take_lock(bus.here("agents/gemini.lock"), wait=False)
     assert alive is not None
     assert desk.mend(bus, ROLL) == []  # what moves now is no leftover
     os.close(alive)
     assert desk.mend(bus, ROLL) == ["D-done", "D-none", "D-two", "D-x"]
-    assert [stands(task) for task in ("D-done", "D-none", "D-two", "D-x")] == [["done"], ["open"], ["gemini"], ["done"]]
+    assert [stands(bus, task) for task in ("D-done", "D-none", "D-two", "D-x")] == [
+        ["done"],
+        ["open"],
+        ["gemini"],
+        ["done"],
+    ]
     assert desk.mend(bus, ROLL) == []
 
 

@@ -91,6 +91,14 @@ class Bus:
         self.unknown(path, document, kind)
         return message
 
+    def look(self, path: str, kind: type[M]) -> M | None:
+        """As `get`, but what cannot be read is reported and passed over: for files that a person may be editing."""
+        try:
+            return self.get(path, kind)
+        except CatherdError as error:
+            self.broken(path, error)
+            return None
+
     def unknown(self, path: str, document: yamldoor.Document, kind: type[Base]) -> list[str]:
         """The top-level keys that `kind` does not know; the first is reported until it is gone."""
         found = yamldoor.unknown(document, kind)

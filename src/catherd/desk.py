@@ -6,17 +6,19 @@ Names decide: `claims/open/T-007.lock` is claimable, `claims/claude/T-007.lock` 
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from catherd import cast, files, landing, merge, yamldoor
-from catherd.bus import Bus, M, slug
+from catherd.bus import Bus, slug
 from catherd.config import IGNORED, Agent
 from catherd.errors import CatherdError
+from catherd.git import git, rev
 from catherd.jobs import Slot, Work, slot
 from catherd.messages import FORMAT, Lock
 from catherd.tasks import Assignment, Head, Needs, Pr, Review, Task, View, tries
+from catherd.trailers import parse
 from catherd.yamldoor import dumps
 
 PRS_LOG = "prs.log"
@@ -51,7 +53,8 @@ class Desk:
             return Work(roll=roll)
         now = time.monotonic()
         assignment, proves = self.assignment(phases)
-        posted = {n: t for n in names if slot(n) is None and (t := self.task(n)) is not None}
+        unread = self._unread(prs)
+        posted = {n: t for n in names if slot(n) is None and n not in unread and (t := self.task(n)) is not None}
         tasks = {n: t for n, t in posted.items() if self._free(t)}
         slots = [s for n in names if (s := slot(n)) is not None]
         claimable = {*tasks, *(s.lock for s in slots)}
@@ -59,7 +62,7 @@ class Desk:
         return Work(
             open=tasks,
             later={n: t for n, t in posted.items() if n not in tasks},
-            mine={n: t for n in mine if slot(n) is None and (t := self.task(n)) is not None},
+            mine={n: t for n in mine if slot(n) is None and n not in unread and (t := self.task(n)) is not None},
             slots=tuple(slots),
             my_slots=tuple(s for n in mine if (s := slot(n)) is not None),
             prs=prs,
@@ -74,15 +77,7 @@ class Desk:
 
     def task(self, name: str) -> Task | None:
         """The task, None when it is not there or broken (reported)."""
-        path = f"tasks/{name}.yaml"
-        try:
-            found = self.bus.get(path, Task)
-        except CatherdError as error:
-            self.bus.broken(path, error)
-            return None
-        if found is not None:
-            self.bus.solved(slug(path))
-        return found
+        return self.bus.look(f"tasks/{name}.yaml", Task)
 
     def _free(self, task: Task) -> bool:
         return all(self.bus.there(f"claims/done/{need}.lock") for need in task.needs)
@@ -93,11 +88,7 @@ class Desk:
         proves: set[str] = set()
         for phase in phases:
             path = f"{phase}/assignment.yaml"
-            try:
-                found = self.bus.get(path, Assignment)
-            except CatherdError as error:
-                self.bus.broken(path, error)
-                continue
+            found = self.bus.look(path, Assignment)
             proves = set(found.proves) if found else proves  # of the phase that is on: the last that has an allotment
             for task, agent in (found.tasks if found else {}).items():
                 trouble = f"assignment-{slug(task)}"
@@ -155,13 +146,13 @@ class Desk:
     def view(self, name: str) -> View | None:
         """A PR as its files show it; None while its author has not finished opening it, or one of them is broken."""
         bus = self.bus
-        pr = self._read(f"prs/{name}/pr.yaml", Pr)
+        pr = self.bus.look(f"prs/{name}/pr.yaml", Pr)
         heads = sorted(
             int(n[5:-5])
             for n in bus.names(f"prs/{name}")
             if n.startswith("head-") and n[5:-5].isdecimal() and n.endswith(".yaml")
         )
-        head = self._read(f"prs/{name}/head-{heads[-1]}.yaml", Head) if heads else None
+        head = self.bus.look(f"prs/{name}/head-{heads[-1]}.yaml", Head) if heads else None
         if pr is None or head is None:
             return None
         reviews: dict[str, Review] = {}
@@ -169,7 +160,7 @@ class Desk:
         rejected: set[str] = set()
         for file in bus.names(f"prs/{name}/reviews"):
             seen, _, who = file.removesuffix(".yaml").partition(".")
-            review = self._read(f"prs/{name}/reviews/{file}", Review)
+            review = self.bus.look(f"prs/{name}/reviews/{file}", Review)
             if review is None:
                 continue
             if review.verdict != "approve":
@@ -179,7 +170,7 @@ class Desk:
                 if who == "human" and not review.head:
                     review.head = head.head
                 reviews[who] = review
-        needs = self._read(f"prs/{name}/needs-{head.head[:12]}.yaml", Needs)
+        needs = self.bus.look(f"prs/{name}/needs-{head.head[:12]}.yaml", Needs)
         again = [  # whose slot for this head is done without a review of theirs was stood in for, or cannot look
             who
             for who in objectors
@@ -196,12 +187,26 @@ class Desk:
             needs=needs,
         )
 
-    def _read(self, path: str, kind: type[M]) -> M | None:
-        try:
-            return self.bus.get(path, kind)
-        except CatherdError as error:
-            self.bus.broken(path, error)
-            return None
+    def _unread(self, seen: Mapping[str, View]) -> set[str]:
+        """The tasks of open PRs of which no view is there, as git tells by the branches at their heads: their work is done,
+        though pr.yaml cannot be read.
+        """
+        found = set()
+        for name in set(self.going) - seen.keys():
+            for file in [f for f in self.bus.names(f"prs/{name}") if f.startswith("head-")]:
+                if (head := self.bus.look(f"prs/{name}/{file}", Head)) is not None and rev(self.bus.root, head.head):
+                    at = git(
+                        self.bus.root, "for-each-ref", "--format=%(refname)", "--points-at", head.head, "refs/heads/"
+                    )
+                    found |= {ref.rpartition("/")[2] for ref in at.splitlines()}
+        return found
+
+
+def task_of(bus: Bus, name: str) -> str:
+    """The task of a PR that is merged, from its pr.yaml, or from main where that cannot be read; "" where neither says so."""
+    pr = bus.look(f"prs/{name}/pr.yaml", Pr)
+    sha = "" if pr is not None else merge.merged(bus.root, name)
+    return pr.task if pr is not None else parse(git(bus.root, "show", "-s", "--format=%B", sha)).task if sha else ""
 
 
 def logged(bus: Bus) -> set[str]:
@@ -266,7 +271,7 @@ def mend(bus: Bus, agents: Iterable[str]) -> list[str]:
     if any(map(bus.alive, agents)):
         return []
     prs = [name for name in bus.names("prs") if bus.there(f"prs/{name}/merged.yaml")]
-    merged = {pr.task for name in prs if (pr := bus.get(f"prs/{name}/pr.yaml", Pr)) is not None}
+    merged = {task_of(bus, name) for name in prs}
     states = bus.names("claims")
     found = []
     for task in [name.removesuffix(".yaml") for name in bus.names("tasks") if name.endswith(".yaml")]:
@@ -297,7 +302,7 @@ def push(bus: Bus, pr: str, head: str, why: str, base: str = "") -> None:
         if n.startswith("head-") and n[5:-5].isdecimal() and n.endswith(".yaml")
     )
     if heads:
-        last = bus.get(f"prs/{pr}/head-{heads[-1]}.yaml", Head)
+        last = bus.look(f"prs/{pr}/head-{heads[-1]}.yaml", Head)
         if last is not None and last.head == head:
             return
     bus.post(f"prs/{pr}/head-{(heads or [0])[-1] + 1}.yaml", Head(head=head, why=why, base=base))
@@ -309,10 +314,7 @@ def open_pr(bus: Bus, pr: Pr) -> str:
     The first of a bus comes after those of earlier games: a PR's number is what says that it is merged.
     """
     for name in Desk(bus, {}).pulls():
-        try:
-            found = bus.get(f"prs/{name}/pr.yaml", Pr)
-        except CatherdError:
-            continue
+        found = bus.look(f"prs/{name}/pr.yaml", Pr)
         if found is not None and found.branch == pr.branch:
             return name
     numbers = [int(name[3:]) for name in bus.names("prs") if name[3:].isdecimal()]

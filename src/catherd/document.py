@@ -12,7 +12,7 @@ from catherd.config import Phase, agents
 from catherd.errors import NeedsYou
 from catherd.herd import Herd
 from catherd.messages import Game, Receipt
-from catherd.tasks import Pr, Task
+from catherd.tasks import Task
 from catherd.tell import Teller
 
 MENDS = 3
@@ -73,9 +73,8 @@ def prs(bus: Bus) -> dict[str, list[str]]:
     """Task → the merged pull requests that brought it."""
     found: dict[str, list[str]] = {}
     for name in bus.names("prs"):
-        pr = bus.get(f"prs/{name}/pr.yaml", Pr) if bus.there(f"prs/{name}/merged.yaml") else None
-        if pr is not None:
-            found.setdefault(pr.task, []).append(name)
+        if bus.there(f"prs/{name}/merged.yaml") and (task := desk.task_of(bus, name)):
+            found.setdefault(task, []).append(name)
     return found
 
 

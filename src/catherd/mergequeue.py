@@ -218,7 +218,7 @@ class Queue(msgspec.Struct):
         return True
 
     def _remark(self, view: View, file: str, kind: type[Merged | Needs], text: str) -> None:
-        posted = self.bus.get(f"prs/{view.name}/{file}", kind)
+        posted = self.bus.look(f"prs/{view.name}/{file}", kind)
         if posted is not None:
             remark(self.bus, view.pr.author, posted.at, f"{view.name}.{file}", text)
 
@@ -254,7 +254,7 @@ class Queue(msgspec.Struct):
         """The verdicts on the merge result: from the bus where this tree was checked before, else made now."""
         name = "docs" if task.kind == "design" else f"accept-{view.pr.task}"
         path = f"ci/{tree[:12]}-{name}.yaml"
-        found = self.bus.get(path, Check)
+        found = self.bus.look(path, Check)
         if found is None:
             began = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="catherd-ci-") as folder:

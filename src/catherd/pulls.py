@@ -13,7 +13,7 @@ from catherd.desk import Desk
 from catherd.errors import CatherdError
 from catherd.git import git, rev
 from catherd.messages import FORMAT, Game
-from catherd.tasks import Check, Closed, Merged, Pr, Review, View, stand, wanted
+from catherd.tasks import Check, Closed, Head, Merged, Pr, Review, View, stand, wanted
 from catherd.tell import plain
 
 
@@ -22,10 +22,12 @@ def listed(root: str) -> list[str]:
     bus, game, desk, vendors = _table(root)
     rows = []
     for name in bus.names("prs"):
-        pr = bus.get(f"prs/{name}/pr.yaml", Pr)
         view = desk.view(name)
-        if pr is None or view is None:
+        if view is None:
+            fault = _fault(bus, name)
+            rows += [f"{name}  cannot be read: {fault.where}: {plain(fault.what)}"] if fault else []
             continue
+        pr = view.pr
         state, approvals = _state(bus, game, view, vendors)
         checks = ", ".join(sorted({one.verdict for one in _checks(bus, game, view)})) or "not checked"
         rows.append(
@@ -90,13 +92,29 @@ def _table(root: str) -> tuple[Bus, Game, Desk, dict[str, str]]:
 
 def _view(bus: Bus, desk: Desk, number: str) -> View:
     digits = number.upper().removeprefix("PR-")
-    view = desk.view(f"PR-{int(digits):04d}") if digits.isdecimal() else None
+    name = f"PR-{int(digits):04d}" if digits.isdecimal() else ""
+    view = desk.view(name) if name else None
     if view is None:
+        if fault := _fault(bus, name) if name else None:
+            raise fault
         known = ", ".join(str(int(n[3:])) for n in bus.names("prs") if n[3:].isdecimal())
         raise CatherdError(
             f"there is no pull request '{plain(number)}'", where="N", fix=f"one of: {known or 'none yet'}"
         )
     return view
+
+
+def _fault(bus: Bus, name: str) -> CatherdError | None:
+    """Why a PR cannot be read; None where it is none, or its author has not finished opening it."""
+    for file in bus.names(f"prs/{name}"):
+        try:
+            if file == "pr.yaml":
+                bus.get(f"prs/{name}/{file}", Pr)
+            elif file.startswith("head-"):
+                bus.get(f"prs/{name}/{file}", Head)
+        except CatherdError as error:
+            return error
+    return None
 
 
 def _state(bus: Bus, game: Game, view: View, vendors: dict[str, str]) -> tuple[str, int]:
@@ -108,20 +126,20 @@ def _state(bus: Bus, game: Game, view: View, vendors: dict[str, str]) -> tuple[s
 
 def _checks(bus: Bus, game: Game, view: View) -> list[Check]:
     """The verdicts on the tree that it was merged as, or would be merged as now."""
-    done = bus.get(f"prs/{view.name}/merged.yaml", Merged) if bus.there(f"prs/{view.name}/merged.yaml") else None
+    done = bus.look(f"prs/{view.name}/merged.yaml", Merged) if bus.there(f"prs/{view.name}/merged.yaml") else None
     if done is not None:
         tree = git(bus.root, "rev-parse", f"{done.commit}^{{tree}}")
     elif rev(bus.root, view.head):
         tree = objects.merge_tree(bus.root, landing.tip(bus.root, game.branch), view.head).tree
     else:
         return []
-    found = [bus.get(f"ci/{name}", Check) for name in bus.names("ci") if name.startswith(f"{tree[:12]}-")]
+    found = [bus.look(f"ci/{name}", Check) for name in bus.names("ci") if name.startswith(f"{tree[:12]}-")]
     return [one for one in found if one is not None]
 
 
 def _diff(bus: Bus, game: Game, view: View) -> str:
     root = bus.root
-    closed = bus.get(f"prs/{view.name}/closed.yaml", Closed) if bus.there(f"prs/{view.name}/closed.yaml") else None
+    closed = bus.look(f"prs/{view.name}/closed.yaml", Closed) if bus.there(f"prs/{view.name}/closed.yaml") else None
     if closed is not None and closed.why:
         return plain(closed.why)
     done = merge.merged(root, view.name)

@@ -205,7 +205,7 @@ def stuck(bus: Bus, tasks: list[str], done: list[str]) -> None:
         stopped |= new
     if blocked and stopped == set(left):
         first = blocked[0]
-        said = bus.get(f"problems/blocked-{first.lower()}.yaml", Trouble)
+        said = bus.look(f"problems/blocked-{first.lower()}.yaml", Trouble)
         raise NeedsYou(
             said.what if said and len(blocked) == 1 else f"{', '.join(blocked)} failed too often",
             where="bus/claims/blocked/",

@@ -171,8 +171,8 @@ class Teller:
 
     def merged(self, bus: Bus, name: str) -> None:
         """A pull request is on main."""
-        pr = bus.must(f"prs/{name}/pr.yaml", Pr)
-        self._say(pr.author, f"{name} merged: {pr.task}, {pr.title}", "✓")
+        pr = bus.look(f"prs/{name}/pr.yaml", Pr)
+        self._say(pr.author if pr else "catherd", f"{name} merged" + (f": {pr.task}, {pr.title}" if pr else ""), "✓")
 
     def work(self, bus: Bus, gate: str, prs: list[str], done: int, of: int, waited: float) -> None:
         """What moves while tasks are worked on: these pull requests and their reviews as they come, and one line on the rest."""
@@ -185,16 +185,16 @@ class Teller:
             if not message.wrote.get("turn", "").startswith(MARK):  # the lines below say the same
                 self._once(f"chat/{stem}", who(stem), message.text, "»")
         for name in prs:
-            pr = bus.get(f"prs/{name}/pr.yaml", Pr)
+            pr = bus.look(f"prs/{name}/pr.yaml", Pr)
             if pr is not None:
                 self._once(f"prs/{name}", pr.author, f"opens {name}: {pr.task}, {pr.title}", "│")
             for file in bus.names(f"prs/{name}"):
-                if file.startswith("needs-") and (needs := bus.get(f"prs/{name}/{file}", Needs)) is not None:
+                if file.startswith("needs-") and (needs := bus.look(f"prs/{name}/{file}", Needs)) is not None:
                     first = " ".join([*needs.files, *needs.findings][:1])
                     self._once(f"prs/{name}/{file}", "catherd", f"{name} goes back: {needs.why}. {first}".strip(), "│")
             for file in bus.names(f"prs/{name}/reviews"):
                 key = f"prs/{name}/reviews/{file}"
-                if key not in self._told and (review := bus.get(key, Review)) is not None:
+                if key not in self._told and (review := bus.look(key, Review)) is not None:
                     reason = review.notes[0].text if review.notes and review.verdict != "approve" else ""
                     word = "approves" if review.verdict == "approve" else "asks for changes in"
                     self._once(
