@@ -81,7 +81,7 @@ new: $(CATHERD_BIN)         ## Put this game away and begin another with the nex
 	@$(CATHERD_DO) new
 costs: $(CATHERD_BIN)       ## What a live game has cost, by agent, phase and kind of turn
 	@$(CATHERD_DO) costs
-doctor: $(CATHERD_BIN)      ## What this machine lacks; LIVE=1 tries each model with one tiny paid call
+doctor: $(CATHERD_BIN)      ## What this machine lacks; LIVE=1 tries each model and program with one tiny paid call
 	@$(CATHERD_DO) doctor
 
 # A receipt is made once and kept; a gate is closed by the one that holds the crank, who may close the next as well.

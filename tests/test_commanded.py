@@ -1,6 +1,7 @@
 """A command agent in a game: any CLI builds a task of the poc end to end, and speaks where its agent has no model."""
 
 import os
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 import games
-from catherd import cast, commanded, config, costs, doctor, hands, live, models, sandbox, worktree
+from catherd import cast, commanded, config, costs, doctor, hands, live, models, sandbox, trial, worktree
 from catherd.agent import Daemon
 from catherd.bus import Bus
 from catherd.config import Agent
@@ -286,6 +287,7 @@ def test_the_doctor_tries_the_program_of_every_agent_that_has_one(
 
     assert [line for line in told if "knit:" in line or "purl:" in line or "sew:" in line] == [
         f"ok  knit: {VERSION}: sh 5.2",
+        "ok  knit: a key for sh is there",
         f"ok  purl: {VERSION}: sh 5.2",
         "ok  purl: a key for openai/gpt-6-sol is there",
         "--  sew: there is no program /no/such/program here; install it, or correct `argv:`",
@@ -514,3 +516,28 @@ def test_a_program_without_its_key_sits_out_as_a_model_does() -> None:
         "no key found",
         "sitting out: Knit (set KNIT_KEY), Purl (set PURL_KEY)",
     ]
+
+
+def test_the_doctor_tries_a_program_in_a_home_apart_and_enters_it_in_the_books(tmp_path: Path) -> None:
+    """A run of the agent's daemon goes on meanwhile; what says no word of its price counts at its reserve."""
+    bus = Bus(str(games.lay(tmp_path / "game")))
+    lay_bus(bus)
+    block = {
+        "argv": ["sh", "-c", 'cat > /dev/null; echo "$HOME"'],
+        "events": "text",
+        "sandbox": "none",
+        "keys": ["KNIT_KEY"],
+    }
+    agent = Agent(id="knit", name="Knit", command=block)
+    [good] = trial.lines(bus, agent, {"KNIT_KEY": "x"})
+    assert re.fullmatch(r"ok  knit: sh answers in \d+\.\d s, this call \$0\.250000", good)
+    [said] = Path(bus.here("runs/knit")).glob("doctor.*.answer.yaml")
+    assert ".catherd/home/knit.doctor" in said.read_text()
+    assert [(one.phase, one.spent) for one in live.entries(bus)] == [("doctor", 0.25)]
+
+    assert list(trial.lines(bus, agent, {})) == ["--  knit: no key: set KNIT_KEY", "    fix: export KNIT_KEY=…"]
+    poor = msgspec.structs.replace(agent, limits={"usd": 0.4})
+    told, fix = next(trial.lines(bus, poor, {"KNIT_KEY": "x"})).split("\n")
+    assert told == "--  knit: sh: the cap 'agent' of $0.40 leaves $0.1500; the call may cost $0.2500"
+    assert fix == "    fix: raise `usd:` under `limits:` in agents/knit.yaml"
+    assert len(live.entries(bus)) == 1

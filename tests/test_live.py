@@ -1,6 +1,7 @@
 """A live game: the same make, the same daemons, real LiteLLM, loopback vendors that answer by the rehearsal's content."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +140,39 @@ def test_the_caps_of_game_yaml_and_of_the_agent_bind(tmp_path: Path) -> None:
     assert [(e.kind, e.spent) for e in live.entries(bus)] == [("pitch", 0.01)]
 
 
-def test_a_probe_says_what_works_and_what_does_not() -> None:
-    with Vendors(lambda _: "ok", lambda seen: Fault(401, "authentication_error") if seen.n == 2 else None) as server:
-        one = agent(options={"api_base": server.base("openai")})
-        good, bad = live.probe(one, KEYS), live.probe(one, KEYS)
-    assert good.startswith("a: openai/gpt-6-sol answers in ")
-    assert good.endswith("s, $2.00/10.00 per million tokens, this call $0.000016")
-    assert bad == "a: the key is missing, wrong or not allowed to do this (HTTP 401, authentication_error)"
-    assert live.probe(agent(), {}).startswith("a: there is no key: set ")
+def test_the_doctor_pays_for_its_calls_by_the_book_and_says_what_to_change(tmp_path: Path) -> None:
+    """Each is reserved, journalled and in `make costs`; what fails has a fix, and the doctor then exits 1."""
+    root = games.lay(tmp_path / "game")
+    for each in (root / "agents").glob("*.yaml"):
+        each.unlink()
+    (root / "agents" / "sage.yaml").write_text(
+        "name: Sage\nmodel: openai/gpt-6-sol\ndraw: {model: [openai/gpt-6-sol, anthropic/claude-opus-5-5, moonshot/kimi-k3]}\n"
+    )
+    (root / "agents" / "dill.yaml").write_text("name: Dill\nmodel: mistral/mistral-large-latest\nkey: DILL_KEY\n")
+    with Vendors(
+        lambda _: "ok", lambda seen: Fault(401, "authentication_error") if seen.vendor == "anthropic" else None
+    ) as server:
+        done = games.make(root, "doctor", seconds=60, LIVE="1", MOONSHOT_API_KEY="", DILL_KEY="", **server.environ())
+        costs, billed = games.catherd(root, "costs").stdout, server.tokens
+    lines = [line for line in done.stdout.splitlines() if "sage" in line or "dill" in line or "fix: export" in line]
+    assert lines[0] == "--  dill: no key: set DILL_KEY"
+    assert lines[1] == "    fix: export DILL_KEY=…"
+    assert re.fullmatch(
+        r"ok  sage: openai/gpt-6-sol answers in \d+\.\d s, \$2\.00/10\.00 per million tokens, this call \$0\.0000\d\d",
+        lines[2],
+    )
+    told = "the key is missing, wrong or not allowed to do this (HTTP 401, authentication_error)"
+    assert lines[3] == f"--  sage: anthropic/claude-opus-5-5: {told}"
+    assert lines[4].startswith(
+        "    fix: export ANTHROPIC_API_KEY= with a key that is valid, then make the goal again ("
+    )
+    assert len(lines) == 5
+    assert done.returncode == 2, done.stderr  # make's, for the 1 of the doctor
+    entries = live.entries(Bus(str(root)))
+    assert [(e.agent, e.phase, e.answered, e.uncertain) for e in entries] == [("sage", "doctor", True, False)] * 2
+    assert (sum(e.prompt_tokens for e in entries), sum(e.completion_tokens for e in entries)) == billed
+    assert f"{2:>6}{sum(e.spent for e in entries):>11.4f}" in costs
+    assert 0 < max(e.reserved for e in entries) < 0.01
 
 
 def test_debates_finish_with_a_fifth_of_all_answers_faulty() -> None:

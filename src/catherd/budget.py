@@ -113,14 +113,16 @@ def table(root: str) -> list[str]:
     """The lines of `make costs`: who plays on what, what was spent on what, and what each model alone would have cost."""
     bus = Bus(root)
     game = bus.game() if os.path.isdir(bus.path) else None
-    if game is None:
-        return ["no game is on; make debate begins one"]
+    entries = live.entries(bus) if os.path.isdir(bus.path) else []
+    if game is None or game.models != "live":
+        if any(entry.phase == "doctor" for entry in entries):
+            return costs.report(entries, live.CAPS)
+        told = "a rehearsal: no model was called, nothing was spent"
+        return ["no game is on; make debate begins one" if game is None else told]
     agents = config.agents(root)
-    if game.models != "live":
-        return ["a rehearsal: no model was called, nothing was spent"]
     rates: dict[str, tuple[float, float]] = {}
     for name, agent in agents.items():
         played = cast.of(agent, game)
         with contextlib.suppress(ModelError):
             rates[name] = llm.price(played.model, played.options)
-    return [*cast.lines(agents, game.cast), "", *costs.report(live.entries(bus), {**live.CAPS, **game.caps}, rates)]
+    return [*cast.lines(agents, game.cast), "", *costs.report(entries, {**live.CAPS, **game.caps}, rates)]

@@ -1,4 +1,4 @@
-"""`make doctor`: what this machine lacks, and for whom it matters. With LIVE=1 it makes one tiny paid call per agent."""
+"""`make doctor`: what this machine lacks, and for whom it matters. With LIVE=1 it makes one tiny paid call to each model and program."""
 
 import os
 import platform
@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 
 from catherd import config, git
+from catherd.bus import Bus
 from catherd.config import Agent
 from catherd.errors import CatherdError
 
@@ -13,7 +14,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 def lines(root: str, *, live: bool) -> Iterator[str]:
-    """One line a finding: `ok` or `--`, what it is, and for what is missing a fix to paste."""
+    """One line a finding: `ok` or `--`, what it is, and for what is missing a fix to paste. With `live` the bus is laid."""
     yield f"ok  Python {platform.python_version()}"
     yield _git(root)
     yield from _box()
@@ -29,10 +30,9 @@ def lines(root: str, *, live: bool) -> Iterator[str]:
             from catherd import commanded
 
             yield commanded.probe(agent)
-        if agent.model or not agent.command:
-            yield _agent(agent, live=live)
+        yield from _agent(root, agent, live=live)
     if not live:
-        yield "    a rehearsal needs no key; make doctor LIVE=1 tries each model with one tiny paid call"
+        yield "    a rehearsal needs no key; make doctor LIVE=1 tries each model and program with one tiny paid call"
 
 
 def _git(root: str) -> str:
@@ -64,17 +64,23 @@ def _browser() -> str:
     return f"--  browser: none; make poc needs one for web apps\n    fix: {lacks}"
 
 
-def _agent(agent: Agent, *, live: bool) -> str:
+def _agent(root: str, agent: Agent, *, live: bool) -> Iterator[str]:
     from catherd import live as lives
 
     if agent.runs == "elsewhere":
-        return f"ok  {agent.id}: runs elsewhere"
+        yield f"ok  {agent.id}: runs elsewhere"
+        return
     if live:
-        return f"    {lives.probe(agent, os.environ)}"
-    chosen = lives.name(agent, os.environ)
+        from catherd import trial
+
+        yield from trial.lines(Bus(root), agent, os.environ)
+        return
+    chosen = lives.name(agent, os.environ) or lives.program(agent, os.environ)
+    named = " or ".join(lives.keys_named(agent))
     if not chosen:
-        return f"--  {agent.id}: no key; a live game needs {' or '.join(lives.keys_named(agent)) or 'a model'}"
-    return f"ok  {agent.id}: a key for {chosen} is there"
+        yield f"--  {agent.id}: no key; a live game needs {named or 'a model'}"
+    elif named:
+        yield f"ok  {agent.id}: a key for {chosen} is there"
 
 
 def lacks(options: Mapping[str, object], *, browser: bool = True) -> tuple[str, str]:

@@ -199,18 +199,3 @@ def _entry(bus: Bus, agent: str, path: str) -> Entry | None:
         answer=said,
         **usage,
     )
-
-
-def probe(agent: Agent, environ: Mapping[str, str]) -> str:
-    """One tiny paid call, for `make doctor LIVE=1`: a line that says that it works, or what is wrong."""
-    try:
-        chosen = name(agent, environ)
-        speaker = model("", agent, environ)
-        options = agent.options if chosen == agent.model else {}
-        ask = Request(agent.id, "doctor", chosen, "", (Said("user", "Say ok."),), 16, 30.0, 0, options)
-        reply = speaker.complete(ask)
-    except ModelError as error:
-        return f"{agent.id}: {error.what}"
-    come, go = llm.price(chosen, options)
-    said = "answers" if reply.text else f"answers nothing ({reply.finish})"
-    return f"{agent.id}: {chosen} {said} in {reply.seconds:.1f} s, ${come * 1e6:.2f}/{go * 1e6:.2f} per million tokens, this call ${reply.usd:.6f}"

@@ -88,7 +88,7 @@ def met(bus: Bus, agent: Agent, game: Game, error: ModelError, stands: Setback) 
     if error.kind in SOON and error.retry_after_s is not None:
         where, what, fix = f"agents/{agent.id}.yaml", f"{who} waits until {clock(till)}: {why}", ""
     else:
-        where, fix = _change(bus, played, error)
+        where, fix = change(bus, played, error)
         times = f", {stands.failed} calls in a row" if stands.failed >= IN_A_ROW else ""
         tries = f"; it tries again at {clock(till)}" if till else ""
         what = f"{who} cannot answer{times}: {why}{_booked(bus, agent)}{tries}"
@@ -138,7 +138,7 @@ def _booked(bus: Bus, agent: Agent) -> str:
     return f"; ${usd:.4f} is booked for its calls without an answer" if usd else ""
 
 
-def _change(bus: Bus, agent: Agent, error: ModelError) -> tuple[str, str]:
+def change(bus: Bus, agent: Agent, error: ModelError) -> tuple[str, str]:
     """(where, fix): the one thing to change. `agent` is it as it plays in this game."""
     from catherd import live
 

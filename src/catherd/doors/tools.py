@@ -94,12 +94,18 @@ def log() -> None:
 
 @click.command()
 def doctor() -> None:
-    """What this machine lacks, with a fix to paste; LIVE=1 tries each model."""
+    """What this machine lacks, with a fix to paste; LIVE=1 tries each model, and exits 1 where something is wrong."""
     from catherd import game
+    from catherd.bus import Bus
     from catherd.doctor import lines
 
-    for line in lines(game.workspace(os.getcwd()), live=on("LIVE")):
+    root, wrong = game.workspace(os.getcwd()), False
+    if on("LIVE"):
+        game.lay(Bus(root))
+    for line in lines(root, live=on("LIVE")):
         click.echo(line)
+        wrong = wrong or line.startswith("--")
+    sys.exit(1 if wrong and on("LIVE") else 0)
 
 
 COMMANDS = (count, schemas, init, bus, doctor)
