@@ -1,10 +1,12 @@
 """Who judges and what judges: journeys and tests that prove earlier work are not weakened, and not written by who is judged."""
 
+import py_compile
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from catherd import authors, desk, guards, mends, note, objects, proof, pulls, sandbox, worktree, yamldoor
+from catherd import accept, authors, desk, guards, mends, note, objects, proof, pulls, sandbox, worktree, yamldoor
 from catherd.bus import Bus
 from catherd.errors import CatherdError, NeedsYou
 from catherd.evidence import Evidence, Run, Shown, StepSeen
@@ -83,6 +85,81 @@ def test_what_judges_earlier_work_is_left_as_it_is_and_new_judges_are_free(
 ) -> None:
     main = sh(played.root, "rev-parse", "HEAD")
     assert guards.weakened(played, desk.Desk(played, {}), "T-002", main, commit(played.root, "claude", files)) == found
+
+
+EXIT = "import os\nos._exit(0)\n"
+FIRST = [
+    "app/__init__.py",
+    "app/conftest.py",
+    "app/tests.py",
+    "app/tests/__init__.py",
+    "app/tests/__pycache__/test_store.cpython-311.pyc",
+    "app/tests/test_store/__init__.py",
+]
+
+
+def before(path: str) -> str:
+    """What is said of a new file that runs before a test."""
+    return f"{path} would run before the tests of T-001, merged before: leave it out, or empty"
+
+
+@pytest.mark.parametrize("path", FIRST)
+def test_a_new_file_that_runs_before_an_earlier_test_is_found_unless_it_is_empty(played: Bus, path: str) -> None:
+    main = sh(played.root, "rev-parse", "HEAD")
+    put(Path(played.root), {path: "\n"})
+    assert weakened(played, main, {}) == []
+    assert weakened(played, main, {path: EXIT}) == [before(path)]
+    kept = sh(played.root, "rev-parse", "HEAD")  # with it on main, it is no longer free
+    assert weakened(played, kept, {path: "x = 1\n"}) == [TESTS.replace(TEST, path)]
+
+
+def weakened(bus: Bus, main: str, files: dict[str, str]) -> list[str]:
+    """What a pull request of these files takes back."""
+    return guards.weakened(bus, desk.Desk(bus, {}), "T-002", main, commit(bus.root, "claude", files))
+
+
+@needs_box
+@pytest.mark.parametrize("path", [*FIRST, "app/tests"])
+def test_no_file_of_a_pull_request_runs_before_the_tests_of_earlier_work(played: Bus, path: str) -> None:
+    works = "import unittest\nfrom app import store\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(store.x, 1)\n"
+    main = commit(played.root, "", {TEST: works})
+    if path == "app/tests":
+        sh(played.root, "rm", "-q", "-r", path)
+    put(Path(played.root), {path: EXIT})
+    if path.endswith(".pyc"):
+        trusted = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(f"{played.root}/{path}", f"{played.root}/{path}", invalidation_mode=trusted)
+    tree = commit(played.root, "claude", {STORE: "x = 2\n"})
+    found = verdict(played, Task(kind="build", title="Add"), main, tree).findings
+    assert found[:3] == ["the accept of T-001, merged before, fails now:", f"$ python3 -m unittest {TEST}", "exit 1"]
+
+
+def verdict(bus: Bus, task: Task, main: str, tree: str) -> accept.Verdict:
+    """The verdict on a pull request of T-002."""
+    with tempfile.TemporaryDirectory() as folder:
+        objects.export(bus.root, tree, folder)
+        return accept.verdict(bus, desk.Desk(bus, {}), "T-002", task, main, folder)
+
+
+SKIPPED = "import unittest\n@unittest.skip('later')\nclass T(unittest.TestCase):\n    def test(self): self.fail()\n"
+SHOWS = "import unittest\nfrom app import store\nclass T(unittest.TestCase):\n    def test(self): store.more()\n"
+
+
+@needs_box
+def test_a_test_that_passes_on_main_proves_nothing_about_the_code_beside_it(played: Bus) -> None:
+    path = "app/tests/test_more.py"
+    task = Task(kind="build", title="Add", accept=["python3", "-m", "unittest", path])
+    main = commit(played.root, "", {TEST: "import unittest\n"})
+    for text in ("import unittest\n", SKIPPED):
+        said = verdict(played, task, main, commit(played.root, "claude", {path: text, STORE: "def more(): ...\n"}))
+        assert said.findings == [
+            f"$ python3 -m unittest {path}",
+            "passes on main already, with no more of this change than its tests: it proves nothing about the rest",
+        ]
+        assert said.before == "exit 0"
+    shown = {path: SHOWS, "app/tests/__init__.py": "\n", STORE: "def more(): ...\n\n"}
+    said = verdict(played, task, main, commit(played.root, "claude", shown))
+    assert (said.findings, said.before) == ([], "exit 1")
 
 
 @needs_box

@@ -2,8 +2,9 @@
 
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -41,7 +42,7 @@ def faults(root: str, task: Task, main: str, tree: str) -> list[str]:
 
 class Verdict(msgspec.Struct, frozen=True):
     """What the accepts say about a merge result: what is wrong, in lines; the tier of the box; how the task's own accept ended
-    on main without the change ("" when it was not asked).
+    on main with no more of the change than its tests ("" when it was not asked).
     """
 
     findings: list[str]
@@ -50,8 +51,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def verdict(bus: Bus, desk: Desk, task_id: str, task: Task, main: str, tree: str) -> Verdict:
-    """Red → green on a merge result: the command fails on main, passes on `tree`, and so does that of every task merged
-    before, by the tests that are on main.
+    """Red → green on a merge result: the command fails on main with the tests of `tree`, passes on `tree`, and so does that of
+    every task merged before, by the tests that are on main.
     """
     tier = before = ""
     kept = approved(bus.root, main, tree)
@@ -60,10 +61,13 @@ def verdict(bus: Bus, desk: Desk, task_id: str, task: Task, main: str, tree: str
         tier = result.tier
         if not passed(result):
             return Verdict(told(task, result), tier)
-        was = on_main(bus.root, task, main)
+        was = on_main(bus.root, task, main, tree)
         before = how(was)
         if passed(was):
-            wrong = [f"$ {' '.join(task.accept)}", "passes on main already: it proves nothing about this change"]
+            says = (
+                "passes on main already, with no more of this change than its tests: it proves nothing about the rest"
+            )
+            wrong = [f"$ {' '.join(task.accept)}", says]
             return Verdict(wrong, tier, before)
     for name in bus.names("tasks"):
         other = name.removesuffix(".yaml")
@@ -90,16 +94,35 @@ def brings(paths: Iterable[str]) -> list[str]:
     return sorted(path for path in paths if LOCKS.fullmatch(path))
 
 
+_PYTEST = frozenset({"pytest.ini", ".pytest.ini"})
+
+
 def _keep_judges(root: str, task: Task, main: str, tree: str) -> None:
-    """Put main's own versions of what judges a merged task into `tree`: the tests that its accept names, and what stands
-    beside them in a directory of tests. Nobody weakens the test of a merged task.
+    """Make what judges a merged task in `tree` what it is on main: the tests that its accept names, what stands beside them in
+    a directory of tests, and what runs before those. Nobody weakens the test of a merged task.
     """
-    for path in judges(task.accept, sorted(objects.list_tree(root, main, "app"))):
-        judge = objects.read_blob(root, main, path)
-        if judge is not None:
-            os.makedirs(os.path.dirname(os.path.join(tree, path)), exist_ok=True)
-            with open(os.path.join(tree, path), "wb") as file:
-                file.write(judge)
+    there = sorted(objects.list_tree(root, main, "app"))
+    kept = judges(task.accept, there)
+    for path in set(_below(tree)) - set(there):
+        if is_test(path) or leads(path, kept):
+            os.unlink(os.path.join(tree, path))
+    for path in kept:
+        _put(tree, path, objects.read_blob(root, main, path) or b"")
+
+
+def _below(tree: str) -> list[str]:
+    """The files of the app in `tree`."""
+    found = (os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(tree, "app")) for name in names)
+    return sorted(os.path.relpath(path, tree) for path in found)
+
+
+def _put(tree: str, path: str, content: bytes) -> None:
+    full = os.path.join(tree, path)
+    if os.path.isdir(full):
+        shutil.rmtree(full)
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    with open(full, "wb") as file:
+        file.write(content)
 
 
 def judges(argv: list[str], there: list[str]) -> list[str]:
@@ -113,7 +136,22 @@ def judges(argv: list[str], there: list[str]) -> list[str]:
         folder = word if word not in there else os.path.dirname(word)
         found |= {path for path in there if path == word}
         found |= {path for path in there if path.startswith(f"{folder}/") and is_test(path)}
-    return sorted(found) or [path for path in there if is_test(path)]  # it does not say: any of them may be
+    found = found or {path for path in there if is_test(path)}  # it does not say: any of them may be
+    return sorted(found | {path for path in there if leads(path, found)})
+
+
+def leads(path: str, judged: Collection[str]) -> bool:
+    """Whether Python or pytest would run `path` on the way to one of `judged`, or in its place.
+
+    >>> [leads(path, ["app/tests/test_a.py"]) for path in ("app/__init__.py", "app/tests.py", "app/tests/test_a/__init__.py")]
+    [True, True, True]
+    >>> leads("app/shelf/__init__.py", ["app/tests/test_a.py"])
+    False
+    """
+    folder, _, name = path.replace("__pycache__/", "").rpartition("/")
+    stem = name.split(".")[0]
+    way = f"{folder}/" if stem in {"__init__", "conftest"} or name in _PYTEST else f"{folder}/{stem}/"
+    return any(f"{one.removesuffix('.py')}/".startswith(way) or one.startswith(f"{path}/") for one in judged)
 
 
 def _path(word: str, there: list[str]) -> str:
@@ -128,10 +166,14 @@ def is_test(path: str) -> bool:
     return bool({"tests", "test"} & set(folders)) or name.startswith("test_")
 
 
-def on_main(root: str, task: Task, main: str) -> Result:
-    """What comes of the command without the change."""
+def on_main(root: str, task: Task, main: str, tree: str) -> Result:
+    """What comes of the command on main with the tests of `tree`: not even those may pass there without the rest of the change."""
     with tempfile.TemporaryDirectory(prefix="catherd-main-") as folder:
         objects.export(root, main, folder)
+        own = [path for path in judges(task.accept, _below(tree)) if is_test(path)]
+        for path in [path for path in _below(tree) if path in own or leads(path, own)]:
+            with open(os.path.join(tree, path), "rb") as file:
+                _put(folder, path, file.read())
         return run(task, folder, approved(root, main, folder))
 
 

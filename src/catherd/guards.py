@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from catherd import objects, yamldoor
-from catherd.accept import judges
+from catherd.accept import judges, leads
 from catherd.appfile import NAME
 from catherd.bus import Bus
 from catherd.checkouts import ABSENT, changes
@@ -17,22 +17,27 @@ _WORDS = ("title", "by")  # of a journey: they prove nothing
 def weakened(bus: Bus, desk: Desk, task: str, main: str, tree: str) -> list[str]:
     """What of the judges of earlier work the merge result `tree` has otherwise than `main`, a line each. New ones are free."""
     changed = changes(bus.root, main, tree)
-    found = _tests(bus, desk, task, main, {path for path, change in changed.items() if change.old_mode != ABSENT})
-    return found + (_journeys(bus.root, main, tree) if NAME in changed else [])
+    touched = {path: change.old_mode == ABSENT for path, change in changed.items() if path != NAME}
+    return _tests(bus, desk, task, main, tree, touched) + (_journeys(bus.root, main, tree) if NAME in changed else [])
 
 
-def _tests(bus: Bus, desk: Desk, task: str, main: str, touched: set[str]) -> list[str]:
+def _tests(bus: Bus, desk: Desk, task: str, main: str, tree: str, touched: dict[str, bool]) -> list[str]:
+    """`touched`: path → whether it is new."""
     if not touched:
         return []
     there = sorted(objects.list_tree(bus.root, main, "app"))
+    ran = {path for path, new in touched.items() if new and (objects.read_blob(bus.root, tree, path) or b"").strip()}
     judged: dict[str, list[str]] = {}
     for name in (file.removesuffix(".yaml") for file in bus.names("tasks")):
         earlier = desk.task(name) if name != task and bus.there(f"claims/done/{name}.lock") else None
-        for path in judges(earlier.accept, there) if earlier is not None and earlier.accept else []:
-            if path in touched and path != NAME:
+        kept = judges(earlier.accept, there) if earlier is not None and earlier.accept else []
+        for path, new in touched.items():
+            if (path in ran and leads(path, kept)) or (not new and path in kept):
                 judged.setdefault(path, []).append(name)
     return [
-        f"{path} judges {', '.join(names)}, merged before: leave it as it is on main and put new tests into a file of their own"
+        f"{path} would run before the tests of {', '.join(names)}, merged before: leave it out, or empty"
+        if touched[path]
+        else f"{path} judges {', '.join(names)}, merged before: leave it as it is on main and put new tests into a file of their own"
         for path, names in sorted(judged.items())
     ]
 

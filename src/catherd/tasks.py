@@ -166,7 +166,7 @@ class Closed(Base, kw_only=True):
 class Check(Base, kw_only=True):
     """`ci/<tree12>-<check>.yaml`: one verdict per (tree, check with its limits and sandbox tier): green or red.
 
-    `before`: how a task's accept ended on main without the change.
+    `before`: how a task's accept ended on main with no more of the change than its tests.
     """
 
     verdict: str
