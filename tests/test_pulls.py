@@ -664,15 +664,25 @@ def test_publish_stops_at_a_secret_wherever_it_stands(
     sh(root, "remote", "add", "origin", str(tmp_path / "origin.git"))
     monkeypatch.setenv("SOME_API_KEY", "tr0ub4dor-and-three")
     Path(root, "bus/chat/me.yaml").write_text("text: the key is tr0ub4dor-and-three\n")
+    Path(root, "bus/chat/you.yaml").write_text("text: >\n  no, it is\n  tr0ub4dor-and-three\n")
     with pytest.raises(CatherdError) as caught:
-        publishing.publish(root)
+        publishing.publish(root, seen=["bus/chat/you.yaml:3", "bus/chat/me.yaml:2", "1"])
     assert str(caught.value) == (
         f"{tmp_path}/origin.git: a secret would leave, so nothing was pushed: "
         "bus/chat/me.yaml:1: the value of SOME_API_KEY\n"
-        "  fix: revoke it and take it out of the history first; or, if it is no secret: make publish SEEN=1"
+        "  fix: revoke it and take it out of the history first; or, if you looked at each and none is a secret: "
+        "make publish SEEN='bus/chat/you.yaml:3 bus/chat/me.yaml:1'"
     )
     assert sh(tmp_path / "origin.git", "for-each-ref") == ""
-    assert snapshot.REF in publishing.publish(root, seen=True).refs
+    for words, said in (
+        ("1", "nothing was pushed: bus/chat/me.yaml:1: "),
+        ("'1", "catherd: SEEN: no closing quotation"),
+    ):
+        refused = games.catherd(Path(root), "publish", SEEN=words)
+        assert (refused.returncode, said in refused.stderr) == (1, True), refused.stderr
+    done = games.catherd(Path(root), "publish", SEEN="bus/chat/you.yaml:3 bus/chat/me.yaml:1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert snapshot.REF in sh(tmp_path / "origin.git", "for-each-ref")
 
 
 def stands(bus: Bus, task: str) -> list[str]:

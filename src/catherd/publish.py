@@ -6,11 +6,14 @@ is pushed is what was looked through, main and the marks of its merges as of one
 """
 
 import re
+import shlex
+from collections.abc import Collection
 
 import msgspec
 
 from catherd import config, landing, objects, remote, secrets, snapshot
 from catherd.bus import Bus
+from catherd.changeset import shown
 from catherd.errors import CatherdError
 from catherd.git import call, head_branch, locked
 from catherd.worktree import BRANCH
@@ -29,8 +32,8 @@ class Published(msgspec.Struct, frozen=True):
     objects: int
 
 
-def publish(root: str, *, to: str = "origin", seen: bool = False) -> Published:
-    """Push the game to the remote `to`. `seen`: you looked at what the scan found, and it is no secret.
+def publish(root: str, *, to: str = "origin", seen: Collection[str] = ()) -> Published:
+    """Push the game to the remote `to`. `seen`: `path:line` of findings that you looked at, and they are no secrets.
 
     Raises CatherdError when there is no remote, it cannot be reached, or a secret would leave.
     """
@@ -43,8 +46,7 @@ def publish(root: str, *, to: str = "origin", seen: bool = False) -> Published:
     theirs = remote.list_refs(root, "refs/*", to)
     shas = list(refs.values())
     leaving = _leaving(root, shas, sorted(set(theirs.values())))
-    if not seen:
-        _scan(root, leaving, shas, sorted(set(theirs.values())), to)
+    _scan(root, leaving, shas, sorted(set(theirs.values())), to, seen)
     refused = remote.push(root, refs, to)
     return Published(remote.url(root, to), list(refs), refused, len(leaving))
 
@@ -83,31 +85,38 @@ def _leaving(root: str, shas: list[str], theirs: list[str]) -> dict[str, str]:
     return {m[1]: m[2] or "" for line in out.splitlines() if (m := _OBJECT.match(line))}
 
 
-def _scan(root: str, leaving: dict[str, str], shas: list[str], theirs: list[str], to: str) -> None:
+def _scan(
+    root: str, leaving: dict[str, str], shas: list[str], theirs: list[str], to: str, seen: Collection[str]
+) -> None:
     asked = "".join(f"{oid}\n" for oid in leaving).encode()
     out = call(root, "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", stdin=asked).out.decode()
     sizes = {row[0]: int(row[2]) for row in map(str.split, out.splitlines()) if row[1:2] == ["blob"]}
-    found = [
-        f"{leaving[oid]}: {size} bytes, too large to be looked through" for oid, size in sizes.items() if size > LARGEST
-    ]
+    told = {  # what SEEN calls it → what is said of it
+        shown(leaving[oid] or oid[:12]): f"{size} bytes, too large to be looked through"
+        for oid, size in sizes.items()
+        if size > LARGEST
+    }
     small = [oid for oid, size in sizes.items() if size <= LARGEST]
-    told: set[str] = set()
     named = config.secret_names(root)
     for start in range(0, len(small), 200):
         part = small[start : start + 200]
         for oid, content in zip(part, objects.read_blobs(root, part), strict=True):
-            told |= {
-                str(one)
-                for one in secrets.find(content.decode("utf-8", "replace"), leaving[oid] or oid[:12], None, named)
-            }
+            told |= _found(content, leaving[oid] or oid[:12], named)
     asked = "".join(f"{line}\n" for line in [*shas, *(f"^{sha}" for sha in _known(root, theirs))]).encode()
-    words = call(root, "log", "--stdin", "--format=%H%n%an %ae%n%B", stdin=asked).out.decode("utf-8", "replace")
-    told |= {str(one) for one in secrets.find(words, "a commit message", None, named)}
-    found += sorted(told)
+    told |= _found(call(root, "log", "--stdin", "--format=%H%n%an %ae%n%B", stdin=asked).out, "a commit message", named)
+    found = {name: told[name] for name in sorted(set(told) - set(seen))}
     if found:
-        more = f" (and {len(found) - SHOWN} more)" if len(found) > SHOWN else ""
+        said = [f"{name}: {what}" for name, what in found.items()]
+        more = f" (and {len(said) - SHOWN} more)" if len(said) > SHOWN else ""
+        names = shlex.join([*sorted(set(seen) & set(told)), *found])
         raise CatherdError(
-            f"a secret would leave, so nothing was pushed: {'; '.join(found[:SHOWN])}{more}",
+            f"a secret would leave, so nothing was pushed: {'; '.join(said[:SHOWN])}{more}",
             where=remote.url(root, to),
-            fix="revoke it and take it out of the history first; or, if it is no secret: make publish SEEN=1",
+            fix="revoke it and take it out of the history first; "
+            f"or, if you looked at each and none is a secret: make publish SEEN={shlex.quote(names)}",
         )
+
+
+def _found(content: bytes, where: str, named: Collection[str]) -> dict[str, str]:
+    found = secrets.find(content.decode("utf-8", "replace"), where, None, named)
+    return {f"{shown(one.where)}:{one.line}": one.kind for one in found}

@@ -27,7 +27,10 @@ _SHAPES = (
     ("Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
     ("GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})")),
     ("AWS key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("private key", re.compile(r"-----BEGIN (?:[A-Z ]+ )?PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\]*-----END (?:[A-Z ]+ )?PRIVATE KEY-----|(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})*)")),
+    ("private key", re.compile(  # the words of its header alone are none: see whether something that long follows
+        r"-----BEGIN (?:[A-Z ]+ )?PRIVATE KEY-----(?=(?:(?!-----)[\s\S]){0,300}?[A-Za-z0-9+/=]{40})"
+        r"(?:(?:(?!-----)[\s\S]){0,16000}-----END (?:[A-Z ]+ )?PRIVATE KEY-----|(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})*)"
+    )),
 )  # fmt: skip
 _GUESSES = {
     "Base64 High Entropy String",
@@ -37,6 +40,7 @@ _GUESSES = {
     "Private Key",
     "Cloudant Credentials",
 }
+_FIRST_GUESSES = {"password", "secret"}  # in `user:password@`: hides nothing, and stands in every manual
 _WORTH = re.compile(r"[A-Za-z0-9+/_=-]{16}|://")  # no pattern of detect-secrets fits into less
 _WORD = re.compile(r"[A-Za-z0-9+/_=-]")
 _BIG = 4 * 1024 * 1024
@@ -182,7 +186,7 @@ def _detected(text: str) -> Iterator[tuple[int, int, str]]:
         if len(line) < 20_000 and _WORTH.search(line):
             for kind, plugin in plugins:
                 for secret in plugin.analyze_string(line):
-                    if isinstance(secret, str) and secret:
+                    if isinstance(secret, str) and secret and secret.lower() not in _FIRST_GUESSES:
                         yield from ((at + n, at + end, kind) for n, end in _words(line, secret))
         at += len(line) + 1
 

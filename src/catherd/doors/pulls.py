@@ -1,12 +1,12 @@
 """Pull requests, the design document, and what leaves the machine."""
 
 import os
+import shlex
 import sys
 import tempfile
 
 import click
 
-from catherd.doors.terminal import on
 from catherd.errors import CatherdError
 
 
@@ -116,11 +116,19 @@ def publish(to: str) -> None:
     from catherd import game
     from catherd import publish as push
 
-    done = push.publish(game.workspace(os.getcwd()), to=to, seen=on("SEEN"))
+    done = push.publish(game.workspace(os.getcwd()), to=to, seen=_words("SEEN"))
     click.echo(f"{done.url}: {len(done.refs) - len(done.refused)} refs, {done.objects} new objects looked through")
     for line in done.refused:
         click.echo(f"refused: {line}")
     sys.exit(1 if done.refused else 0)
+
+
+def _words(name: str) -> list[str]:
+    """A variable's words, quoted as a shell would have them."""
+    try:
+        return shlex.split(os.environ.get(name, ""))
+    except ValueError as error:
+        raise CatherdError(str(error).lower(), where=name, fix=f"make publish {name}='docs/x.md:12'") from None
 
 
 @click.command()
