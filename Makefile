@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 include catherd.mk
 
 ##@ the workshop
-.PHONY: test check lint typecheck bench live-proof crash-proof
+.PHONY: test check lint typecheck bench live-proof crash-proof merge-proof
 test: $(VENV)/.dev          ## Run the tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(TEST)
 check: lint typecheck test  ## Everything CI runs, and only that
@@ -27,3 +27,5 @@ crash-proof: $(VENV)/.dev   ## Kill every process at every effect up to the poc,
 	@$(BIN)/python tests/crash/proof.py
 	@$(BIN)/python tests/crash/proof.py --goal plan --shares 16
 	@$(BIN)/python tests/crash/proof.py --goal poc --shares 12
+merge-proof: $(VENV)/.dev   ## 8 processes merge 104 pull requests, a third of them in conflict, killed at random (minutes)
+	@$(BIN)/python bench/merge_load.py --agents 8 --prs 13 --kill

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -238,8 +239,49 @@ def test_the_root_is_found_from_whatever_a_person_types(tmp_path: Path) -> None:
     with pytest.raises(CatherdError) as error:
         place(str(tmp_path / "nowhere"))
     assert str(error.value) == (
-        f"{tmp_path}/nowhere: there is no such file or directory\n  fix: .venv/bin/catherd check docs/"
+        f"{tmp_path}/nowhere: there is no such file or directory\n  fix: .venv/bin/catherd check ."
     )
+
+
+def test_a_finding_has_a_place_and_no_name_reaches_the_terminal_as_it_is(tmp_path: Path) -> None:
+    stories = tmp_path / "docs" / "stories"
+    stories.mkdir(parents=True)
+    for name in ("US-0\n14.md", "a\x1b[31mred.md", os.fsdecode(b"\xff.md")):
+        (stories / name).write_text("# x\n")
+    (stories / "US-001.md").symlink_to("/etc/passwd")
+    found = check(str(tmp_path), complete=False)
+    stray = "DOC010 warning: is no artifact's name, so nothing reads it"
+    assert {str(f) for f in found} == {
+        f"docs/stories/US-0\\n14.md:1:1: {stray}",
+        f"docs/stories/a\\x1b[31mred.md:1:1: {stray}",
+        f"docs/stories/\\udcff.md:1:1: {stray}",
+        "docs/stories/\\udcff.md:1:1: DOC002 error: its name is not UTF-8",
+        "docs/stories/US-001.md:1:1: DOC002 error: a symbolic link (fix: put a regular file there: rm 'docs/stories/US-001.md' and write it anew)",
+    }
+    assert {row["path"] for row in json.loads(to_json(found))} == {
+        "docs/stories/US-0\n14.md", "docs/stories/a\x1b[31mred.md", "docs/stories/\\udcff.md", "docs/stories/US-001.md"
+    }  # fmt: skip
+
+
+def test_a_check_says_when_there_is_no_document_and_names_itself_as_it_was_called(tmp_path: Path) -> None:
+    catherd = tmp_path / "bin" / "catherd"
+    catherd.parent.mkdir()
+    catherd.write_text(f"#!{sys.executable}\nfrom catherd.cli import main\nmain(prog_name='catherd')\n")
+    catherd.chmod(0o755)
+    env = {**os.environ, "PYTHONPATH": str(HERE.parent / "src")}
+
+    def said(*words: str) -> tuple[int, str]:
+        done = subprocess.run([catherd, "check", *words], cwd=tmp_path, env=env, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    (tmp_path / "docs").mkdir()
+    none = "0 errors, 0 warnings, 0 unknown\n"
+    assert said("docs/") == (0, f"no design document here, and no page: nothing to look at\n{none}")
+    (tmp_path / "docs" / "index.md").write_text("# Words\n")
+    assert said("docs/") == (0, f"no design document here, only pages: links and diagrams looked at\n{none}")
+    assert said("doc") == (
+        1, f"catherd: {tmp_path}/doc: there is no such file or directory\n  fix: {catherd} check .\n"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

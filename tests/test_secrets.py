@@ -87,7 +87,10 @@ def test_a_key_is_known_by_what_the_yaml_calls_it_whatever_its_name_looks_like(t
 
 
 def test_what_came_back_loses_the_values_of_your_keys_and_nothing_else() -> None:
-    text = f"{KEY} sk-ant-{A}\nDB = 'postgres:{'//'}you:hunter2hunter2@localhost/db'\n{base64.b64encode(KEY.encode()).decode()}"
+    text = (
+        f"{KEY} sk-ant-{A}\nDB = 'postgres://you:"
+        f"hunter2hunter2@localhost/db'\n{base64.b64encode(KEY.encode()).decode()}"
+    )
     mark = "[removed: the value of MY_VENDOR_API_KEY]"
     assert secrets.disowned(text, ENV) == text.replace(KEY, mark).replace(
         base64.b64encode(KEY.encode()).decode().rstrip("="), mark

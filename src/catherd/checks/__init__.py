@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from catherd import screens, trace
 from catherd.checks import across, contracts, kept, pages, pictures, plans, ux
-from catherd.checks.finding import Facts, Finding, passes, to_json, within
+from catherd.checks.finding import Facts, Finding, passes, program, to_json, within
 from catherd.checks.mermaid import Drawer
 from catherd.errors import CatherdError
 from catherd.yamldoor import text_of
 
-__all__ = ["Finding", "check", "check_paths", "passes", "place", "to_json"]
+__all__ = ["Finding", "check", "check_paths", "designed", "listing", "passes", "place", "to_json"]
 
 SKIPPED = ("docs/handbook", "docs/debate", "docs/game", "docs/milestones")
 _SHALLOW = {"node_modules", "__pycache__", "site-packages", "worktrees", "vendor", "target", "dist", "build"}
@@ -68,7 +68,7 @@ def place(path: str) -> tuple[str, list[str] | None]:
     """
     path = os.path.abspath(path)
     if not os.path.exists(path):
-        raise CatherdError("there is no such file or directory", where=path, fix=".venv/bin/catherd check docs/")
+        raise CatherdError("there is no such file or directory", where=path, fix=f"{program()} check .")
     if os.path.isdir(os.path.join(path, "docs")):
         return path, None
     at = path if os.path.isdir(path) else os.path.dirname(path)
@@ -90,7 +90,7 @@ def check(
     written; None, complete if there is any artifact, else just a folder of pages whose links and diagrams are looked at.
     """
     paths = listing(root)
-    design = complete is not None or any(_SIGNS.fullmatch(path) for path in paths)
+    design = complete is not None or designed(paths)
     store, drawn = kept.Store(cache), kept.Store(cache, "diagrams")  # the second is design.py's too
     hands = min(os.cpu_count() or 1, HANDS)
     with ThreadPoolExecutor(hands) as pool, Drawer(drawn, pictures=True, hands=hands) as drawer:
@@ -105,6 +105,11 @@ def check(
     if design:
         findings += [*stray(paths), *generated(root, found, complete=files.complete)]
     return sorted(set(within(findings, only)))
+
+
+def designed(paths: Iterable[str]) -> bool:
+    """Whether there is a story, a journey, a task or a screen among them; without any, only links and diagrams are looked at."""
+    return any(_SIGNS.fullmatch(path) for path in paths)
 
 
 def check_paths(tree: str, paths: Iterable[str], cache: str | None = None) -> list[Finding]:
@@ -144,7 +149,11 @@ def look(root: str, path: str, drawer: Drawer, store: "kept.Store", *, design: b
     facts.kind = kind.name
     facts.ident = match[1] if match.re.groups and match[1] else ""
     try:
+        path.encode()
         text = text_of(os.path.join(root, path), path)
+    except UnicodeEncodeError:
+        facts.say("DOC002", "its name is not UTF-8")
+        return facts
     except CatherdError as error:
         facts.say("DOC002", f"{error.what} (fix: {error.fix})", *_line(error.where))
         return facts
@@ -215,11 +224,11 @@ def _stale(root: str, path: str, text: str, source: str, *, complete: bool) -> l
             Finding(
                 path=path,
                 code="DOC014",
-                text=f"is not made from {source} yet: .venv/bin/catherd design .",
+                text=f"is not made from {source} yet: {program()} design .",
                 about=(source,),
             )
         ]
     if now is not None and now != text:
-        what = f"is not what {source} gives today: .venv/bin/catherd design ."
+        what = f"is not what {source} gives today: {program()} design ."
         return [Finding(path=path, line=1, col=1, code="DOC013", text=what, about=(source,))]
     return []

@@ -4,10 +4,15 @@
 proved): unknown never passes. `about` lists further files that take part, so that a finding can be shown to each author.
 """
 
+import os
+import shlex
+import sys
 from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
+
+from catherd.changeset import shown
 
 
 class Finding(msgspec.Struct, frozen=True, order=True, kw_only=True, omit_defaults=True):
@@ -22,8 +27,8 @@ class Finding(msgspec.Struct, frozen=True, order=True, kw_only=True, omit_defaul
     about: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        place = f"{self.path}:{self.line}:{self.col or 1}" if self.line else self.path
-        return f"{place}: {self.code} {self.severity}: {self.text}"
+        place = f"{shown(self.path)}:{self.line or 1}:{self.col or 1}"
+        return f"{place}: {self.code} {self.severity}: {shown(self.text)}"
 
 
 class Ref(msgspec.Struct, frozen=True):
@@ -62,6 +67,12 @@ class Facts(msgspec.Struct, kw_only=True, omit_defaults=True):
         return [ref.name for ref in self.refs.get(role, [])]
 
 
+def program() -> str:
+    """How catherd was called, to be pasted; in a workspace, and where something else called it, as `make` does."""
+    called = sys.argv[0]
+    return shlex.quote(called) if os.path.basename(called) == "catherd" else ".venv/bin/catherd"
+
+
 def passes(findings: Iterable[Finding]) -> bool:
     """Whether nothing speaks against a merge: no error, and nothing that could not be looked at."""
     return all(finding.severity == "warning" for finding in findings)
@@ -70,7 +81,7 @@ def passes(findings: Iterable[Finding]) -> bool:
 def to_json(findings: Iterable[Finding]) -> str:
     """A JSON array with one object per finding: path, line, col, code, severity, text, about."""
     rows = [
-        {"path": f.path, "line": f.line, "col": f.col, "code": f.code, "severity": f.severity, "text": f.text,
+        {"path": f.path.encode(errors="backslashreplace").decode(), "line": f.line, "col": f.col, "code": f.code, "severity": f.severity, "text": f.text,
          "about": list(f.about)}
         for f in findings
     ]  # fmt: skip

@@ -80,6 +80,9 @@ def check(path: str, *, as_json: bool) -> None:
     else:
         for one in found:
             click.echo(str(one))
+        if not checks.designed(paths := checks.listing(root)):
+            what = "only pages: links and diagrams looked at" if paths else "and no page: nothing to look at"
+            click.echo(f"no design document here, {what}")
         counts = {kind: sum(one.severity == kind for one in found) for kind in ("error", "unknown", "warning")}
         click.echo(f"{counts['error']} errors, {counts['warning']} warnings, {counts['unknown']} unknown")
     sys.exit(0 if checks.passes(found) else 1)
