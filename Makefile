@@ -27,5 +27,5 @@ crash-proof: $(VENV)/.dev   ## Kill every process at every effect up to the poc,
 	@$(BIN)/python tests/crash/proof.py
 	@$(BIN)/python tests/crash/proof.py --goal plan --shares 16
 	@$(BIN)/python tests/crash/proof.py --goal poc --shares 12
-merge-proof: $(VENV)/.dev   ## 8 processes merge 104 pull requests, a third of them in conflict, killed at random (minutes)
+merge-proof: $(VENV)/.dev   ## 8 processes merge 104 PRs, conflicts and kills included
 	@$(BIN)/python bench/merge_load.py --agents 8 --prs 13 --kill
