@@ -382,6 +382,32 @@ def test_what_you_write_by_hand_and_what_the_command_writes_are_the_same(room: R
     assert str(caught.value) == ("bus/prs/PR-0001/: is over; nothing is decided about it any more\n  fix: make pr N=1")
 
 
+def test_the_list_fits_a_terminal_and_says_what_you_overrode(room: Room) -> None:
+    room.work(WORDS)
+    path = Path(room.bus.here("prs/PR-0001/pr.yaml"))
+    path.write_text(path.read_text().replace("title: Words", f"title: {'Words and more ' * 9}"))
+    head = git.rev(room.bus.root, "claude/D-x")
+    assert pulls.listed(room.bus.root) == [
+        "PR-0001  open     claude     D-x             0/2  not checked Words and more …"
+    ]
+    Path(room.bus.here(f"prs/PR-0001/reviews/{head[:12]}.human.yaml")).write_text("verdict: approve\n")
+    assert room.queue.turn() == ["PR-0001"]
+    assert pulls.listed(room.bus.root) == [
+        "PR-0001  merged   claude     D-x             0/2  by you, green       Words and …"
+    ]
+    assert f"merged; claude/D-x at {head[:12]}, 0 of 2 approvals, overridden by you" in pulls.shown(room.bus.root, "1")
+
+
+def test_the_rate_of_first_reviews_leaves_out_forged_ones_and_yours(room: Room) -> None:
+    room.work(WORDS)
+    room.say("claude", "changes", text="no")
+    room.say("gemini", "changes", head="b" * 40, text="no")
+    room.say("human", "changes", text="no")
+    assert stages.rates(room.bus) == {}
+    room.say("chatgpt")
+    assert stages.rates(room.bus) == {"claude": (1, 1)}
+
+
 def test_a_number_that_is_none_and_changes_without_words_are_refused(room: Room) -> None:
     room.work(WORDS)
     with pytest.raises(CatherdError) as caught:

@@ -306,6 +306,7 @@ def push(bus: Bus, pr: str, head: str, why: str, base: str = "") -> None:
         if last is not None and last.head == head:
             return
     bus.post(f"prs/{pr}/head-{(heads or [0])[-1] + 1}.yaml", Head(head=head, why=why, base=base))
+    os.makedirs(bus.here(f"prs/{pr}/reviews"), exist_ok=True)  # for who writes one by hand
 
 
 def open_pr(bus: Bus, pr: Pr) -> str:

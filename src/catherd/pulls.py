@@ -14,11 +14,15 @@ from catherd.errors import CatherdError
 from catherd.git import git, rev
 from catherd.messages import FORMAT, Game
 from catherd.tasks import Check, Closed, Head, Merged, Pr, Review, View, stand, wanted
-from catherd.tell import plain
+from catherd.tell import cut, plain
+
+WIDTH = 80
 
 
 def listed(root: str) -> list[str]:
-    """One line a pull request: name, state, author, task, approvals, checks, title."""
+    """One line a pull request, at most `WIDTH` columns where names allow: name, state, author, task, approvals (and whether
+    you overrode), checks, title.
+    """
     bus, game, desk, vendors = _table(root)
     rows = []
     for name in bus.names("prs"):
@@ -30,9 +34,9 @@ def listed(root: str) -> list[str]:
         pr = view.pr
         state, approvals = _state(bus, game, view, vendors)
         checks = ", ".join(sorted({one.verdict for one in _checks(bus, game, view)})) or "not checked"
-        rows.append(
-            f"{name}  {state:<8} {pr.author:<10} {pr.task:<15} {approvals}/{wanted(pr.author, game.roll)}  {checks:<11} {plain(pr.title)}"
-        )
+        yours = "by you, " if stand(view, game.roll, vendors).overrides else ""
+        row = f"{name}  {state:<8} {pr.author:<10} {pr.task:<15} {approvals}/{wanted(pr.author, game.roll)}  {yours}{checks:<11} "
+        rows.append(row + cut(plain(pr.title), max(10, WIDTH - 2 - len(row))))
     return rows or ["no pull request yet"]
 
 
@@ -43,7 +47,8 @@ def shown(root: str, number: str) -> Iterator[str]:
     state, approvals = _state(bus, game, view, vendors)
     how = stand(view, game.roll, vendors)
     yield f"{view.name}  {plain(view.pr.title)}"
-    yield f"{state}; {view.pr.branch} at {view.head[:12]}, {approvals} of {wanted(view.pr.author, game.roll)} approvals"
+    yours = ", overridden by you" if how.overrides else ""
+    yield f"{state}; {view.pr.branch} at {view.head[:12]}, {approvals} of {wanted(view.pr.author, game.roll)} approvals{yours}"
     if state == "open" and how.why:
         yield f"now: {plain(how.why)}"
     if view.needs is not None:

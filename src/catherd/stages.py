@@ -105,15 +105,16 @@ def inputs(bus: Bus, phase: Phase, branch: str) -> list[Input]:
 
 
 def rates(bus: Bus) -> dict[str, tuple[int, int]]:
-    """Agent → (pull requests whose first head nobody asked to change, pull requests whose first head was reviewed)."""
+    """Agent → (pull requests whose first head no other agent asked to change, those whose first head one reviewed)."""
     found: dict[str, tuple[int, int]] = {}
     for name in bus.names("prs"):
         try:
             pr, head = bus.get(f"prs/{name}/pr.yaml", Pr), bus.get(f"prs/{name}/head-1.yaml", Head)
-            seen = [
-                n for n in bus.names(f"prs/{name}/reviews") if head is not None and n.startswith(f"{head.head[:12]}.")
-            ]
-            said = [review.verdict for n in seen if (review := bus.get(f"prs/{name}/reviews/{n}", Review)) is not None]
+            first = f"{head.head[:12]}." if head is not None else "-"
+            seen = [n for n in bus.names(f"prs/{name}/reviews") if n.startswith(first)]
+            others = [n for n in seen if n.split(".")[1] not in {"human", pr.author if pr is not None else ""}]
+            read = [bus.get(f"prs/{name}/reviews/{n}", Review) for n in others]
+            said = [one.verdict for one in read if one is not None and head is not None and one.head == head.head]
         except CatherdError:
             continue  # reported by who reads PRs
         if pr is not None and said:
