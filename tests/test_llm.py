@@ -57,7 +57,7 @@ def request(vendor: str, server: Vendors, **more: object) -> Request:
         "max_tokens": 300,
         **more,
     }
-    return Request(agent="a", turn="t", options=options, deadline_s=20.0, **words)  # type: ignore[arg-type]
+    return Request(agent="a", turn="t", options=options, deadline_s=90.0, **words)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("stream", ["false", "true"])
