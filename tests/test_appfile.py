@@ -19,7 +19,7 @@ def test_the_examples_of_the_handbook_break_no_rule() -> None:
 
 BROKEN = {
     "name: notes": ("name: Not es", "app/app.yaml:2:7: not a name: Not es\n  fix: lower case, digits and hyphens: `name: notes`"),
-    "kind: web": ("kind: webb", "app/app.yaml:3:7: kind: Invalid enum value 'webb'\n  fix: correct the value of kind"),
+    "kind: web": ("kind: webb", "app/app.yaml:3:7: kind: Invalid enum value 'webb'\n  fix: one of: web, cli, library"),
     "  env:": ("  enw:", "app/app.yaml:11:3: start: Object contains unknown field `enw`\n  fix: delete the key, or see docs/handbook/app.md for the one that you mean"),
     "persistence: true\n": ("", "app/app.yaml:1:1: persistence is missing\n  fix: add a line `persistence: …`"),
     "      - restart: kill\n": ("", "app/app.yaml:15:14: persistence: true is claimed, and no journey shows it\n  fix: write a nonce, `restart: kill`, read it"),

@@ -11,7 +11,7 @@ from catherd.answers import Unusable
 from catherd.bids import hear, hear_swap
 from catherd.jobs import Examine, Revise, Slot, Take, Work, Write, next_job
 from catherd.messages import Ask, Input
-from catherd.tasks import Needs, Pr, Review, Task, View, cycle, reviewers, stand, wanted
+from catherd.tasks import Needs, Opinion, Pr, Review, Task, View, cycle, reviewers, stand, wanted
 
 ROLL = ("chatgpt", "claude", "gemini", "wildcard")
 VENDORS = {"chatgpt": "openai", "claude": "anthropic", "gemini": "google", "wildcard": "google"}
@@ -76,7 +76,7 @@ def test_a_swap_that_only_one_side_wants_is_not_made() -> None:
     assert plan.swapped(chosen, {"ann": ("D-b", "D-a"), "bea": ("D-a", "D-b")}) == chosen
 
 
-def view(author: str = "claude", heads: int = 1, rejected: int = 0, **said: str) -> View:
+def view(author: str = "claude", heads: int = 1, rejected: int = 0, **said: Opinion) -> View:
     reviews = {who: Review(verdict=word, head=HEAD) for who, word in said.items()}
     pr = Pr(task="D-a", author=author, branch=f"{author}/D-a", title="A")
     return View(name="PR-0001", pr=pr, head=HEAD, heads=heads, reviews=reviews, rejected=rejected)

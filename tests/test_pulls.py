@@ -34,7 +34,7 @@ from catherd.clearing import tidy
 from catherd.errors import CatherdError
 from catherd.jobs import Slot
 from catherd.messages import Game, Lock, Receipt, Spoken, Trouble
-from catherd.tasks import Assignment, Bid, Closed, Merged, Needs, Note, Pr, Review, Task
+from catherd.tasks import Assignment, Bid, Closed, Merged, Needs, Note, Opinion, Pr, Review, Task
 from catherd.tell import Teller
 from catherd.vote import Candidate, Vote, counted
 from catherd.yamldoor import dumps
@@ -61,7 +61,7 @@ class Room(msgspec.Struct):
         desk.push(self.bus, name, head, "opened")
         return name
 
-    def say(self, who: str, verdict: str = "approve", pr: str = "PR-0001", head: str = "", text: str = "") -> str:
+    def say(self, who: str, verdict: Opinion = "approve", pr: str = "PR-0001", head: str = "", text: str = "") -> str:
         view = self.queue.desk.view(pr)
         assert view is not None
         path = f"prs/{pr}/reviews/{view.head[:12]}.{who}.yaml"
@@ -269,6 +269,21 @@ def test_what_you_half_saved_is_told_and_nothing_stops_or_is_done_twice(
     assert document.prs(bus) == {"D-x": ["PR-0001"]}
     assert desk.mend(bus, ROLL) == []
     assert stands(bus, "D-x") == ["done"]
+
+
+def test_a_misspelt_verdict_of_yours_is_told_and_counts_for_nothing_until_it_is_right(room: Room) -> None:
+    room.work(WORDS)
+    root = room.bus.root
+    path = pulls.decide(root, "1", "changes", "say whose")
+    assert "now: you asked for changes" in list(pulls.shown(root, "1"))
+    Path(root, path).write_text("verdict: approv\n")
+    assert room.queue.turn() == []
+    slug = path.removeprefix("bus/").removesuffix(".yaml").replace("/", "-").lower()
+    assert room.trouble(slug) == (f"{path}:1:10", "verdict: Invalid enum value 'approv'", "one of: approve, changes")
+    assert "now: 0 of 2 approvals" in list(pulls.shown(root, "1"))
+    Path(root, path).write_text("verdict: approve\n")
+    assert room.queue.turn() == ["PR-0001"]
+    assert room.bus.names("problems") == []
 
 
 def tree_with(root: str, entries: list[tuple[str, str, bytes]]) -> str:

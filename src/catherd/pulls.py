@@ -13,7 +13,7 @@ from catherd.desk import Desk
 from catherd.errors import CatherdError
 from catherd.git import git, rev
 from catherd.messages import FORMAT, Game
-from catherd.tasks import Check, Closed, Head, Merged, Pr, Review, View, stand, wanted
+from catherd.tasks import Check, Closed, Head, Merged, Opinion, Pr, Review, View, stand, wanted
 from catherd.tell import cut, plain
 
 WIDTH = 80
@@ -64,7 +64,7 @@ def shown(root: str, number: str) -> Iterator[str]:
     yield from _diff(bus, game, view).splitlines()
 
 
-def decide(root: str, number: str, verdict: str, text: str) -> str:
+def decide(root: str, number: str, verdict: Opinion, text: str) -> str:
     """Write your review, `approve` or `changes`, of the PR's head as git has it now; its path from the root.
 
     A verdict of yours on the same head is replaced. Raises CatherdError for a PR that is none or over, or changes unnamed.

@@ -71,4 +71,4 @@ def read(text: str, head: str) -> Review:
     body = tidy(" ".join(rest))[:2000]
     if verdict == "changes" and not notes and not body:
         raise Unusable(["changes are asked for without saying which: one line `- path:line: what and why` each"])
-    return Review(verdict=verdict, head=head, notes=notes[:40], body=body)
+    return Review(verdict="approve" if verdict == "approve" else "changes", head=head, notes=notes[:40], body=body)

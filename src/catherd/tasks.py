@@ -5,11 +5,13 @@ the last one, what it still needs, whether it is merged. Nothing else says so.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from catherd.messages import Base
+
+Opinion = Literal["approve", "changes"]  # what a review may say; another word is reported and counts for nothing
 
 
 class Task(Base, kw_only=True):
@@ -130,7 +132,7 @@ class Note(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Review(Base, kw_only=True):
     """`prs/PR-0007/reviews/<head12>.<who>.yaml`: approve or changes, for exactly this head."""
 
-    verdict: str
+    verdict: Opinion
     head: str = ""  # yours may leave it out: the file's name says it
     notes: list[Note] = msgspec.field(default_factory=list)
     body: str = ""
@@ -234,7 +236,11 @@ def stand(view: View, roll: Collection[str], vendors: Mapping[str, str]) -> Stan
     blocking = sorted(who for who, review in counted.items() if review.verdict != "approve")
     need = wanted(author, roll)
     if view.needs is not None or (blocking and (len(counted) >= need or "human" in blocking)):
-        why = view.needs.why if view.needs is not None else f"{' and '.join(blocking)} asked for changes"
+        why = (
+            view.needs.why
+            if view.needs is not None
+            else f"{' and '.join('you' if who == 'human' else who for who in blocking)} asked for changes"
+        )
         if view.rejected >= ROUNDS or view.heads >= HEADS:
             return Stand("human", approvals, why=f"no agreement after {view.heads} rounds: {why}", forged=forged)
         return Stand("revise", approvals, why=why, forged=forged)

@@ -10,7 +10,7 @@ import re
 import stat
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 import yaml
@@ -232,6 +232,8 @@ def typed(document: Document, kind: type[T]) -> T:
         missing = re.match(r"Object missing required field `(.+)`", what)
         subject = ".".join(str(k) for k in keys)
         fix = f"add a line `{missing[1]}: …`" if missing else _instead(what, keys, document)
+        if what.startswith("Invalid enum value") and (words := get_args(get_type_hints(kind).get(subject))):
+            fix = f"one of: {', '.join(map(str, words))}"
         what = f"{missing[1]} is missing" if missing else f"{subject}: {what}" if subject else what
         raise CatherdError(
             what[0].lower() + what[1:] if missing else what, where=document.where(*keys), fix=fix

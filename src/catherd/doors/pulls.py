@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 import tempfile
+from typing import Literal
 
 import click
 
@@ -43,7 +44,7 @@ def changes(number: str) -> None:
     _decide(number, "changes")
 
 
-def _decide(number: str, verdict: str) -> None:
+def _decide(number: str, verdict: Literal["approve", "changes"]) -> None:
     from catherd import game, pulls
 
     click.echo(pulls.decide(game.workspace(os.getcwd()), number, verdict, os.environ.get("CATHERD_MSG", "")))
