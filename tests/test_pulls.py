@@ -684,6 +684,21 @@ def test_audit_without_a_game_says_so(room: Room) -> None:
     )
 
 
+def test_audit_of_a_clone_that_is_cut_short_says_how_to_fetch_the_rest(room: Room, tmp_path: Path) -> None:
+    base = git.rev(room.bus.root, "main")
+    decided(room)
+    sh(tmp_path, "clone", "-q", "--depth", "1", f"file://{room.bus.root}", "clone")
+    head = git.rev(str(tmp_path / "clone"), "main")
+    with pytest.raises(CatherdError) as caught:
+        audits.audit(str(tmp_path / "clone"))
+    assert str(caught.value) == (
+        f"{head[:12]}:docs/debate/decision.yaml: names {base[:12]} as its base, and that commit is not in this repository\n"
+        "  fix: git fetch --unshallow origin"
+    )
+    sh(tmp_path / "clone", "fetch", "-q", "--unshallow", "origin")
+    assert audits.audit(str(tmp_path / "clone")) == ([], 0)
+
+
 def test_publish_pushes_main_open_branches_and_the_bus_and_nothing_of_yours(room: Room, tmp_path: Path) -> None:
     room.work(WORDS)
     root = room.bus.root

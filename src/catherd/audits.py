@@ -10,10 +10,10 @@ from typing import Any
 
 from catherd import landing, merge, objects, screens, trace, yamldoor
 from catherd.bus import DECISION
-from catherd.changeset import Finding
+from catherd.changeset import Finding, shown
 from catherd.checkouts import ABSENT, changes
 from catherd.errors import CatherdError
-from catherd.git import call, head_branch, rev
+from catherd.git import call, git, head_branch, rev
 
 DRAWN = ("docs/ux/SCR-", "docs/ux/map.mmd", trace.GANTT, trace.TRACE)
 
@@ -28,10 +28,16 @@ def audit(root: str, name: str = "") -> tuple[list[Finding], int]:
         raise CatherdError(f"there is no commit {name}", where=root, fix="git log --oneline --branches")
     text = objects.read_blob(root, head, DECISION)
     data = yamldoor.loads((text or b"").decode("utf-8", "replace"), DECISION).data if text else None
-    base = rev(root, str(data.get("base", ""))) if isinstance(data, dict) else ""
+    named = str(data.get("base") or "") if isinstance(data, dict) else ""
+    base = rev(root, named) if named else ""
     if not isinstance(data, dict) or not base:
         what = "says no base: there is nothing to prove from" if text else "is not there: no game was landed"
-        raise CatherdError(what, where=f"{head[:12]}:{DECISION}", fix=f"git log --oneline --branches -- {DECISION}")
+        fix = f"git log --oneline --branches -- {DECISION}"
+        if named:
+            what = f"names {shown(named[:12])} as its base, and that commit is not in this repository"
+            shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
+            fix = "git fetch --unshallow origin" if shallow else "git fetch origin"
+        raise CatherdError(what, where=f"{head[:12]}:{DECISION}", fix=fix)
     roll = [str(name) for name in data["roll"]] if isinstance(data.get("roll"), list) else []
     engine = (*merge.ENGINE, *DRAWN)
     found = merge.audit(root, base, head, needed=_needed(roll, data), roll=roll, engine=engine)
