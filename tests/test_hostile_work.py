@@ -7,12 +7,14 @@ from threading import Thread
 
 import pytest
 
-from catherd import git, objects
+from catherd import git, objects, safewrite
+from catherd.changeset import Rules
 from catherd.errors import CatherdError
+from catherd.fences import File
 from catherd.messages import Answer, Trouble
-from catherd.model import ModelError
+from catherd.model import ModelError, Reply
 from catherd.yamldoor import dumps
-from gitrooms import sh
+from gitrooms import everything, sh
 from test_commanded import agent_of, needs_box, step
 from test_herd import until
 from workshop import Workshop, lay
@@ -52,6 +54,43 @@ def test_an_answer_with_a_hook_in_it_goes_back_and_the_next_one_is_taken(shop: W
     )
     assert hooked(shop) == []
     assert shop.bus.names("prs") == ["PR-0001"]
+
+
+IN_THE_WAY = "is a directory there\n  fix: use another name, or delete the files below it first"
+
+
+@needs_box
+def test_an_answer_with_a_file_where_a_directory_stands_goes_back_each_time_it_is_read(shop: Workshop) -> None:
+    text = "---\nkind: work\n---\nDone.\n\n~~~~~~file path=app/shelf\nx\n~~~~~~\n"
+    shop.misbehave = "silent=all"
+    answer = Path(shop.bus.here("runs/claude/poc.T-003.write.1.1.answer.yaml"))
+    with pytest.raises(ModelError):
+        shop.do("claude")
+    answer.write_text(dumps(Answer(text=text, model="m", at="2026-01-01T00:00:00.000Z")))
+    with pytest.raises(ModelError):
+        shop.do("claude")
+    shop.misbehave = ""
+    shop.do("claude")
+    assert {one.partition("\n\n")[0] for one in shop.said("claude", "poc.T-003.write.1")[1:]} == {
+        f"app/shelf: {IN_THE_WAY}"
+    }
+    assert shop.bus.names("prs") == ["PR-0001"]
+
+
+def test_a_file_takes_the_place_of_an_empty_directory_and_of_no_other(tmp_path: Path) -> None:
+    rules = Rules(("app/",))
+    safewrite.put(str(tmp_path), File("app/new/x", "x\n"), rules)
+    for wrong in (File("app/new", "y\n"), File("app/new", delete=True)):
+        with pytest.raises(CatherdError) as caught:
+            safewrite.put(str(tmp_path), wrong, rules)
+        assert str(caught.value) == f"app/new: {IN_THE_WAY}"
+    safewrite.put(str(tmp_path), File("app/new/x", delete=True), rules)
+    safewrite.put(str(tmp_path), File("app/new", "y\n"), rules)
+    assert everything(str(tmp_path)) == {"app/new": b"y\n"}
+
+
+def test_half_a_character_in_an_answer_is_replaced_and_two_halves_are_one() -> None:
+    assert Reply("a\ud800b \ud83d\ude00\ud83d", "m").text == "a\ufffdb \U0001f600\ufffd"
 
 
 LITTER = f"""

@@ -50,6 +50,11 @@ class Reply(msgspec.Struct, frozen=True):
     finish: str = "stop"
     thinking: str = ""
 
+    def __post_init__(self) -> None:
+        # JSON may hold half a character, which no file can: two halves become one, what is left alone U+FFFD.
+        whole = self.text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        msgspec.structs.force_setattr(self, "text", whole)
+
 
 class Model(Protocol):
     """Anything that answers. Raises ModelError when there is no answer to be had."""

@@ -26,6 +26,7 @@ def put(tree: str, file: File, rules: Rules) -> None:
     try:
         for folder in folders:
             here = _enter(here, folder, path)
+        _no_directory(name, here, path)
         if file.delete:
             _unlink(name, here)
         else:
@@ -50,6 +51,17 @@ def _enter(here: int, folder: str, path: str) -> int:
     return there
 
 
+def _no_directory(name: str, here: int, path: str) -> None:
+    """An empty one goes: git knows of none, so nobody could ask for that."""
+    try:
+        os.rmdir(name, dir_fd=here)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        fix = "use another name, or delete the files below it first"
+        raise CatherdError("is a directory there", where=shown(path), fix=fix) from error
+
+
 def _unlink(name: str, here: int) -> None:
     try:
         os.unlink(name, dir_fd=here)
@@ -67,6 +79,10 @@ def _write(name: str, text: str, here: int) -> None:
         pass
     stage = f".{os.getpid()}-{name[:40]}.part"
     fd = os.open(stage, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=here)
-    with os.fdopen(fd, "wb") as file:
-        file.write(text.encode())
-    os.rename(stage, name, src_dir_fd=here, dst_dir_fd=here)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(text.encode())
+        os.rename(stage, name, src_dir_fd=here, dst_dir_fd=here)
+    except OSError:
+        os.unlink(stage, dir_fd=here)
+        raise
