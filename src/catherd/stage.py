@@ -23,21 +23,23 @@ from catherd.browser import Browser, Page
 
 _TAIL = 4000  # characters of a log that evidence keeps
 # Run a command of the app, then say on stderr, behind the mark in $0, what it left running; what ends within half a second is no matter.
-# In its box /proc shows the box's init, this shell and the command's own.
+# In its box /proc shows the box's init, this shell and the command's own. What the shell itself says of it ("Segmentation fault") is not the app's word,
+# and the app's environment is not the shell's: a PATH or LD_PRELOAD of the app could hide what it left.
 _LOOK = r"""
-"$@"; code=$?
+exec 3>&2 2>/dev/null
+(exec "$@" 2>&3 3>&-); code=$?
 for pause in 0.1 0.4 0; do
   left=
   for each in /proc/[0-9]*; do
     case ${each#/proc/} in 1 | $$) continue ;; esac
-    words=$(tr '\0' ' ' 2>/dev/null <"$each/cmdline")
+    words=$(/usr/bin/tr '\0' ' ' <"$each/cmdline")
     [ -z "$words" ] || left="$left
 $words"
   done
   [ "$left" ] || exit $code
-  sleep $pause
+  /usr/bin/sleep $pause
 done
-printf '%s%s' "$0" "$left" >&2
+printf '%s%s' "$0" "$left" >&3
 exit $code
 """
 
@@ -142,6 +144,7 @@ class AppStage:
         self.box: sandbox.Box | None = None
         self.prober: relay.Prober | None = None
         self._page: Page | None = None
+        self._said: list[str] = []  # on the console of pages before this one
         self._carrier: subprocess.Popen[bytes] | None = None
         self.logs: list[str] = []
         self.wrong: list[str] = []
@@ -213,7 +216,9 @@ class AppStage:
         if self.mode != "ro":  # below the tier bwrap /proc shows everybody's
             return sandbox.run(argv, stdin=stdin, **options)
         mark = secrets.token_hex(16)
-        got = sandbox.run(["sh", "-c", _LOOK, mark, *argv], stdin=stdin, **options)
+        own = [f"{key}={value}" for key, value in options.pop("env").items()]
+        look = ["/bin/sh", "-c", _LOOK, mark, "/usr/bin/env", "--", *own]
+        got = sandbox.run([*look, *argv], stdin=stdin, **options)
         if mark not in got.err:
             return got
         err, _, left = got.err.rpartition(mark)
@@ -226,7 +231,10 @@ class AppStage:
         return read_below(self.data, path)
 
     def restart(self, how: str) -> str:
-        """End the server, politely or not, and start it again on another port."""
+        """End the server, politely or not, and start it again on another port. What the page stored would outlive a kill too: it goes as well."""
+        if how == "kill" and self._page is not None:
+            self._page.close()
+            self._said, self._page = self._page.errors, None
         self._halt(how)
         return "; ".join(self.wrong) or self.begin()
 
@@ -256,9 +264,10 @@ class AppStage:
             self.prober = None
 
     def page(self) -> Page | None:
-        """The page of this journey, opened at the first call."""
+        """The page of this journey, opened at the first call and at the first after a kill."""
         if self._page is None and self.browser is not None:
             self._page = self.browser.page()
+            self._page.errors += self._said
         return self._page
 
     def finish(self) -> tuple[list[str], str]:
