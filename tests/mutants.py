@@ -11,7 +11,7 @@ WEB_MUTANTS = {
     ),
     "stores nothing": ("J-001", "        write(notes)\n", "", r"J-001 .* step 3 `GET /api/notes`: no element holds .*: \[\]"),
     "wrong status": ("J-001", "self.answer(201", "self.answer(200", r"J-001 .* step 1 `POST .*: status 200, not 201"),
-    "accepts the empty": ("J-002", "if not text:", "if False:", r"J-002 .* step 1 `POST .*: status 201, not 422"),
+    "accepts the empty": ("J-002", "if not text:", "if False:", r"J-002 .* step 2 `POST .*: status 201, not 422"),
     "ignores input": ("J-001", '"text": text}', '"text": "hello"}', r'J-001 .* step 1 .*: /text is "hello", not "'),
     "hard-coded answer": (
         "J-001", "self.answer(200, read())", 'self.answer(200, [{"id": 1, "text": "milk"}])',
@@ -64,10 +64,10 @@ CLI_MUTANTS = {
         r"J-001 .* step 2 `python3 todo\.py list`: stdout does not match .*: \"\"",
     ),
     "ignores input": ("things.append(words[1])", 'things.append("milk")', r"J-001 .* step 2 .*: stdout does not match .*: \"1\. milk"),
-    "wrong exit": ("    return 2", "    return 0", r"J-002 .* step 1 `python3 todo\.py frobnicate`: exit 0, not 2: \"usage: "),
+    "wrong exit": ("    return 2", "    return 0", r"J-002 .* step 2 `python3 todo\.py frobnicate`: exit 0, not 2: \"usage: "),
     "silent": (
         '    print("usage: todo.py add THING | list", file=sys.stderr)', "    pass",
-        r"J-002 .* step 1 `python3 todo\.py frobnicate`: stderr does not hold \"usage\": \"\"",
+        r"J-002 .* step 2 `python3 todo\.py frobnicate`: stderr does not hold \"usage\": \"\"",
     ),
     "leaves a process": (
         'print(f"Added', 'import subprocess; subprocess.Popen(["sleep", "60"], start_new_session=True); print(f"Added',

@@ -115,8 +115,9 @@ US-001: **pass**
 
 US-002, what happens when something is wrong: **pass**
 
-1. `POST /api/notes {"text": " "}` → `422 {"error": "text is required"}`
-2. `GET /api/notes` → `200 []`
+1. `POST /api/notes {"text": "{nonce.a}"}` → `201 {"id": 1, "text": "{nonce.a}"}`
+2. `POST /api/notes {"text": " "}` → `422 {"error": "text is required"}`
+3. `GET /api/notes` → `200 [{"id": 1, "text": "{nonce.a}"}]`
 
 ### J-003 A person saves a note in the browser
 
@@ -200,10 +201,70 @@ def test_a_mutant_of_the_command_is_red_and_the_reason_says_why(place: Path, nam
 
 @needs_box
 def test_a_journey_that_the_null_app_passes_proves_nothing(place: Path) -> None:
-    manifest = TODO.replace("expect: {exit: 2, stderr_contains: usage}", "expect: {exit: 0}")
-    got = acceptance.accept(Asked(tree=tree_of(place, "todo", manifest, "return 2", "return 0")))
-    assert got.reasons == ["J-002 (A wrong command explains itself) passes against the null app: it proves nothing"]
+    steps = "steps:\n      - cli: {args: [frobnicate]}\n        expect: {exit: 0}\n"
+    manifest = re.sub(
+        r"steps:\n      - cli: {args: \[add, \"{nonce.a}\"\]}\n        expect: {exit: 0}\n(.*\n)*", steps, TODO
+    )
+    got = acceptance.accept(Asked(tree=tree_of(place, "todo", manifest, "return 2", "return 0"), stories=STORIES))
     assert got.verdict == "red"
+    assert got.reasons == [
+        "app/app.yaml:27:14: J-002 is a failure path, and no step of it expects a refusal\n  fix: expect a status from 400 on, an exit other than 0, words on stderr, or `{see: {role: alert}}`; else delete `failure: true`",
+        "US-002 is claimed, not shown: no journey of it sends a fresh value and expects to see it",
+        "J-002 (A wrong command explains itself and loses nothing) passes against the null app: it proves nothing",
+    ]
+
+
+@needs_box
+def test_what_asks_for_more_patience_than_the_gate_has_is_not_played(place: Path) -> None:
+    got = acceptance.accept(Asked(tree=tree_of(place, "notes", NOTES.replace("within_s: 10}", "within_s: 61}"))))
+    assert (got.verdict, got.journeys) == ("red", [])
+    assert got.reasons == ["app/app.yaml:13:48: ready.within_s is 61\n  fix: from 0.1 to 60"]
+
+
+@needs_box
+def test_a_pattern_that_would_never_be_done_is_a_step_that_fails(place: Path) -> None:
+    manifest = TODO.replace(r"stdout_regex: '^1\. {nonce.a}$'", r"stdout_regex: '^(\w+\s?)*: milk$'")
+    got = acceptance.accept(
+        Asked(tree=tree_of(place, "todo", manifest, 'print(f"{number}. {thing}")', 'print("a" * 40 + "!")'))
+    )
+    assert got.reasons[-1].endswith(
+        r"step 3 `python3 todo.py list`: the pattern is not done within 2 s: ^(\w+\s?)*: milk$"
+    )
+
+
+@needs_box
+@needs_browser
+def test_what_only_the_browser_kept_does_not_survive_a_kill(place: Path) -> None:
+    load = 'const load = async () => show(await (await fetch("/api/notes")).json());'
+    cookies = """const load = async () => show(document.cookie.split("; ").map((one) => ({text: one.slice(2)})));
+form.addEventListener("submit", () => { document.cookie = `n=${text.value}; max-age=9999` });"""
+    again = '      - restart: kill\n      - browser: [{goto: /}, {see: {text: "{nonce.b}"}}]\n'
+    got = acceptance.accept(Asked(tree=tree_of(place, "notes", only(NOTES, "J-003") + again, load, cookies)))
+    assert re.fullmatch(
+        r"J-003 \(.*\), app, first time, step 3 `browser: see text \w+`: not there within 5 s", got.reasons[-1]
+    )
+
+
+@needs_box
+def test_a_path_of_the_app_cannot_hide_what_it_left_running(place: Path) -> None:
+    old, new, reason = CLI_MUTANTS["leaves a process"]
+    new = new.replace('"sleep"', '"/usr/bin/sleep"')
+    manifest = only(TODO, "J-001").replace("env: {", 'env: {PATH: "/work/app/bin:/usr/bin:/bin", ')
+    tree = tree_of(place, "todo", manifest, old, new)
+    (place / "tree" / "app" / "bin").mkdir()
+    for name in ("tr", "sleep", "sh"):
+        (place / "tree" / "app" / "bin" / name).write_text("#!/bin/sh\nexit 0\n")
+        (place / "tree" / "app" / "bin" / name).chmod(0o755)
+    got = acceptance.accept(Asked(tree=tree))
+    assert any(re.search(reason.replace("sleep 60", "/usr/bin/sleep 60"), line) for line in got.reasons), got.reasons
+
+
+@needs_box
+def test_what_the_shell_says_of_a_command_is_not_taken_for_its_words(place: Path) -> None:
+    manifest = TODO.replace("exit: 2, stderr_contains: usage", "exit: 139, stderr_lacks: ault")
+    tree = tree_of(place, "todo", manifest, "    return 2", "    os.kill(os.getpid(), 11)")
+    got = acceptance.accept(Asked(tree=tree))
+    assert (got.verdict, got.reasons) == ("green", [])
 
 
 @needs_box

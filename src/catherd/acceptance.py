@@ -64,11 +64,11 @@ def _judged(asked: Asked, evidence: Evidence, scratch: str) -> tuple[list[str], 
     except CatherdError as error:
         return [str(error)], []
     _describe(evidence, manifest, asked.stories)
-    red = [str(finding) for finding in apprules.findings(manifest)]
-    red += [f"{story} is claimed, not shown: no journey has `story: {story}`" for story in evidence.unshown]
-    if any("exactly one" in reason or "regular expression" in reason for reason in red):
-        return red, []  # such steps cannot be played
-    app = manifest.app
+    app, malformed = manifest.app, apprules.malformed(manifest)
+    red = [str(finding) for finding in [*malformed, *apprules.unproven(manifest)]]
+    red += [_claimed(app, story) for story in evidence.unshown]
+    if malformed:
+        return red, []
     if missing := _requires(app, asked):
         return red, [missing]
     evidence.log, wrong = install(app, asked.tree, os.path.join(scratch, "installed"), asked.wheels, asked.minimum)
@@ -88,6 +88,12 @@ def _describe(evidence: Evidence, manifest: Manifest, stories: list[str]) -> Non
     evidence.app, evidence.kind, evidence.summary, evidence.try_it = app.name, app.kind, app.summary, app.try_it
     evidence.manifest, evidence.known_gaps = manifest.sha256, app.known_gaps
     evidence.unshown = apprules.unshown(app, stories)
+
+
+def _claimed(app: App, story: str) -> str:
+    there = any(journey.story == story for journey in app.journeys)
+    why = "sends a fresh value and expects to see it" if there else f"has `story: {story}`"
+    return f"{story} is claimed, not shown: no journey {'of it ' if there else ''}{why}"
 
 
 def _requires(app: App, asked: Asked) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
-from catherd import apprules, sandbox, seen
+from catherd import apprules, sandbox, seen, shows
 from catherd.appfile import Cli, Http, Journey, Step, shown
 from catherd.errors import CatherdError
 from catherd.evidence import Run, StepSeen, failed_step
+from catherd.search import search
 from catherd.stage import Stage, fresh
 
 _CUT = 600  # characters of an answer that evidence keeps
@@ -118,7 +119,7 @@ def _http(step: Step, http: Http, stage: Stage, note: StepSeen) -> None:
         raise _Miss(f"no answer: {answer['error']}")
     text = answer["body"]
     note.seen = f"{answer['status']} {text}"
-    expect = seen.fill(apprules.expected(step.expect), stage.names)
+    expect = seen.fill(shows.expected(step.expect), stage.names)
     if "status" in expect:
         why = seen.one_of("status", expect["status"], answer["status"])
         _hold(f"{why}: {seen.brief(text)}" if why else "")
@@ -152,7 +153,7 @@ def _cli(step: Step, cli: Cli, stage: Stage, run: list[str], note: StepSeen) -> 
     code, out, err, why = stage.command(argv, seen.as_text(seen.fill(cli.stdin, stage.names)))
     note.seen = f"exit {code}\n{out}{err}"
     _hold(f"it was ended: {why}" if why else "")
-    raw = apprules.expected(step.expect)
+    raw = shows.expected(step.expect)
     expect = seen.fill(raw, stage.names)
     if "exit" in expect:
         wrong = seen.one_of("exit", expect["exit"], code)
@@ -161,23 +162,26 @@ def _cli(step: Step, cli: Cli, stage: Stage, run: list[str], note: StepSeen) -> 
     _hold(seen.text_misses("stderr", err, expect.get("stderr_contains", []), expect.get("stderr_lacks", [])))
     if raw.get("stdout_regex"):
         pattern = str(seen.fill(raw["stdout_regex"], stage.names, regex=True))
-        _hold(
-            ""
-            if re.search(pattern, out, re.MULTILINE)
-            else f"stdout does not match {seen.brief(pattern)}: {seen.brief(out)}"
-        )
+        _hold("" if _search(pattern, out) else f"stdout does not match {seen.brief(pattern)}: {seen.brief(out)}")
     _hold(seen.json_misses(out, expect))
     for name, pattern in step.save.items():
-        found = re.search(str(seen.fill(pattern, stage.names, regex=True)), out, re.MULTILINE)
-        if not found or not found.groups():
+        found = _search(str(seen.fill(pattern, stage.names, regex=True)), out)
+        if not found or len(found) == 1:
             raise _Miss(f"nothing to save as {name}: {seen.brief(out)}")
         stage.names[name] = found[1]
+
+
+def _search(pattern: str, text: str) -> list[str | None] | None:
+    try:
+        return search(pattern, text)
+    except CatherdError as error:
+        raise _Miss(error.what) from None
 
 
 def _file(step: Step, path: str, stage: Stage, note: StepSeen) -> None:
     path = seen.as_text(seen.fill(path, stage.names))
     note.sent = f"file {path}"
-    expect = seen.fill(apprules.expected(step.expect), stage.names)
+    expect = seen.fill(shows.expected(step.expect), stage.names)
     data = stage.read(path)
     note.seen = "no such file" if data is None else data.decode("utf-8", "replace")
     if data is None or expect.get("exists") is False:
