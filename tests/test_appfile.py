@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from catherd import appfile, apprules, seen
+from catherd import appfile, apprules, seen, shows
 from catherd.errors import CatherdError
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "handbook" / "app.md").read_text(encoding="utf-8")
@@ -90,9 +90,6 @@ CLI_CHEATS = {
     ),
     "nor what an interpreter is told to say": ('- {cli: {run: [python3, -c], args: ["print(\'{nonce.a}\')"]}, expect: {stdout_contains: "{nonce.a}"}}', [UNFRESH, UNKEPT]),
     "a pattern can go another way": ("- {cli: {args: [list]}, expect: {stdout_regex: '{nonce.a}|ok'}}", ["stdout_regex can match without {nonce.a}"]),
-    "or leave it out": ("- {cli: {args: [list]}, expect: {stdout_regex: '({nonce.a})?ok'}}", ["stdout_regex can match without {nonce.a}"]),
-    "or want one letter of it": ("- {cli: {args: [list]}, expect: {stdout_regex: '[{nonce.a}]'}}", ["stdout_regex can match without {nonce.a}"]),
-    "or want it not": ("- {cli: {args: [list]}, expect: {stdout_regex: '^(?!{nonce.a})'}}", ["stdout_regex can match without {nonce.a}"]),
     "or not be one": ("- {cli: {args: [list]}, expect: {stdout_regex: 'a{99999999999}{nonce.a}'}}", ["not a regular expression: the repetition number is too large"]),
 }  # fmt: skip
 WEB_CHEATS = {
@@ -170,6 +167,31 @@ def test_another_program_cannot_refuse_for_the_app() -> None:
     assert [finding.what for finding in apprules.findings(appfile.loads(text))] == [
         "J-002 is a failure path, and no step of it expects a refusal"
     ]
+
+
+PATTERNS = [
+    (r"^{id}\. {nonce.a}$", set()),
+    (r"^(\d+ )?(?:done|open) {nonce.a}$", set()),
+    (r"^\| ({nonce.a}) \|( x)*$", set()),
+    (r"(?=.*{nonce.a})[|?]+\)?", set()),
+    (r"{nonce.a}|ok", {"nonce.a"}),
+    (r"^({nonce.a} )?{number.b}", {"nonce.a"}),
+    (r"^(({nonce.a}) ){0,3}ok", {"nonce.a"}),
+    (r"(?:x(?:{nonce.a})|ok) {nonce.b}", {"nonce.a"}),
+    (r"^(?!{nonce.a})", {"nonce.a"}),
+    (r"(?<!{nonce.a})ok", {"nonce.a"}),
+    (r"(a)?(?(1)b|{nonce.a})", {"nonce.a"}),
+    (r"(?#{nonce.a})ok", {"nonce.a"}),
+    ("(?x)ok # {nonce.a}", {"nonce.a"}),
+    (r"[]{nonce.a}]", {"nonce.a"}),
+    (r"[\]{nonce.a}]", {"nonce.a"}),
+    (r"\{nonce.a}", {"nonce.a"}),
+]
+
+
+@pytest.mark.parametrize(("pattern", "names"), PATTERNS)
+def test_what_a_pattern_can_do_without_is_named(pattern: str, names: set[str]) -> None:
+    assert shows.can_do_without(pattern) == names
 
 
 HOLDS = [

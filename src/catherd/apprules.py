@@ -160,7 +160,7 @@ def _step(complain: Any, app: App, step: Step, kind: str, keys: tuple[str | int,
     for name in sorted(name for pattern in patterns for name in shows.can_do_without(pattern)):
         complain(
             f"stdout_regex can match without {{{name}}}",
-            "write it without |, (?!…), […] around a placeholder, and ? * {0,…} after one or a group; `stdout_contains: [A, B]` wants several things",
+            "keep it out of (…|…), (…)?, (…)*, (?!…) and […]; `stdout_contains: [A, B]` wants several things",
             *keys,
         )
 

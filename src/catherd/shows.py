@@ -15,9 +15,10 @@ from catherd.appfile import Action, App, Expect, Journey, Step, Target
 
 FRESH = ("nonce.", "number.")
 _NOT_SEEN = {"body_lacks", "stdout_lacks", "stderr_lacks", "lacks", "json_lacks", "json_in", "exists"}
-_WAYS_ROUND = re.compile(
-    r"\||\(\?(?:!|<!|\()|[)}](?:[?*]|\{[0,])"
-)  # what lets a regular expression match without one of its parts
+_ESCAPED = re.compile(r"\\.|\[\^?\]?(?:\\.|[^]\\])*\]", re.DOTALL)  # a character class is one letter, whatever stands in it
+_PARTS = re.compile(
+    r"(?P<open>\((?:\?(?:!|<!|#|\(\w+\)))?)|(?P<close>\)(?:[?*]|\{0*[,}])?)|(?P<other>\|)|" + seen.PLACE.pattern
+)
 
 
 def expected(expect: Expect | None) -> dict[str, Any]:
@@ -65,8 +66,25 @@ def refuses(app: App, journey: Journey) -> bool:
 
 def can_do_without(pattern: str) -> set[str]:
     """The fresh values that stand in a regular expression which may match without them."""
-    bare = re.sub(r"\\.|\[\^?\]?[^]]*\]", "", pattern, flags=re.DOTALL)
-    return _fresh(pattern) if _WAYS_ROUND.search(bare) else _fresh(pattern) - _fresh(bare)
+    bare = f"({_ESCAPED.sub('x', pattern)})"
+    if re.search(r"\(\?[a-z]*x", bare, re.IGNORECASE):  # it may hold comments
+        return _fresh(pattern)
+    missed = _fresh(pattern) - _fresh(bare)
+    within: list[set[str]] = [set()]  # the values in each group that is open
+    loose = [False]  # whether it can be matched without them
+    for part in _PARTS.finditer(bare):
+        if part["open"]:
+            within.append(set())
+            loose.append(part["open"] != "(")
+        elif part["close"] and len(within) > 1:
+            names = within.pop()
+            missed |= names if loose.pop() or part["close"] != ")" else set()
+            within[-1] |= names
+        elif part["other"]:
+            loose[-1] = True
+        else:
+            within[-1] |= _fresh(part[0])
+    return missed
 
 
 def _fresh(value: Any) -> set[str]:
