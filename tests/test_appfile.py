@@ -194,6 +194,12 @@ def test_what_a_pattern_can_do_without_is_named(pattern: str, names: set[str]) -
     assert shows.can_do_without(pattern) == names
 
 
+def test_a_word_that_no_program_can_be_given_is_refused() -> None:
+    with pytest.raises(CatherdError) as caught:
+        appfile.loads(NOTES.replace("name: notes", 'name: "x\\0--bind"', 1))
+    assert str(caught.value) == "app/app.yaml: holds a NUL character, which no program can be given\n  fix: take it out"
+
+
 HOLDS = [
     ({"a": 1}, {"a": 1, "b": 2}, ""),
     ({"a": 1}, {"a": True}, "/a is true, not 1"),

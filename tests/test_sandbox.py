@@ -236,6 +236,36 @@ def test_streams_and_input_are_kept_apart_and_files_of_python_do_not_run_outside
     assert "no-such-program: not found" in missing.log
 
 
+FAKE = '#!/bin/sh\necho ESCAPED\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'
+
+
+@needs_box
+@pytest.mark.parametrize("tier", ["bwrap", "weak"])
+def test_the_environment_of_a_program_is_nothing_to_what_sets_its_limits(
+    tier: str, tree: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATHERD_BOX", "" if tier == "bwrap" else tier)
+    for name in ("prlimit", "sh", "setpriv", "env", "cp", "rm"):
+        Path(f"{tree}/{name}").write_text(FAKE, encoding="ascii")
+        os.chmod(f"{tree}/{name}", 0o755)  # noqa: S103
+    env = {"PATH": "/work:.:/usr/bin:/bin", "LD_PRELOAD": "/work/none.so", "A": "b =c", "-i": "x"}
+    code = "import os,resource; print(resource.getrlimit(resource.RLIMIT_NOFILE), os.environ['A'], os.environ['PATH'])"
+    got = sandbox.run(["python3", "-c", code], tree=tree, env=env, limits=sandbox.Limits(files=99), minimum=tier)
+    assert got.out == "(99, 99) b =c /work:.:/usr/bin:/bin\n", got.log
+    assert got.err.count("/work/none.so") == 1
+
+
+@needs_box
+def test_no_word_of_a_program_becomes_one_of_bubblewraps(tree: str) -> None:
+    for options in ({"env": {"A": f"x\0--ro-bind\0{ROOT}\0/opt"}}, {"env": {"A\0": "x"}}):
+        with pytest.raises(CatherdError) as caught:
+            sandbox.run(["ls", "/opt"], tree=tree, **options)
+        assert (
+            str(caught.value)
+            == "sandbox: a NUL among the words of a command: no program can be given one\n  fix: take it out"
+        )
+
+
 @needs_box
 def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(tree: str) -> None:
     clean = sandbox.start(["sleep", "100"], tree=tree)

@@ -193,9 +193,17 @@ def load(tree: str) -> Manifest:
     return loads(text)
 
 
+def _has_nul(data: object) -> bool:
+    if isinstance(data, dict):
+        return any(_has_nul(one) for pair in data.items() for one in pair)
+    return any(map(_has_nul, data)) if isinstance(data, list) else isinstance(data, str) and "\0" in data
+
+
 def loads(text: str, name: str = NAME) -> Manifest:
     """The manifest in `text`; `name` is what errors call it."""
     document = yamldoor.loads(text, name)
+    if _has_nul(document.data):
+        raise CatherdError("holds a NUL character, which no program can be given", where=name, fix="take it out")
     try:
         app = yamldoor.typed(document, App)
     except CatherdError as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from catherd import boxtree, seccomp
+from catherd.errors import CatherdError
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs", "localtime", "mime.types")
@@ -64,9 +65,20 @@ class Plan(msgspec.Struct, kw_only=True):
     filtered: bool = True  # whether there is a system-call filter for this machine
 
 
-def environment(env: dict[str, str]) -> dict[str, str]:
-    """What a program in the box finds in its environment: these five, and `env`."""
-    return {"PATH": PATH, "HOME": "/home/box", "LANG": "C.UTF-8", "TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1", **env}
+def environment() -> dict[str, str]:
+    """What everything in the box finds in its environment."""
+    return {"PATH": PATH, "HOME": "/home/box", "LANG": "C.UTF-8", "TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def dressed(argv: list[str], env: dict[str, str]) -> list[str]:
+    """`argv` with `env` for it alone: what sets the limits must not find its programs, or its libraries, by the app's word.
+
+    Raises CatherdError for a NUL, which ends a word.
+    """
+    if any("\0" in word for word in (*argv, *env, *env.values())):
+        what = "a NUL among the words of a command: no program can be given one"
+        raise CatherdError(what, where="sandbox", fix="take it out")
+    return [*(["/usr/bin/env", "--", *(f"{key}={value}" for key, value in env.items())] if env else []), *argv]
 
 
 def memory_file(data: bytes) -> int:
@@ -95,7 +107,6 @@ def plan(
     argv: list[str],
     tree: str,
     binds: tuple[Bind, ...],
-    env: dict[str, str],
     limits: Limits,
     *,
     mode: str,
@@ -114,7 +125,7 @@ def plan(
         fds.append(memory_file(text.encode() if isinstance(text, str) else text))
         return str(fds[-1])
 
-    words = _walls(env)
+    words = _walls()
     for path, text in _FILES.items():
         words += ["--ro-bind-data", data(text), path]
     if stdin is not None:
@@ -143,10 +154,10 @@ def plan(
     return Plan(argv=line, fds=fds, info=ours, scratch=scratch, filtered=code is not None)
 
 
-def _walls(env: dict[str, str]) -> list[str]:
+def _walls() -> list[str]:
     words = ["--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "box"]
     words += ["--cap-drop", "ALL", "--disable-userns", "--die-with-parent", "--new-session", "--clearenv"]
-    for key, value in environment(env).items():
+    for key, value in environment().items():
         words += ["--setenv", key, value]
     words += [*_system(), "--proc", "/proc", "--dev", "/dev"]
     for path, size_mb, mode in _SCRATCH:

@@ -102,7 +102,7 @@ def _attack(scratch: str) -> str:
 def _in_a_box(script: str, tree: str) -> tuple[str, str]:
     # What a shell in a box prints, and, should it print nothing, why.
     words = ["sh", "-c", script]
-    plan = boxargs.plan(words, tree, (), {}, Limits(), mode="copy", cwd=".", uid=box_uid())
+    plan = boxargs.plan(words, tree, (), Limits(), mode="copy", cwd=".", uid=box_uid())
     env = {"PATH": boxargs.PATH + ":/usr/sbin:/sbin"}
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     try:

@@ -200,7 +200,7 @@ def start(argv: list[str], **options: Any) -> Box:
     tree: the directory that it sees as /work. mode: "copy" (a copy, lost with the box), "ro" (the tree itself, which cannot be written; below the
     tier bwrap it can) or "rw" (the tree itself; as root a staged copy that is carried back). owned: the tree is scratch that was handed over to
     the box's user: used as it is. stdin: bytes.
-    env: beside PATH HOME LANG TERM. limits: Limits. binds: Binds beside the tree. cwd: below /work. minimum: the lowest tier.
+    env: beside PATH HOME LANG TERM, for `argv` alone. limits: Limits. binds: Binds beside the tree. cwd: below /work. minimum: the lowest tier.
     tell: is given each piece of output (0 out, 1 err; bytes) as it comes.
     """
     box = _launch(argv, **options)
@@ -216,7 +216,7 @@ def _launch(argv: list[str], minimum: str = "bwrap", **options: Any) -> Box:
         )
     if not os.path.isdir(order.tree):
         raise Fault(f"no such tree: {order.tree}", where="sandbox")
-    order.tree = os.path.realpath(order.tree)
+    order.tree, order.argv = os.path.realpath(order.tree), boxargs.dressed(order.argv, order.env)
     return _boxed(order) if tier.name == "bwrap" else _unboxed(order, tier.name)
 
 
@@ -226,7 +226,7 @@ def _boxed(order: _Order) -> Box:
     staged = "" if uid is None or theirs else boxtree.stage(tree, uid)
     git = os.path.lexists(os.path.join(staged or tree, ".git"))
     plan = boxargs.plan(
-        order.argv, staged or tree, order.binds, order.env, order.limits,
+        order.argv, staged or tree, order.binds, order.limits,
         mode=order.mode, cwd=order.cwd, uid=uid, stdin=order.stdin,
     )  # fmt: skip
     feed, go = os.pipe()
@@ -268,7 +268,7 @@ def _unboxed(order: _Order, tier: str) -> Box:
     script = boxwatch.ulimits(order.limits) if tier == "weak" else 'exec "$@"'
     work = os.path.normpath(os.path.join(staged or order.tree, order.cwd))
     feed = boxwatch.scratch_file(order.stdin)
-    env = {**boxargs.environment(order.env), "HOME": work, **boxproc.marked()}
+    env = {**boxargs.environment(), "HOME": work, **boxproc.marked()}
     try:
         process = _spawn([*boxargs.become(uid), "sh", "-c", script, "sh", *order.argv], feed, work, env, ())
     finally:
