@@ -182,6 +182,9 @@ call("init_module", n(175, 105), z, 1, z)
 call("sethostname", n(170, 161), c_char_p(b"x"), 1)
 call("settime", n(227, 112), 0, z)
 call("pidfd_getfd", 438, 0, 0, 0)
+call("memfd", n(319, 279), c_char_p(b"x"), 0)  # memory that no process is seen to hold
+call("memfd_secret", 447, 0)
+call("shmget", n(29, 194), 0, 1 << 20, 0o1600)
 call("setuid", n(105, 146), 0, want=errno.EINVAL)  # uid 0 does not exist here
 call("mknod", n(259, 33), -100, c_char_p(b"/work/disk"), 0o60600, 0x800)
 """

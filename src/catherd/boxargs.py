@@ -114,10 +114,11 @@ def plan(
     uid: int | None,
     stdin: bytes | None = None,
     info_to: int | None = None,
+    counted: bool = True,
 ) -> Plan:
     """The command line for `argv` in a box on `tree`. `uid`: become that user first (we are root). `stdin`: with it the box waits for a
     line on its standard input before it begins, and `argv` reads these bytes. `info_to`: a descriptor that is told the
-    pid of the box's init, in place of a new pipe.
+    pid of the box's init, in place of a new pipe. `counted`: no memory that no process is seen to hold; Chromium needs such.
     """
     fds: list[int] = []
 
@@ -139,7 +140,7 @@ def plan(
     if mode == "copy":
         words += ["--size", str(limits.disk_mb << 20), "--perms", "0755", "--tmpfs", "/work"]
     words += ["--remount-ro", "/"]
-    code = seccomp.program(platform.machine())
+    code = seccomp.program(platform.machine(), counted=counted)
     if code is not None:
         fds.append(memory_file(code))
         words += ["--seccomp", str(fds[-1])]

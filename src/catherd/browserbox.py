@@ -21,7 +21,7 @@ def main(words: list[str]) -> None:
     tree = os.path.join(os.path.dirname(info), "tree")
     binds = tuple(Bind(host=path, inside=path) for path in _NEEDS if os.path.exists(path))
     told = os.open(info, os.O_WRONLY)
-    plan = boxargs.plan(argv, tree, binds, _LIMITS, mode="copy", cwd=".", uid=box_uid(), info_to=told)
+    plan = boxargs.plan(argv, tree, binds, _LIMITS, mode="copy", cwd=".", uid=box_uid(), info_to=told, counted=False)
     for fd in plan.fds:
         os.set_inheritable(fd, True)
     path = boxargs.PATH + ":/usr/sbin:/sbin"

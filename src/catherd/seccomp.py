@@ -1,7 +1,7 @@
 """The system-call filter of the box: a classic BPF program, assembled here, handed to bubblewrap by descriptor.
 
 Refused with EPERM: looking into other processes, kernel keyrings, bpf, perf, userfaultfd, io_uring, mounts, namespaces, chroot, modules,
-kexec, file handles, the clock, swap, reboot. clone3 answers ENOSYS (the C library then uses clone, whose flags a filter can read).
+kexec, file handles, the clock, swap, reboot; where `counted`, also memory that no process is seen to hold (memfd, SysV). clone3 answers ENOSYS (the C library then uses clone, whose flags a filter can read).
 socket() is for UNIX, IPv4 and IPv6 only; TIOCSTI and TIOCLINUX are refused. A program of a foreign architecture is killed.
 Numbers: the kernel's asm/unistd_64.h (x86_64) and asm-generic/unistd.h (aarch64).
 """
@@ -31,18 +31,18 @@ _AARCH64 = (
     *(224, 225, 142, 116, 89, 60, 170, 112, 266, 171),
     *(18, 42, 58, 161, 162, 262),
 )
-# machine: (AUDIT_ARCH, refused, clone, clone3, ioctl, socket)
+# machine: (AUDIT_ARCH, refused, memfd_create memfd_secret shmget, clone, clone3, ioctl, socket)
 _MACHINES = {
-    "x86_64": (0xC000003E, _X86_64, 56, 435, 16, 41),
-    "aarch64": (0xC00000B7, _AARCH64, 220, 435, 29, 198),
+    "x86_64": (0xC000003E, _X86_64, (319, 447, 29), 56, 435, 16, 41),
+    "aarch64": (0xC00000B7, _AARCH64, (279, 447, 194), 220, 435, 29, 198),
 }
 
 
-def program(machine: str) -> bytes | None:
+def program(machine: str, *, counted: bool = True) -> bytes | None:
     """The filter for `machine` (as `platform.machine()` says it), 8 bytes an instruction; None where we have no numbers."""
     if machine not in _MACHINES:
         return None
-    arch, refused, clone, clone3, ioctl, socket = _MACHINES[machine]
+    arch, refused, unseen, clone, clone3, ioctl, socket = _MACHINES[machine]
     code: list[tuple[int, int, int, int]] = [
         (_LD, 0, 0, _ARCH),
         (_JEQ, 1, 0, arch),
@@ -51,7 +51,7 @@ def program(machine: str) -> bytes | None:
         (_JGE, 0, 1, _X32),
         (_RET, 0, 0, _EPERM),
     ]
-    for number in sorted({*refused, *_SAME}):
+    for number in sorted({*refused, *_SAME, *(unseen if counted else ())}):
         code += [(_JEQ, 0, 1, number), (_RET, 0, 0, _EPERM)]
     code += [(_JEQ, 0, 1, clone3), (_RET, 0, 0, _ENOSYS)]
     code += [
