@@ -228,7 +228,7 @@ def test_a_pattern_that_would_never_be_done_is_a_step_that_fails(place: Path) ->
         Asked(tree=tree_of(place, "todo", manifest, 'print(f"{number}. {thing}")', 'print("a" * 40 + "!")'))
     )
     assert got.reasons[-1].endswith(
-        r"step 3 `python3 todo.py list`: the pattern is not done within 2 s: ^(\w+\s?)*: milk$"
+        r"step 3 `python3 todo.py list`: the pattern is not done within 2 s: ^(\w+\s?)*: milk$; no repetition of a repetition: `(\w+ )*` for `(\w+\s?)*`"
     )
 
 

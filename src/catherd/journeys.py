@@ -175,7 +175,7 @@ def _search(pattern: str, text: str) -> list[str | None] | None:
     try:
         return search(pattern, text)
     except CatherdError as error:
-        raise _Miss(error.what) from None
+        raise _Miss(f"{error.what}; {error.fix}") from None
 
 
 def _file(step: Step, path: str, stage: Stage, note: StepSeen) -> None:

@@ -16,12 +16,14 @@ json.dump(found and [found[0], *found.groups()], sys.stdout)
 
 
 def search(pattern: str, text: str) -> list[str | None] | None:
-    """The match of `pattern` in `text` and its groups, None where there is none. Raises CatherdError when it takes longer than SECONDS."""
+    """The match of `pattern` in `text` and its groups, None where there is none. CatherdError when it takes longer than SECONDS."""
     asked = json.dumps([pattern, text]).encode()
     done = subprocess.run([sys.executable, "-I", "-S", "-c", _CODE], input=asked, capture_output=True, check=False)
     if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
+        why = f"is not done within {SECONDS} s" if done.returncode < 0 else f"cannot be searched for ({said[0]})"
         raise CatherdError(
-            f"the pattern is not done within {SECONDS} s: {pattern}",
+            f"the pattern {why}: {pattern}",
             where="app/app.yaml",
             fix="no repetition of a repetition: `(\\w+ )*` for `(\\w+\\s?)*`",
         )

@@ -15,7 +15,9 @@ from catherd.appfile import Action, App, Expect, Journey, Step, Target
 
 FRESH = ("nonce.", "number.")
 _NOT_SEEN = {"body_lacks", "stdout_lacks", "stderr_lacks", "lacks", "json_lacks", "json_in", "exists"}
-_ESCAPED = re.compile(r"\\.|\[\^?\]?(?:\\.|[^]\\])*\]", re.DOTALL)  # a character class is one letter, whatever stands in it
+_ESCAPED = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^]\\])*\]", re.DOTALL
+)  # a character class is one letter, whatever stands in it
 _PARTS = re.compile(
     r"(?P<open>\((?:\?(?:!|<!|#|\(\w+\)))?)|(?P<close>\)(?:[?*]|\{0*[,}])?)|(?P<other>\|)|" + seen.PLACE.pattern
 )
