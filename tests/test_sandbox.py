@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -321,6 +322,32 @@ def test_killing_us_kills_the_box(tree: str) -> None:
     us.communicate()
     assert boxproc.ended(fd, 10.0)
     os.close(fd)
+
+
+def test_what_a_killed_process_wrote_apart_is_removed_by_the_next_sweep(tmp_path: Path) -> None:
+    code = (
+        "import sys; from catherd import boxtree\n"
+        "with boxtree.room('ci') as folder:\n print(folder, flush=True); sys.stdin.read()"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TMPDIR": str(tmp_path)}
+    us = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+    assert us.stdout is not None
+    left = Path(us.stdout.readline().decode().strip())
+    (left / "main").mkdir()
+    sweep = [sys.executable, "-c", "from catherd import boxtree; boxtree.sweep()"]
+    subprocess.run(sweep, env=env, check=True)
+    assert (left / "main").is_dir()
+    us.kill()
+    us.communicate()
+    subprocess.run(sweep, env=env, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_directory_of_ours_is_made_under_a_name_that_a_sweep_does_not_know() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src" / "catherd").rglob("*.py"))
+    assert [
+        text for text in sources if re.search(r"(?:TemporaryDirectory|mkdtemp)\(prefix=f?\"catherd-(?!{kind})", text)
+    ] == []
 
 
 def _until(box: sandbox.Box, word: str) -> None:

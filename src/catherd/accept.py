@@ -3,12 +3,11 @@
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Collection, Iterable
 
 import msgspec
 
-from catherd import objects, sandbox, wheels
+from catherd import boxtree, objects, sandbox, wheels
 from catherd.bus import Bus
 from catherd.desk import Desk
 from catherd.sandbox import Bind, Limits, Result
@@ -168,7 +167,7 @@ def is_test(path: str) -> bool:
 
 def on_main(root: str, task: Task, main: str, tree: str) -> Result:
     """What comes of the command on main with the tests of `tree`: not even those may pass there without the rest of the change."""
-    with tempfile.TemporaryDirectory(prefix="catherd-main-") as folder:
+    with boxtree.room("main") as folder:
         objects.export(root, main, folder)
         own = [path for path in judges(task.accept, _below(tree)) if is_test(path)]
         for path in [path for path in _below(tree) if path in own or leads(path, own)]:

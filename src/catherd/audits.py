@@ -5,10 +5,9 @@ itself made (drawings, the Gantt chart, the trace) must be what their sources in
 """
 
 import os
-import tempfile
 from typing import Any
 
-from catherd import landing, merge, objects, screens, trace, yamldoor
+from catherd import boxtree, landing, merge, objects, screens, trace, yamldoor
 from catherd.bus import DECISION
 from catherd.changeset import Finding, shown
 from catherd.checkouts import ABSENT, changes
@@ -62,7 +61,7 @@ def _drawn(root: str, sha: str, parent: str) -> list[Finding]:
     who = call(root, "show", "-s", "--format=%ce", sha).out.decode().strip()
     if not touched or who != "catherd@agents.invalid":
         return []
-    with tempfile.TemporaryDirectory(prefix="catherd-audit-") as folder:
+    with boxtree.room("audit") as folder:
         objects.export(root, sha, folder)
         made = _made(folder)
         wrong = []

@@ -8,8 +8,8 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from catherd import boxproc, git
 from catherd.effects import effect
@@ -55,11 +55,21 @@ def scan(path: str) -> list[str]:
     return mended
 
 
-def scratch(kind: str) -> str:
+def scratch(kind: str, mode: int = 0o711) -> str:
     """A new directory that any user can walk and only we can list; its name says whose it is, for `sweep`."""
     path = tempfile.mkdtemp(prefix=f"catherd-{kind}-{os.getpid()}-")
-    os.chmod(path, 0o711)  # noqa: S103 - boxes run as another uid
+    os.chmod(path, mode)  # boxes run as another uid
     return path
+
+
+@contextmanager
+def room(kind: str) -> Iterator[str]:
+    """A directory of our own, removed in the end; by `sweep`, should we be killed in it."""
+    path = scratch(kind, 0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def known(folder: str) -> str:
@@ -82,7 +92,7 @@ def sweep() -> None:
     boxproc.end_orphans()
     folder = tempfile.gettempdir()
     for name in os.listdir(folder):
-        found = re.fullmatch(r"catherd-(?:box|reach|probe|browser|gate|run)-(\d+)-\w+", name)
+        found = re.fullmatch(r"catherd-[a-z]+-(\d+)-\w+", name)
         path = os.path.join(folder, name)
         if not found or boxproc.lives(int(found[1])):
             continue

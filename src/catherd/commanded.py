@@ -12,11 +12,10 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 
 import msgspec
 
-from catherd import config, files, git, live, prices, sandbox, secrets, treescan, walls, worktree
+from catherd import boxtree, config, files, git, live, prices, sandbox, secrets, treescan, walls, worktree
 from catherd.bus import Bus
 from catherd.changeset import bad_name
 from catherd.command import Outcome, environment, furnish, run_command
@@ -95,7 +94,7 @@ def probe(agent: Agent) -> str:
     if lack := _unwalled(made):
         return f"--  {agent.id}: {lack}"
     argv = made.version or [name, "--version"]
-    with tempfile.TemporaryDirectory(prefix="catherd-probe-") as root:
+    with boxtree.room("probe") as root:
         home, tree = (os.path.join(root, part) for part in ("home", "tree"))
         os.mkdir(tree)
         furnish(made, home)

@@ -6,10 +6,9 @@
 import os
 import re
 import shlex
-import tempfile
 from typing import Any
 
-from catherd import objects, sandbox, yamldoor
+from catherd import boxtree, objects, sandbox, yamldoor
 from catherd.errors import CatherdError
 from catherd.evidence import Criterion, Evidence, judge
 
@@ -49,7 +48,7 @@ def look(evidence: Evidence, tree: str, milestone: str, minimum: str) -> Evidenc
 
 def entry(root: str, commit: str, milestone: str) -> list[str]:
     """What the roadmap of `commit` asks before the milestone begins, each with what the tree shows of it."""
-    with tempfile.TemporaryDirectory(prefix="catherd-entry-") as tree:
+    with boxtree.room("entry") as tree:
         objects.export(root, commit, tree)
         return _entry(asked(tree, milestone), tree)
 

@@ -4,9 +4,8 @@ What is still wrong goes back to the herd as one more task, a bounded number of 
 """
 
 import os
-import tempfile
 
-from catherd import changeset, checks, desk, events, landing, objects, record_files, screens, stages, trace
+from catherd import boxtree, changeset, checks, desk, events, landing, objects, record_files, screens, stages, trace
 from catherd.bus import Bus, now
 from catherd.config import Phase, agents
 from catherd.errors import NeedsYou
@@ -43,7 +42,7 @@ def complete(bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: 
 def _look(bus: Bus, game: Game) -> tuple[dict[str, bytes], list[str]]:
     """The generated files, and what is wrong with the document when they are there."""
     main = landing.tip(bus.root, game.branch)
-    with tempfile.TemporaryDirectory(prefix="catherd-doc-") as folder:
+    with boxtree.room("doc") as folder:
         objects.export(bus.root, main, folder)
         made = {name: text.encode() for name, text in generated(bus, folder).items()}
         for path, content in made.items():

@@ -5,13 +5,26 @@ main that moved is checked anew. Oldest PR first. What does not pass goes back t
 """
 
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 
 import msgspec
 
-from catherd import accept, cast, changeset, checkouts, checks, desk, guards, landing, merge, objects, setback, trailers
+from catherd import (
+    accept,
+    boxtree,
+    cast,
+    changeset,
+    checkouts,
+    checks,
+    desk,
+    guards,
+    landing,
+    merge,
+    objects,
+    setback,
+    trailers,
+)
 from catherd.bus import Bus, now, slug
 from catherd.changeset import Rules
 from catherd.config import Agent
@@ -257,7 +270,7 @@ class Queue(msgspec.Struct):
         found = self.bus.look(path, Check)
         if found is None:
             began = time.monotonic()
-            with tempfile.TemporaryDirectory(prefix="catherd-ci-") as folder:
+            with boxtree.room("ci") as folder:
                 objects.export(self.bus.root, tree, folder)
                 said = self._run(view, task, main, folder)
             found = Check(

@@ -6,12 +6,12 @@ makes the milestone *proved*; only your yes, after `make run`, makes it *deliver
 
 import os
 import re
-import tempfile
 
 import msgspec
 
 from catherd import (
     authors,
+    boxtree,
     checkouts,
     criteria,
     events,
@@ -100,7 +100,7 @@ def look(bus: Bus, phase: Phase, game: Game, teller: Teller) -> tuple[Evidence, 
     """Run the gate on main as it is; the evidence, and the screenshots by file name."""
     main = landing.tip(bus.root, game.branch)
     milestone = phase.options.get("milestone", phase.name)
-    with tempfile.TemporaryDirectory(prefix="catherd-proof-") as folder:
+    with boxtree.room("proof") as folder:
         tree, shots = os.path.join(folder, "tree"), os.path.join(folder, "shots")
         os.makedirs(tree)
         os.makedirs(shots)

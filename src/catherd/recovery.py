@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 
-from catherd import landing
+from catherd import boxtree, landing
 from catherd.effects import effect
 from catherd.git import locked, locked_now, state
 from catherd.leftover import STALE_S, drop
@@ -24,6 +24,7 @@ def recover(root: str) -> list[str]:
 
     Safe at any time, also with agents at work. Raises NeedsYou when a fast-forward of your checkout waits for you.
     """
+    boxtree.sweep()
     with locked(root):
         notes = [*_half_made(root), *_worktrees(root), *_shared(root)]
         _scratch(root)

@@ -5,10 +5,9 @@ import re
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
 
-from catherd import config, desk, files, landing, objects, sandbox, tags, tryout, yamldoor
+from catherd import boxtree, config, desk, files, landing, objects, sandbox, tags, tryout, yamldoor
 from catherd.appfile import load
 from catherd.bus import Bus, now, tidy
 from catherd.errors import CatherdError
@@ -53,7 +52,7 @@ def run(root: str, teller: Teller, *, port: int = 0, args: str = "") -> int:
     phase, commit = latest(bus)
     data = _data(root, bus)
     minimum = str(config.phases(root)[phase].options.get("sandbox", "bwrap"))
-    with tempfile.TemporaryDirectory(prefix="catherd-run-") as tree:
+    with boxtree.room("run") as tree:
         objects.export(root, commit, tree)
         app, wheels = load(tree).app, fetch(root, tree)
         teller.line(

@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-import tempfile
 from typing import Literal
 
 import click
@@ -94,8 +93,8 @@ def check(path: str, *, as_json: bool) -> None:
 @click.option("--out", default="design.html", help="the file to write")
 def design(path: str, out: str) -> None:
     """Render the design document on the game's branch as one HTML file (or that below PATH, its generated files made anew)."""
+    from catherd import boxtree, game, git, landing, objects
     from catherd import design as page
-    from catherd import game, git, landing, objects
     from catherd.bus import Bus
 
     if path:
@@ -107,7 +106,7 @@ def design(path: str, out: str) -> None:
         main = landing.tip(root, on_it.branch if on_it else git.head_branch(root))
         if not objects.list_tree(root, main, "docs/index.md"):
             raise CatherdError("is not there", where=f"{main[:12]}:docs/index.md", fix="make plan")
-        with tempfile.TemporaryDirectory(prefix="catherd-design-") as folder:
+        with boxtree.room("design") as folder:
             objects.export(root, main, folder)
             page.render(folder, out, os.path.join(root, ".catherd", "checks"))
     click.echo(os.path.abspath(out))
