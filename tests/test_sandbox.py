@@ -257,6 +257,18 @@ def test_the_environment_of_a_program_is_nothing_to_what_sets_its_limits(
 
 
 @needs_box
+def test_a_program_that_speaks_as_bubblewrap_is_no_box_that_could_not_be_built(tree: str) -> None:
+    got = sandbox.run(["sh", "-c", "echo bwrap: no such thing >&2; exit 1"], tree=tree)
+    assert (got.rc, got.err) == (1, "bwrap: no such thing\n")
+    with pytest.raises(CatherdError) as caught:
+        sandbox.run(["true"], tree=tree, binds=(sandbox.Bind(host=f"{tree}/none", inside="/data"),))
+    assert str(caught.value) == (
+        f"sandbox: the box could not be built: bwrap: Can't find source path {tree}/none: No such file or directory\n"
+        "  fix: make doctor"
+    )
+
+
+@needs_box
 def test_no_word_of_a_program_becomes_one_of_bubblewraps(tree: str) -> None:
     for options in ({"env": {"A": f"x\0--ro-bind\0{ROOT}\0/opt"}}, {"env": {"A\0": "x"}}):
         with pytest.raises(CatherdError) as caught:

@@ -128,19 +128,26 @@ def end_orphans() -> None:
             continue
 
 
-def say_go(go: int, pid: int, fd: int | None) -> None:
-    """Tell the box behind init `pid` (pidfd `fd`) to begin, once that init is bound to our life. Closes `go`.
+def say_go(go: int, pid: int, fd: int | None, filtered: bool) -> bool:
+    """Tell the box behind init `pid` (pidfd `fd`) to begin, once that init is bound to our life; whether it was there to be told.
+    Closes `go`.
 
-    Bubblewrap's init asks for the parent-death signal, then loads the filter: where the filter is seen, the signal is set.
+    Bubblewrap's init asks for the parent-death signal, then loads the filter: where the filter is seen, the signal is set. It
+    does so last: an init that ends before that could not build the box.
     """
+    there = fd is not None and not ended(fd)
     for _ in range(5000):
-        if fd is None or _filtered(pid) or ended(fd, 0.001):
+        if not filtered or fd is None or _filtered(pid):
+            break
+        if ended(fd, 0.001):
+            there = False
             break
     try:
         os.write(go, b"go\n")
     except BrokenPipeError:
         pass  # it has ended; its result says why
     os.close(go)
+    return there
 
 
 def _filtered(pid: int) -> bool:
@@ -148,7 +155,7 @@ def _filtered(pid: int) -> bool:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
             return "\nSeccomp:\t2\n" in file.read()
     except OSError:
-        return True
+        return False
 
 
 def open_pid(pid: int, parent: int) -> int | None:

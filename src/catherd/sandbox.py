@@ -90,6 +90,7 @@ class Box:
         self.init: int | None = None  # pidfd of the namespace's init
         self.init_pid = process.pid
         self.netns: int | None = None
+        self.begun = True  # whether it was built; the program may have run
         self.watch = boxwatch.Watch(order.limits)
         self.watch.tell = order.tell
         self.scratch = ""
@@ -189,7 +190,7 @@ def run(argv: list[str], **options: Any) -> Result:
     box = _launch(argv, **options)
     box.attend()
     got = box.result()
-    if got.rc == 1 and not got.out and got.err.startswith("bwrap: "):
+    if not box.begun:
         raise _unbuilt(got.err)
     return got
 
@@ -249,7 +250,7 @@ def _boxed(order: _Order) -> Box:
         except OSError:
             box.netns = None  # it has ended already
         box.watch.begin(process, box.grown)
-        boxproc.say_go(go, child, box.init if plan.filtered else None)
+        box.begun = boxproc.say_go(go, child, box.init, plan.filtered)
         return box
     os.close(go)
     error = process.communicate(timeout=20)[1].decode("utf-8", "replace").strip()
