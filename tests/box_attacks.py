@@ -243,6 +243,12 @@ for n in range(12):
         time.sleep(20); os._exit(0)
 time.sleep(20)
 """
+EAT_UNSEEN = """
+import mmap
+held = []
+for n in range(20):
+    held.append(mmap.mmap(-1, 32 << 20)); held[-1].write(b"x" * (32 << 20)); held[-1].madvise(mmap.MADV_DONTNEED); time.sleep(0.06)
+"""
 TOKEN = "token-of-this-test"
 
 
@@ -268,6 +274,7 @@ def tries(facts: dict[str, str]) -> dict[str, tuple[str, list[str], str, dict[st
         "terminal": (TTY, [], "copy", {}),
         "one eats memory": (EAT, [], "copy", {"memory_mb": 160}),
         "many eat memory": (EAT_MANY, [], "copy", {"memory_mb": 128}),
+        "one eats memory unseen": (EAT_UNSEEN, [], "copy", {"memory_mb": 160}),
         "spins": ("while True: pass", [], "copy", {"cpu_s": 1}),
         "places": (PLACES, [facts["repo"]], "copy", {}),
         "settings": (SETTINGS, [], "copy", {}),

@@ -12,6 +12,11 @@ import signal
 import time
 
 _MARK = "CATHERD_BOX_OF"
+_SHARED = b"/dev/zero (deleted)"  # how the kernel calls shared memory without a name
+_MAPPING = re.compile(
+    rb"^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ (\d+) +" + re.escape(_SHARED) + rb"\n(?:.*\n)*?Rss: +(\d+) kB",
+    re.MULTILINE,
+)
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -41,16 +46,39 @@ def _children(pid: int) -> list[int]:
     return kids
 
 
-def weight_kb(pids: list[int]) -> int:
-    """Resident memory of these processes, in KiB; what has ended weighs nothing."""
-    total = 0
+def weight_kb(pids: list[int], enough_kb: int) -> int:
+    """Memory of these processes, in KiB: what is resident, and, once they map more than `enough_kb`, what they share without a name
+    though it is resident in none of them. What has ended weighs nothing.
+    """
+    total = mapped = 0
     for pid in pids:
         try:
             with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-                total += int(file.read().split()[1]) * _PAGE_KB
-        except (OSError, IndexError):
+                size, resident = file.read().split()[:2]
+        except (OSError, ValueError):
             continue
-    return total
+        mapped += int(size) * _PAGE_KB
+        total += int(resident) * _PAGE_KB
+    return total + (_unseen_kb(pids) if mapped > enough_kb else 0)
+
+
+def _unseen_kb(pids: list[int]) -> int:
+    length: dict[bytes, int] = {}  # by inode
+    resident: dict[bytes, int] = {}
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/maps", "rb") as file:
+                if _SHARED not in file.read():
+                    continue
+            with open(f"/proc/{pid}/smaps", "rb") as file:
+                found = _MAPPING.findall(file.read())
+        except OSError:
+            continue
+        for start, end, offset, inode, here in found:
+            reach = (int(offset, 16) + int(end, 16) - int(start, 16)) >> 10
+            length[inode] = max(length.get(inode, 0), reach)
+            resident[inode] = resident.get(inode, 0) + int(here)
+    return sum(max(0, reach - resident[inode]) for inode, reach in length.items())
 
 
 def command_of(pid: int) -> str:

@@ -116,8 +116,9 @@ class Watch:
             return "wall"
         if os.path.isdir("/proc/self/task"):
             pids = boxproc.descendants(root)
-            self.peak_kb = max(self.peak_kb, now := boxproc.weight_kb([root, *pids]))
-            if now > self.limits.memory_mb << 10:
+            most = self.limits.memory_mb << 10
+            self.peak_kb = max(self.peak_kb, now := boxproc.weight_kb([root, *pids], most))
+            if now > most:
                 return "memory"
             # The kernel's own limit holds for all but the box's init; who takes that over is counted here.
             if len(pids) > self.limits.processes + 8:
