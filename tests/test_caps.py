@@ -96,4 +96,6 @@ def test_what_a_program_leaves_lying_about_counts_for_the_cap_of_the_worktree(sh
     agent = agent_of(shop, tmp_path, 'open("app/heap.txt", "w").write("x" * 900_000)\n')
     step(shop, agent)
     _, complaint, *_ = shop.said("claude", "poc.T-003.write.1")
-    assert complaint.startswith(f"Not taken: .: size error: more than {int((mb + 0.2) * 1e6)} bytes in all\n")
+    said = re.match(r"Not taken: \.: size error: more than (\d+) bytes in all\n", complaint)
+    assert said is not None
+    assert abs(int(said[1]) - (mb + 0.2) * 1e6) <= 1  # a number with decimals, written and read
