@@ -6,13 +6,15 @@ The same for two that type a goal at once, and for a bus that is removed under a
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import games
-from catherd import config, files, herd
+from catherd import config, files, herd, talk
 from catherd.bus import Bus
 from catherd.config import Gate
 from catherd.errors import CatherdError
@@ -584,3 +586,30 @@ def test_no_agent_at_all_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatherdError) as caught:
         config.agents(str(tmp_path))
     assert str(caught.value) == "agents/: no agent\n  fix: .venv/bin/catherd init ."
+
+
+def test_a_chat_log_that_becomes_a_directory_while_it_is_written_ends_no_game(tmp_path: Path) -> None:
+    bus, log, over = Bus(str(tmp_path)), tmp_path / "bus/chat.log", threading.Event()
+    for folder in (".tmp", "chat", "problems", "events"):
+        (tmp_path / "bus" / folder).mkdir(parents=True)
+    (tmp_path / "bus/chat/me.yaml").write_text("text: mind the drill\n")
+
+    def flip() -> None:
+        while not over.is_set():
+            if not log.is_dir():
+                log.unlink(missing_ok=True)
+            with suppress(FileExistsError):
+                log.mkdir()
+                log.rmdir()
+
+    other = threading.Thread(target=flip)
+    other.start()
+    try:
+        for _ in range(1000):
+            talk.log(bus)
+    finally:
+        over.set()
+        other.join()
+    talk.log(bus)
+    assert log.read_text() == "[me] me: mind the drill\n"
+    assert bus.names("problems") == []

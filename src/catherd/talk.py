@@ -72,4 +72,8 @@ def log(bus: Bus) -> None:
     for stem, message in bus.chat().items():
         if stem not in have:
             text = tidy(message.text).replace("\n", " ")
-            files.append(bus.path, "chat.log", f"[{stem}] {who(stem)}: {text}\n")
+            try:
+                files.append(bus.path, "chat.log", f"[{stem}] {who(stem)}: {text}\n")
+            except CatherdError as error:  # it was none a moment ago; a file that is only derived ends no game
+                bus.broken("chat.log", error)
+                return
