@@ -10,7 +10,7 @@ CATHERD_BIN += $(VENV)/.live
 endif
 CATHERD_DO  := $(BIN)/catherd
 # catherd's own checkout has locks/; a workspace has what `catherd init` recorded, or what CATHERD=<wheel or folder> names.
-ifneq ($(wildcard src/catherd/cli.py locks/base.txt),)
+ifneq ($(wildcard src/catherd/cli/commands.py locks/base.txt),)
 LOCKS   := locks
 ORIGIN  :=
 else
@@ -130,8 +130,8 @@ $(VENV)/.base: $(LOCKS)/base.txt $(ORIGIN) $(filter %.whl,$(if $(ORIGIN),$(shell
 	@test -x $(BIN)/python || echo "making $(VENV)/ (once, about a minute)"
 	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) --require-hashes -r $(LOCKS)/base.txt
-	@home=.; test -f src/catherd/cli.py || home="`cat $(ORIGIN)`"; \
-	if test -f "$$home/src/catherd/cli.py"; then \
+	@home=.; test -f src/catherd/cli/commands.py || home="`cat $(ORIGIN)`"; \
+	if test -f "$$home/src/catherd/cli/commands.py"; then \
 	  $(BIN)/python -c 'import os, sys, sysconfig; open(os.path.join(sysconfig.get_path("purelib"), "catherd-src.pth"), "w").write(os.path.abspath(sys.argv[1]) + "\n")' "$$home/src"; \
 	  printf '%s\n' '#!/bin/sh' 'exec "$${0%/*}/python" -P -c "from catherd.cli import main; main(prog_name=\"catherd\")" "$$@"' > $(BIN)/catherd; \
 	  chmod +x $(BIN)/catherd; $(BIN)/python -m compileall -q "$$home/src"; \

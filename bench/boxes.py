@@ -11,6 +11,8 @@ def measure() -> Iterator[Figure]:
     cost = {}
     for line in scripts.lines("box.py", "10"):
         cost[line["what"]] = line["p50_ms"]
-        yield Figure("boxes", str(line["what"]), line["p50_ms"], "ms", note=str(line["tier"]))
+        yield Figure(
+            "boxes", str(line["what"]), line["p50_ms"], "ms", note=str(line["tier"])
+        )
     more = cost["true: box, copy, empty tree"] - cost["true: bare"]
     yield Figure("boxes", "a box run over a bare subprocess", more, "ms")

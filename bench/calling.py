@@ -14,7 +14,11 @@ def measure() -> Iterator[Figure]:
     for line in scripts.lines("live.py", "calls"):
         note = f"bare HTTP {line['bare_ms']} ms, {line['runs']} calls"
         yield Figure(
-            "calling", f"a call through LiteLLM over bare HTTP, {line['vendor']}", line["p50_ms"], "ms", note=note
+            "calling",
+            f"a call through LiteLLM over bare HTTP, {line['vendor']}",
+            line["p50_ms"],
+            "ms",
+            note=note,
         )
     for line in scripts.lines("live.py", "memory"):
         note = f"four of them {line['four_mb']} MB; {line['seconds']} s to its first answer"
@@ -22,7 +26,13 @@ def measure() -> Iterator[Figure]:
     for line in scripts.lines("live.py", "debate"):
         if "ratio" in line:
             note = f"{line['wall_s']} s, {line['calls']} calls, the daemons' start and the import of LiteLLM included"
-            yield Figure("calling", "make debate LIVE=1, 1 s per answer / 5 answers", line["ratio"], "x", note=note)
+            yield Figure(
+                "calling",
+                "make debate LIVE=1, 1 s per answer / 5 answers",
+                line["ratio"],
+                "x",
+                note=note,
+            )
         else:
             note = f"of {line['tokens']} tokens as the vendors saw them"
             yield Figure(
@@ -51,4 +61,6 @@ def measure() -> Iterator[Figure]:
     for line in scripts.lines("live.py", "faulty", str(SEEDS)):
         note = f"{line['faulty']} of {line['calls']} answers faulty, {line['abstained']} abstained, {line['seconds']} s"
         what = f"debates that finish, of {SEEDS} with a fifth of all answers faulty"
-        yield Figure("calling", what, line["finished"], "", SEEDS, SEEDS, least=True, note=note)
+        yield Figure(
+            "calling", what, line["finished"], "", SEEDS, SEEDS, least=True, note=note
+        )

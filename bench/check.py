@@ -15,8 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from catherd import design, screens, trace
-from catherd.checks import check
+from catherd.design import html, trace
+from catherd.design.checks import check
+from catherd.design.wireframe import screens
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,12 +44,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root, kept = Path(folder) / "w", f"{folder}/kept"
         shutil.copytree(ROOT / "tests" / "documents" / "toolshed", root)
-        screens.generate(str(root))
-        trace.generate(str(root))
+        screens.generate_screens(str(root))
+        trace.generate_trace(str(root))
         files = sum(path.is_file() for path in root.rglob("*"))
         measure("cold", lambda: check(str(root)), runs, files=files)
         findings = check(str(root), cache=kept)
-        measure("cached", lambda: check(str(root), cache=kept), runs * 10, files=files, findings=len(findings))
+        measure(
+            "cached",
+            lambda: check(str(root), cache=kept),
+            runs * 10,
+            files=files,
+            findings=len(findings),
+        )
         count = iter(range(10_000))
 
         def edit(path: str, text: str) -> None:
@@ -56,12 +63,28 @@ def main() -> None:
                 file.write(text.format(next(count)))
             check(str(root), cache=kept)
 
-        measure("one story changed", lambda: edit("docs/stories/US-001.md", "\nLine {}.\n"), runs * 3)
+        measure(
+            "one story changed",
+            lambda: edit("docs/stories/US-001.md", "\nLine {}.\n"),
+            runs * 3,
+        )
         diagram = "\n```mermaid\nflowchart LR\n  a{} --> b\n```\n"
-        measure("one diagram changed", lambda: edit("docs/journeys/UJ-001.md", diagram), runs)
-        measure("screens compiled", lambda: screens.compiled((root / screens.FILE).read_text()), runs * 3)
-        design.render(str(root), f"{folder}/design.html", kept)
-        measure("page, drawings kept", lambda: design.render(str(root), f"{folder}/design.html", kept), runs * 3)
+        measure(
+            "one diagram changed",
+            lambda: edit("docs/journeys/UJ-001.md", diagram),
+            runs,
+        )
+        measure(
+            "screens compiled",
+            lambda: screens.compiled((root / screens.FILE).read_text()),
+            runs * 3,
+        )
+        html.render_design(str(root), f"{folder}/design.html", kept)
+        measure(
+            "page, drawings kept",
+            lambda: html.render_design(str(root), f"{folder}/design.html", kept),
+            runs * 3,
+        )
 
 
 if __name__ == "__main__":

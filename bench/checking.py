@@ -12,4 +12,6 @@ def measure() -> Iterator[Figure]:
     for line in scripts.lines("check.py"):
         cost[line["what"]] = line["p50_ms"]
         yield Figure("checking", str(line["what"]), line["p50_ms"], "ms")
-    yield Figure("checking", "a check, cached / cold", cost["cached"] / cost["cold"], "x")
+    yield Figure(
+        "checking", "a check, cached / cold", cost["cached"] / cost["cold"], "x"
+    )

@@ -14,12 +14,13 @@ from pathlib import Path
 import figures
 from figures import ROOT, Figure
 
-from catherd import desk, files
-from catherd.bus import Bus
-from catherd.herd import pid_of
-from catherd.messages import Chat
-from catherd.tasks import Head, Pr, Task
-from catherd.yamldoor import dumps
+from catherd.bus import atomic
+from catherd.bus.store import Bus
+from catherd.bus.yaml_door import dumps
+from catherd.core.messages import Chat
+from catherd.core.tasks import Head, Pr, Task
+from catherd.herd.processes import pid_of
+from catherd.pulls import board
 
 KEPT = 10_000
 
@@ -30,18 +31,30 @@ def history(root: Path, count: int) -> None:
     (bus / "runs" / "claude").mkdir(parents=True, exist_ok=True)
     one = bus / "archive"
     one.mkdir()
-    (one / "chat").write_text(dumps(Chat(text="so it was", at="2026-01-01T00:00:00.000Z")))
+    (one / "chat").write_text(
+        dumps(Chat(text="so it was", at="2026-01-01T00:00:00.000Z"))
+    )
     for name in ("other", "pr"):  # two, because a file has at most 65,000 names
         (one / name).write_text("catherd: 1\n")
     for n in range(count):
         day, rest = divmod(n, 1000)
-        os.link(one / "chat", bus / "chat" / f"202601{day + 1:02}T0000{rest // 60:02}.{rest:03}Z.gemini.yaml")
+        os.link(
+            one / "chat",
+            bus
+            / "chat"
+            / f"202601{day + 1:02}T0000{rest // 60:02}.{rest:03}Z.gemini.yaml",
+        )
         os.link(one / "other", bus / "runs" / "claude" / f"old.{n}.1.yaml")
         os.link(one / "other", bus / "tasks" / f"T-{n:05}.yaml")
         os.link(one / "other", bus / "claims" / "done" / f"T-{n:05}.lock")
         pr = bus / "prs" / f"PR-{n:05}"
         (pr / "reviews").mkdir(parents=True)
-        for name in ("pr", "head-1", "reviews/0123456789ab.claude", "merged" if n % 10 else "closed"):
+        for name in (
+            "pr",
+            "head-1",
+            "reviews/0123456789ab.claude",
+            "merged" if n % 10 else "closed",
+        ):
             os.link(one / "pr", pr / f"{name}.yaml")
     over = [f"PR-{n:05} {'merged' if n % 10 else 'closed'}\n" for n in range(count)]
     (bus / "prs.log").write_text("".join(over))
@@ -50,19 +63,27 @@ def history(root: Path, count: int) -> None:
 def at_work(root: Path) -> None:
     """A task that waits for Gemini's pull request, so that the daemon has to look at claims and at what is open."""
     bus = Bus(str(root))
-    pr = Pr(task="T-first", author="gemini", branch="gemini/T-first", title="First", opened="2026-06-01T00:00:00.000Z")
+    pr = Pr(
+        task="T-first",
+        author="gemini",
+        branch="gemini/T-first",
+        title="First",
+        opened="2026-06-01T00:00:00.000Z",
+    )
     bus.post("prs/PR-99999/pr.yaml", pr)
     bus.post("prs/PR-99999/head-1.yaml", Head(head="0" * 40))
     bus.post("tasks/T-then.yaml", Task(kind="design", title="Then", needs=["T-first"]))
-    desk.offer(bus, "T-then")
+    board.open_claim(bus, "T-then")
 
 
 def start(root: Path) -> int:
     """Start Claude's daemon as the herd does; its pid."""
-    argv = [sys.executable, "-P", "-m", "catherd", "agent", "agents/claude.yaml"]
+    argv = [sys.executable, "-P", "-m", "catherd.herd", "agents/claude.yaml"]
     with (root / "bus/agents/claude.log").open("ab") as log:
         told = figures.env(PYTHONPATH=str(ROOT / "src"), CATHERD_LOCK="none")
-        return subprocess.Popen(argv, cwd=root, env=told, stdout=log, stderr=log, start_new_session=True).pid
+        return subprocess.Popen(
+            argv, cwd=root, env=told, stdout=log, stderr=log, start_new_session=True
+        ).pid
 
 
 def stop(pid: int) -> None:
@@ -81,7 +102,11 @@ class Person:
         """A message that Claude owes an answer to; where that answer will be."""
         self.said += 1
         stem = f"20260601T000000.{self.said:03}Z.human"
-        files.publish(self.bus.path, f"chat/{stem}.yaml", dumps(Chat(text=f"@claude how is {self.said}?")))
+        atomic.publish(
+            self.bus.path,
+            f"chat/{stem}.yaml",
+            dumps(Chat(text=f"@claude how is {self.said}?")),
+        )
         return self.bus.here(f"runs/claude/chat.{stem}.reply.1.1.answer.yaml")
 
     def turn(self) -> None:
@@ -112,17 +137,29 @@ def idle(root: Path, seconds: float) -> float:
 def ran(pid: int) -> float:
     """Seconds that all threads of a process have run."""
     tasks = Path(f"/proc/{pid}/task")
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
+    return (
+        sum(
+            int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()
+        )
+        / 1e9
+    )
 
 
 def measure(turns: int = 25, runs: int = 3, rest: float = 45.0) -> Iterator[Figure]:
     """Three figures."""
-    with tempfile.TemporaryDirectory(dir=os.getcwd(), prefix=".bench-") as folder, ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(dir=os.getcwd(), prefix=".bench-") as folder,
+        ExitStack() as stack,
+    ):
         people = []
         for name, kept in (("new", 0), ("old", KEPT)):
             root = stack.enter_context(figures.game(folder, name))
             for phase in (root / "phases").glob("*.yaml"):
-                phase.write_text(re.sub(r"human_mentions: \d+", "human_mentions: 199", phase.read_text()))
+                phase.write_text(
+                    re.sub(
+                        r"human_mentions: \d+", "human_mentions: 199", phase.read_text()
+                    )
+                )
             figures.begin(root)
             history(root, kept)
             at_work(root)
@@ -134,9 +171,21 @@ def measure(turns: int = 25, runs: int = 3, rest: float = 45.0) -> Iterator[Figu
         pids = [start(person.root) for person in (old, new)]
         old.turn()
         new.turn()
-        yield Figure("daemons", f"a turn, {what}", figures.by_turns(old.turn, new.turn, turns, runs), "x", 1.2)
+        yield Figure(
+            "daemons",
+            f"a turn, {what}",
+            figures.by_turns(old.turn, new.turn, turns, runs),
+            "x",
+            1.2,
+        )
         for pid in pids:
             stop(pid)
         yield Figure(
-            "daemons", "a waiting daemon, CPU", idle(new.root, rest), "ms/s", 0.2, 0.1, note=f"over {rest:.0f} s"
+            "daemons",
+            "a waiting daemon, CPU",
+            idle(new.root, rest),
+            "ms/s",
+            0.2,
+            0.1,
+            note=f"over {rest:.0f} s",
         )

@@ -7,7 +7,9 @@ import os
 import sys
 import time
 
-sys.path[:0] = [os.path.join(os.path.dirname(__file__), "..", part) for part in ("tests", "src")]
+sys.path[:0] = [
+    os.path.join(os.path.dirname(__file__), "..", part) for part in ("tests", "src")
+]
 
 
 def main() -> int:
@@ -15,7 +17,9 @@ def main() -> int:
     from faulttable import rows, run
 
     wrong = 0
-    print("| what the vendor did | vendor | requests | outcome | said | then | s |\n|---|---|---|---|---|---|---|")
+    print(
+        "| what the vendor did | vendor | requests | outcome | said | then | s |\n|---|---|---|---|---|---|---|"
+    )
     for case, vendor, stream in rows():
         began = time.monotonic()
         found = run(case, vendor, stream=stream)

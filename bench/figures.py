@@ -49,7 +49,9 @@ def seconds(act: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def by_turns(one: Callable[[], object], other: Callable[[], object], turns: int, runs: int) -> float:
+def by_turns(
+    one: Callable[[], object], other: Callable[[], object], turns: int, runs: int
+) -> float:
     """How many times as long `one` takes as `other`: they take turns, so that both see the same machine.
 
     The median, over the runs, of the ratio of the two medians of a run.
@@ -58,7 +60,9 @@ def by_turns(one: Callable[[], object], other: Callable[[], object], turns: int,
     for _ in range(runs):
         times: tuple[list[float], list[float]] = ([], [])
         for turn in range(turns):
-            for which in (0, 1) if turn % 2 else (1, 0):  # neither is always the one that goes first
+            for which in (
+                (0, 1) if turn % 2 else (1, 0)
+            ):  # neither is always the one that goes first
                 times[which].append(seconds((one, other)[which]))
         ratios.append(statistics.median(times[0]) / statistics.median(times[1]))
     return statistics.median(ratios)
@@ -66,8 +70,22 @@ def by_turns(one: Callable[[], object], other: Callable[[], object], turns: int,
 
 def env(**more: str) -> dict[str, str]:
     """A person's environment: nothing that tells a game or Python how to behave."""
-    odd = ("PYTHON", "REHEARSAL", "CATHERD", "MAKE", "MFLAGS", "GIT_", "TIMEBOX", "STEP", "LIVE", "AGENTS", "NOTIFY")
-    return {name: value for name, value in os.environ.items() if not name.startswith(odd)} | more
+    odd = (
+        "PYTHON",
+        "REHEARSAL",
+        "CATHERD",
+        "MAKE",
+        "MFLAGS",
+        "GIT_",
+        "TIMEBOX",
+        "STEP",
+        "LIVE",
+        "AGENTS",
+        "NOTIFY",
+    )
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(odd)
+    } | more
 
 
 @contextmanager
@@ -79,15 +97,20 @@ def game(folder: str, name: str = "game") -> Iterator[Path]:
     try:
         yield root
     finally:
-        subprocess.run([root / ".venv/bin/catherd", "down"], cwd=root, env=env(), capture_output=True)
+        subprocess.run(
+            [root / ".venv/bin/catherd", "down"],
+            cwd=root,
+            env=env(),
+            capture_output=True,
+        )
 
 
 def begin(root: Path) -> None:
     """Lay the bus and begin a game in `root`, as `make debate` does, but start nobody."""
-    from catherd import config
-    from catherd import game as games_
-    from catherd.bus import Bus
-    from catherd.messages import Game
+    from catherd.bus import config
+    from catherd.bus.store import Bus
+    from catherd.core.messages import Game
+    from catherd.game import lifecycle as games_
 
     bus = Bus(str(root))
     games_.lay(bus)

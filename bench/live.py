@@ -25,8 +25,8 @@ def tell(what: str, **figures: Any) -> None:
 
 def calls(runs: int = 40) -> None:
     """Milliseconds per call through LiteLLM over a bare HTTP request to the same server."""
-    from catherd.llm import Live
-    from catherd.model import Request, Said
+    from catherd.core.model import Request, Said
+    from catherd.models.llm import Live
     from livestage import MODEL
     from vendors import Vendors
 
@@ -40,16 +40,30 @@ def calls(runs: int = 40) -> None:
 
         for vendor, model in list(MODEL.values())[:3]:
             ask = Request(
-                "a", "t", model, "s", (Said("user", "x" * 20_000),), 500, 60.0, 0, {"api_base": server.base(vendor)}
+                "a",
+                "t",
+                model,
+                "s",
+                (Said("user", "x" * 20_000),),
+                500,
+                60.0,
+                0,
+                {"api_base": server.base(vendor)},
             )
             live = Live("k")
             live.complete(ask)
             body, path = json.dumps(server.seen[-1].body).encode(), server.seen[-1].path
             through, plain = by_turns(
-                lambda live=live, ask=ask: live.complete(ask), lambda b=body, p=path: bare(b, p), runs
+                lambda live=live, ask=ask: live.complete(ask),
+                lambda b=body, p=path: bare(b, p),
+                runs,
             )
             tell(
-                "overhead per call", vendor=vendor, p50_ms=round(through - plain, 1), bare_ms=round(plain, 1), runs=runs
+                "overhead per call",
+                vendor=vendor,
+                p50_ms=round(through - plain, 1),
+                bare_ms=round(plain, 1),
+                runs=runs,
             )
 
 
@@ -66,17 +80,28 @@ def by_turns(one: Any, other: Any, runs: int) -> tuple[float, float]:
 
 def memory() -> None:
     """MB of resident memory of a daemon that made a live call, of one that only rehearses, and seconds of the import."""
-    live = "from catherd.llm import Live; from catherd.model import *; import os\n"
+    live = "from catherd.models.llm import Live; from catherd.core.model import *; import os\n"
     live += "Live('k').complete(Request('a','t','openai/gpt-6-sol','',(Said('user','x'),),9,60.0,0,{'api_base':os.environ['BASE']}))\n"
     size = "print([int(l.split()[1])//1024 for l in open('/proc/self/status') if l.startswith('VmRSS')][0])"
     from vendors import Vendors
 
     with Vendors(lambda _: "x") as server:
-        for what, code in (("live", live), ("rehearsal", "import catherd.agent, catherd.rehearsal\n")):
-            env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "BASE": server.base("openai")}
+        for what, code in (
+            ("live", live),
+            ("rehearsal", "import catherd.herd.daemon, catherd.rehearsal\n"),
+        ):
+            env = {
+                **os.environ,
+                "PYTHONPATH": str(ROOT / "src"),
+                "BASE": server.base("openai"),
+            }
             began = time.perf_counter()
             out = subprocess.run(
-                [sys.executable, "-c", code + size], env=env, capture_output=True, text=True, check=True
+                [sys.executable, "-c", code + size],
+                env=env,
+                capture_output=True,
+                text=True,
+                check=True,
             ).stdout
             tell(
                 f"a {what} process",
@@ -95,7 +120,10 @@ def debate(answer_s: float = 1.0) -> None:
         time.sleep(answer_s)
         return rehearsed(seen)
 
-    with tempfile.TemporaryDirectory(prefix="catherd-bench-") as folder, Vendors(slow) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="catherd-bench-") as folder,
+        Vendors(slow) as server,
+    ):
         game = games.lay(Path(folder) / "game")
         began = time.perf_counter()
         done = games.make(game, "debate", seconds=600, LIVE="1", **server.environ())
@@ -116,15 +144,25 @@ def debate(answer_s: float = 1.0) -> None:
     earlier: dict[str, list[str]] = {}
     for one in seen:
         text = one.system + "\0" + "\0".join(m.content for m in one.messages)
-        same += max((prefix(text, old) for old in earlier.get(one.model, [])), default=0)
+        same += max(
+            (prefix(text, old) for old in earlier.get(one.model, [])), default=0
+        )
         whole += len(text)
         earlier.setdefault(one.model, []).append(text)
-    tell("prompts of a debate", tokens=whole // 4, equal_prefix=round(same / whole, 3), goal=0.55)
+    tell(
+        "prompts of a debate",
+        tokens=whole // 4,
+        equal_prefix=round(same / whole, 3),
+        goal=0.55,
+    )
 
 
 def prefix(one: str, other: str) -> int:
     """How many characters both begin with."""
-    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
 
 
 def faulty(seeds: int = 100) -> None:

@@ -18,7 +18,9 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from catherd import git, merge, objects, recovery, trailers, worktree
+from catherd.git import merge, objects, trailers, worktree
+from catherd.git import run as run_
+from catherd.herd import recovery
 
 SHARED = "app/shared.txt"
 Start = Callable[[str], "subprocess.Popen[bytes]"]
@@ -34,13 +36,13 @@ def author(root: str, name: str, count: int) -> None:
             continue
         head = write(root, name, n)
         while not attempt(root, name, topic, pr, head):
-            head = git.rev(root, f"refs/heads/{topic}")
+            head = run_.rev(root, f"refs/heads/{topic}")
         merge.drop_branch(root, "main", topic)
 
 
 def write(root: str, name: str, n: int) -> str:
     """The work itself: a file of its own, and every third time a line that all want to put at the same place."""
-    begun = worktree.begin(root, name, f"T-{n:03}", "main")
+    begun = worktree.begin_branch(root, name, f"T-{n:03}", "main")
     own = f"app/{name}/{n:03}.txt"
     if objects.read_blob(root, begun.head, own) is not None:
         return begun.head  # done before the kill
@@ -50,15 +52,15 @@ def write(root: str, name: str, n: int) -> str:
     if n % 3 == 0:
         with open(os.path.join(begun.path, SHARED), "a", encoding="utf-8") as file:
             file.write(f"{name}-{n:03}\n")
-    return worktree.commit(root, name, worktree.changed(root, name), f"Task {n}")
+    return worktree.commit(root, name, worktree.changed_paths(root, name), f"Task {n}")
 
 
 def attempt(root: str, name: str, topic: str, pr: str, head: str) -> bool:
     """One try to merge; False when main moved or the conflict had to be resolved first."""
-    main = git.rev(root, "refs/heads/main")
+    main = run_.rev(root, "refs/heads/main")
     tree, conflicts = objects.merge_tree(root, main, head)
     if conflicts and not objects.is_ancestor(root, head, main):
-        worktree.begin(root, name, topic.partition("/")[2], "main")
+        worktree.begin_branch(root, name, topic.partition("/")[2], "main")
         merged = objects.merge_tree(root, head, main)
         worktree.update(root, name, merged.tree)
         path = os.path.join(worktree.folder(root, name), SHARED)
@@ -70,8 +72,17 @@ def attempt(root: str, name: str, topic: str, pr: str, head: str) -> bool:
         return False
     message = trailers.message(topic, pr, "work", "", head, tree, ["x", "y"], ["tests"])
     try:
-        merge.merge(root, "main", pr=pr, topic=topic, head=head, tree=tree, message=message, main=main)
-    except git.Moved:
+        merge.merge(
+            root,
+            "main",
+            pr=pr,
+            topic=topic,
+            head=head,
+            tree=tree,
+            message=message,
+            main=main,
+        )
+    except run_.Moved:
         return False
     return True
 
@@ -81,7 +92,16 @@ def run(root: str, agents: int, prs: int, *, kill: bool) -> int:
     dice = random.Random(os.environ.get("SEED", "7"))
 
     def start(name: str) -> "subprocess.Popen[bytes]":
-        argv = [sys.executable, __file__, "--author", name, "--prs", str(prs), "--dir", root]
+        argv = [
+            sys.executable,
+            __file__,
+            "--author",
+            name,
+            "--prs",
+            str(prs),
+            "--dir",
+            root,
+        ]
         return subprocess.Popen(argv, start_new_session=True)
 
     crowd = {name: start(name) for name in (f"agent{n}" for n in range(agents))}
@@ -96,7 +116,13 @@ def run(root: str, agents: int, prs: int, *, kill: bool) -> int:
     return killed
 
 
-def beat(crowd: "dict[str, subprocess.Popen[bytes]]", start: Start, dice: random.Random, *, kill: bool) -> int:
+def beat(
+    crowd: "dict[str, subprocess.Popen[bytes]]",
+    start: Start,
+    dice: random.Random,
+    *,
+    kill: bool,
+) -> int:
     """Wait a moment for one agent; 1 when it was killed and started again."""
     name = dice.choice(sorted(crowd))
     try:
@@ -118,7 +144,9 @@ def end(agent: "subprocess.Popen[bytes]", *, git_too: bool) -> None:
     if git_too:
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                with open(
+                    f"/proc/{pid}/stat", encoding="utf-8", errors="replace"
+                ) as file:
                     parent = file.read().rpartition(")")[2].split()[1]
                 if parent == str(agent.pid):
                     os.kill(int(pid), signal.SIGKILL)
@@ -131,17 +159,35 @@ def end(agent: "subprocess.Popen[bytes]", *, git_too: bool) -> None:
 def verdict(root: str, agents: int, prs: int, base: str) -> str:
     """What git says about the outcome."""
     total = agents * prs
-    lines = git.call(root, "cat-file", "blob", f"main:{SHARED}").out.decode().split()
+    lines = run_.call(root, "cat-file", "blob", f"main:{SHARED}").out.decode().split()
     wanted = {f"agent{a}-{n:03}" for a in range(agents) for n in range(0, prs, 3)}
     files = objects.list_tree(root, "main", "app")
     missing = wanted - set(lines)
-    missing |= {f"app/agent{a}/{n:03}.txt" for a in range(agents) for n in range(prs)} - set(files)
-    subjects = git.git(root, "log", "--first-parent", "--format=%s", f"{base}..main").splitlines()
-    marks = [merge.merged(root, f"PR-agent{a}-{n:03}") for a in range(agents) for n in range(prs)]
+    missing |= {
+        f"app/agent{a}/{n:03}.txt" for a in range(agents) for n in range(prs)
+    } - set(files)
+    subjects = run_.git(
+        root, "log", "--first-parent", "--format=%s", f"{base}..main"
+    ).splitlines()
+    marks = [
+        merge.merged(root, f"PR-agent{a}-{n:03}")
+        for a in range(agents)
+        for n in range(prs)
+    ]
     good = sum(bool(m) and objects.is_ancestor(root, m, "main") for m in marks)
-    doubled = len(subjects) - len(set(subjects)) + len(lines) - len(set(lines)) + (len(marks) - len(set(marks)))
-    faults = git.call(root, "fsck", "--strict", "--no-dangling", okay=(0, 1, 2, 3, 4)).out.decode().strip()
-    audit = [f for f in merge.audit(root, base, "main") if f.severity == "error"]
+    doubled = (
+        len(subjects)
+        - len(set(subjects))
+        + len(lines)
+        - len(set(lines))
+        + (len(marks) - len(set(marks)))
+    )
+    faults = (
+        run_.call(root, "fsck", "--strict", "--no-dangling", okay=(0, 1, 2, 3, 4))
+        .out.decode()
+        .strip()
+    )
+    audit = [f for f in merge.unproved(root, base, "main") if f.severity == "error"]
     clean = "fsck clean" if not faults else f"fsck: {faults[:200]}"
     return f"merged {good} of {total}, lost {len(missing)}, doubled {doubled}, {clean}, audit {len(audit)}"
 
@@ -163,16 +209,21 @@ def main() -> int:
         os.makedirs(os.path.join(root, "app"), exist_ok=True)
         subprocess.run(["git", "init", "-q", "-b", "main", root], check=True)
         base = objects.commit_files(
-            root, "refs/heads/main", {SHARED: b"start\n", ".gitignore": b"/worktrees/\n"}, "start"
+            root,
+            "refs/heads/main",
+            {SHARED: b"start\n", ".gitignore": b"/worktrees/\n"},
+            "start",
         )
-        git.call(git.at(root, person=True), "reset", "--hard", "--quiet")
+        run_.call(run_.at(root, person=True), "reset", "--hard", "--quiet")
         began = time.monotonic()
         killed = run(root, told.agents, told.prs, kill=told.kill)
         seconds = time.monotonic() - began
         said = verdict(root, told.agents, told.prs, base)
         count = told.agents * told.prs
-        print(f"{said}, {killed} killed, {seconds:.1f} s, {60 * count / seconds:.0f} PRs a minute")
-        left = git.git(git.at(root, person=True), "status", "--porcelain")
+        print(
+            f"{said}, {killed} killed, {seconds:.1f} s, {60 * count / seconds:.0f} PRs a minute"
+        )
+        left = run_.git(run_.at(root, person=True), "status", "--porcelain")
         good = f"merged {count} of {count}, lost 0, doubled 0, fsck clean, audit 0"
         return 0 if said == good and not left else 1
 

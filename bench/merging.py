@@ -13,5 +13,10 @@ def measure() -> Iterator[Figure]:
     found = re.search(r"(\d+) PRs a minute", out)
     assert found is not None
     yield Figure(
-        "merging", "PRs merged at 4 agents", int(found[1]), "/min", least=True, note=out.strip().split(", 0 killed")[0]
+        "merging",
+        "PRs merged at 4 agents",
+        int(found[1]),
+        "/min",
+        least=True,
+        note=out.strip().split(", 0 killed")[0],
     )

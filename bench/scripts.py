@@ -14,7 +14,9 @@ def said(script: str, *words: str) -> str:
     """What a script of this folder printed."""
     argv = [sys.executable, str(ROOT / "bench" / script), *words]
     told = figures.env(PYTHONPATH=f"{ROOT / 'src'}:{ROOT / 'tests'}")
-    return subprocess.run(argv, env=told, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(
+        argv, env=told, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 def lines(script: str, *words: str) -> Iterator[dict[str, Any]]:

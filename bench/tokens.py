@@ -50,7 +50,13 @@ def debate() -> None:
             tokens=length // 16,
             same=round(shared / length, 3),
         )
-    tell("all prompts of a debate", tokens=whole // 4, new=(whole - same) // 4, same=round(same / whole, 3), goal=0.55)
+    tell(
+        "all prompts of a debate",
+        tokens=whole // 4,
+        new=(whole - same) // 4,
+        same=round(same / whole, 3),
+        goal=0.55,
+    )
 
 
 if __name__ == "__main__":

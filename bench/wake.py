@@ -14,11 +14,12 @@ import claims
 import publish
 from figures import Figure
 
-from catherd import desk, files
-from catherd.bus import Bus
-from catherd.messages import Argument
-from catherd.watch import Watch
-from catherd.yamldoor import dumps
+from catherd.bus import atomic
+from catherd.bus.store import Bus
+from catherd.bus.watch import Watch
+from catherd.bus.yaml_door import dumps
+from catherd.core.messages import Argument
+from catherd.pulls import board
 
 Wait = Callable[[], None]
 STAMP = struct.Struct("q")
@@ -38,7 +39,9 @@ def by_inotify(folder: str, stop: Callable[[Wait], None]) -> None:
     """Wait on one folder with the bare system calls."""
     libc = ctypes.CDLL(None, use_errno=True)
     fd = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
-    assert libc.inotify_add_watch(fd, folder.encode(), 0x80 | 0x100) > 0  # IN_MOVED_TO, IN_CREATE
+    assert (
+        libc.inotify_add_watch(fd, folder.encode(), 0x80 | 0x100) > 0
+    )  # IN_MOVED_TO, IN_CREATE
 
     def wait() -> None:
         if select.select([fd], [], [], 5.0)[0]:
@@ -47,7 +50,9 @@ def by_inotify(folder: str, stop: Callable[[Wait], None]) -> None:
     stop(wait)
 
 
-def reader(bus: Bus, folder: str, run: Callable[[Callable[[Wait], None]], None]) -> tuple[int, int]:
+def reader(
+    bus: Bus, folder: str, run: Callable[[Callable[[Wait], None]], None]
+) -> tuple[int, int]:
     """A child that waits for 0.yaml, 1.yaml … in `folder` and writes when it had parsed each; its pid and its pipe."""
     out, into = os.pipe()
 
@@ -85,11 +90,15 @@ def latencies(count: int, *, busy: bool) -> tuple[list[float], list[float]]:
         text = dumps(publish.message())
         for n in range(count):
             for which, name in enumerate(("debate/round-1", "raw")):
-                files.publish(bus.path, f"{files.TMP}/{which}-{n}", text)
+                atomic.publish(bus.path, f"{atomic.TMP}/{which}-{n}", text)
                 time.sleep(0.004)
                 began = time.perf_counter_ns()
-                os.link(bus.here(f"{files.TMP}/{which}-{n}"), bus.here(f"{name}/{n}.yaml"))
-                times[which].append((STAMP.unpack(os.read(pipes[which], STAMP.size))[0] - began) / 1000)
+                os.link(
+                    bus.here(f"{atomic.TMP}/{which}-{n}"), bus.here(f"{name}/{n}.yaml")
+                )
+                times[which].append(
+                    (STAMP.unpack(os.read(pipes[which], STAMP.size))[0] - began) / 1000
+                )
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -102,8 +111,8 @@ def claiming(bus: Bus) -> None:
     while True:
         with open(bus.here(f"claims/open/T-{n}.lock"), "w", encoding="ascii"):
             pass
-        desk.claim(bus, f"T-{n}", "a0")
-        desk.settle(bus, f"T-{n}", "a0", "done")
+        board.claim(bus, f"T-{n}", "a0")
+        board.settle_claim(bus, f"T-{n}", "a0", "done")
         n += 1
         time.sleep(0.003)
 
@@ -140,10 +149,34 @@ def flood(count: int) -> tuple[int, float]:
 
 def measure(count: int = 100, runs: int = 3, burst: int = 40_000) -> Iterator[Figure]:
     """Three figures."""
-    for busy, what in ((False, "post → parsed, watchdog / raw inotify"), (True, "the same beside claims")):
+    for busy, what in (
+        (False, "post → parsed, watchdog / raw inotify"),
+        (True, "the same beside claims"),
+    ):
         found = [latencies(count, busy=busy) for _ in range(runs)]
-        ratio = statistics.median(statistics.median(mine) / statistics.median(raw) for mine, raw in found)
-        p50, p99 = (sorted(t for mine, _ in found for t in mine)[int(count * runs * part)] for part in (0.5, 0.99))
-        yield Figure("wake", what, ratio, "x", 3.0, 2.0, note=f"p50 {p50:.0f} us, p99 {p99:.0f} us")
+        ratio = statistics.median(
+            statistics.median(mine) / statistics.median(raw) for mine, raw in found
+        )
+        p50, p99 = (
+            sorted(t for mine, _ in found for t in mine)[int(count * runs * part)]
+            for part in (0.5, 0.99)
+        )
+        yield Figure(
+            "wake",
+            what,
+            ratio,
+            "x",
+            3.0,
+            2.0,
+            note=f"p50 {p50:.0f} us, p99 {p99:.0f} us",
+        )
     lost, took = flood(burst)
-    yield Figure("wake", f"{burst} files at a stopped reader, lost", lost, "", 0, 0, note=f"caught up in {took:.2f} s")
+    yield Figure(
+        "wake",
+        f"{burst} files at a stopped reader, lost",
+        lost,
+        "",
+        0,
+        0,
+        note=f"caught up in {took:.2f} s",
+    )

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from catherd import sandbox
+from catherd.box import sandbox
 
 PRELUDE = """
 import ctypes, errno, os, signal, socket, subprocess, sys, time
@@ -252,7 +252,9 @@ for n in range(20):
 TOKEN = "token-of-this-test"
 
 
-def tries(facts: dict[str, str]) -> dict[str, tuple[str, list[str], str, dict[str, Any]]]:
+def tries(
+    facts: dict[str, str],
+) -> dict[str, tuple[str, list[str], str, dict[str, Any]]]:
     """name: (code, arguments, mode, limits) of each attack; `facts` name what of the host is to be reached."""
     return {
         "fork bomb": (FORK, [TOKEN], "copy", {"processes": 60}),
@@ -260,17 +262,32 @@ def tries(facts: dict[str, str]) -> dict[str, tuple[str, list[str], str, dict[st
         "git file": (GIT, [], "rw", {"tree": "gitfile"}),
         "git folder": (GIT, [], "rw", {"tree": "gitdir"}),
         "git made": (GIT, [], "rw", {"tree": "plain"}),
-        "git copy": ("print('ESCAPED' if os.path.lexists('/work/.git') else 'held')", [], "copy", {"tree": "gitdir"}),
+        "git copy": (
+            "print('ESCAPED' if os.path.lexists('/work/.git') else 'held')",
+            [],
+            "copy",
+            {"tree": "gitdir"},
+        ),
         "environment": (ENV, [], "copy", {}),
         "processes": (PIDS, [facts["pid"], facts["secret"]], "copy", {}),
         "disk": (DISK, [], "copy", {"disk_mb": 32, "file_mb": 16}),
         "many big files": (FILES, [], "rw", {"disk_mb": 32, "tree": "full"}),
-        "endless output": ("while True: print('y' * 1000)", [], "copy", {"output_kb": 64}),
+        "endless output": (
+            "while True: print('y' * 1000)",
+            [],
+            "copy",
+            {"output_kb": 64},
+        ),
         "daemon": (DAEMON, [TOKEN], "rw", {"tree": "daemon"}),
         "deaf": (STUBBORN, [TOKEN], "copy", {"wall_s": 0.6}),
         "kernel": (KERNEL, [], "copy", {}),
         "left on disk": (LEFT, [], "rw", {"tree": "left"}),
-        "sockets": (SOCKETS, [facts["port"], facts["unix"], facts["abstract"]], "copy", {}),
+        "sockets": (
+            SOCKETS,
+            [facts["port"], facts["unix"], facts["abstract"]],
+            "copy",
+            {},
+        ),
         "terminal": (TTY, [], "copy", {}),
         "one eats memory": (EAT, [], "copy", {"memory_mb": 160}),
         "many eat memory": (EAT_MANY, [], "copy", {"memory_mb": 128}),
@@ -291,7 +308,11 @@ def trees(root: str) -> None:
         os.makedirs(f"{root}/{name}")
         Path(f"{root}/{name}/a.txt").write_text("a\n", encoding="ascii")
     Path(f"{root}/gitfile/.git").write_text("gitdir: /nowhere\n", encoding="ascii")
-    subprocess.run(["git", "init", "-q", f"{root}/gitdir"], check=True, env={"PATH": os.environ["PATH"], "HOME": root})
+    subprocess.run(
+        ["git", "init", "-q", f"{root}/gitdir"],
+        check=True,
+        env={"PATH": os.environ["PATH"], "HOME": root},
+    )
 
 
 def run_all(root: str) -> dict[str, dict[str, Any]]:
@@ -321,7 +342,7 @@ def run_all(root: str) -> dict[str, dict[str, Any]]:
         for name, (code, args, mode, extra) in tries(facts).items():
             limits = {key: value for key, value in extra.items() if key != "tree"}
             tree = f"{root}/{extra.get('tree', 'plain')}"
-            got = sandbox.run(
+            got = sandbox.run_in_box(
                 ["python3", "-c", PRELUDE + code, *args],
                 tree=tree,
                 mode=mode,
@@ -337,11 +358,34 @@ def run_all(root: str) -> dict[str, dict[str, Any]]:
 def as_user() -> list[str] | None:
     """The command prefix of an interpreter, run as an ordinary user, that finds our packages (root's own may stand below /root); else None."""
     root = Path(__file__).resolve().parents[1]
-    packages = os.pathsep.join([str(root / "src"), str(Path(msgspec.__file__).parents[1])])
-    drop = ["setpriv", "--reuid=64123", "--regid=64123", "--clear-groups", "--inh-caps=-all"]
-    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info[1]}", "/usr/bin/python3"):
-        line = [*drop, "env", f"PYTHONPATH={packages}", "PYTHONDONTWRITEBYTECODE=1", python]
-        if subprocess.run([*line, "-c", "import msgspec, catherd"], capture_output=True).returncode == 0:
+    packages = os.pathsep.join(
+        [str(root / "src"), str(Path(msgspec.__file__).parents[1])]
+    )
+    drop = [
+        "setpriv",
+        "--reuid=64123",
+        "--regid=64123",
+        "--clear-groups",
+        "--inh-caps=-all",
+    ]
+    for python in (
+        sys.executable,
+        f"/usr/bin/python3.{sys.version_info[1]}",
+        "/usr/bin/python3",
+    ):
+        line = [
+            *drop,
+            "env",
+            f"PYTHONPATH={packages}",
+            "PYTHONDONTWRITEBYTECODE=1",
+            python,
+        ]
+        if (
+            subprocess.run(
+                [*line, "-c", "import msgspec, catherd"], capture_output=True
+            ).returncode
+            == 0
+        ):
             return line
     return None
 

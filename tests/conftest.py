@@ -17,7 +17,10 @@ from yours import Yours
 def pytest_configure() -> None:
     """A runner in the background of a shell without job control ignores SIGINT, and its children would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.setdefault("WITNESS_FILE", os.path.join(tempfile.gettempdir(), f"catherd-witness-{os.getpid()}"))
+    os.environ.setdefault(
+        "WITNESS_FILE",
+        os.path.join(tempfile.gettempdir(), f"catherd-witness-{os.getpid()}"),
+    )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -51,7 +54,9 @@ def finished_poc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     What the person saw stands beside it in `session.txt`.
     """
     game = games.lay(tmp_path_factory.mktemp("poc") / "game")
-    done = games.make(game, "poc", seconds=600, **games.told_all(game, "die=build/T-003"))
+    done = games.make(
+        game, "poc", seconds=600, **games.told_all(game, "die=build/T-003")
+    )
     (game.parent / "session.txt").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     gone = games.make(game, "down")
@@ -68,7 +73,9 @@ def game(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def finished_plan(finished_game: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_plan(
+    finished_game: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A game whose plan is done, played while you had edits, a staged file, an untracked and an ignored one lying about.
 
     `before.txt` beside it holds what `git status` said, and `YOURS` what those files hold; `watched.json` what was seen of your
@@ -77,11 +84,17 @@ def finished_plan(finished_game: Path, tmp_path_factory: pytest.TempPathFactory)
     """
     game = games.copy(finished_game, tmp_path_factory.mktemp("planned") / "game")
     games.mess(game)
-    (game.parent / "before.txt").write_text(games.run(game, "git", "status", "--porcelain", "--ignored=no").stdout)
+    (game.parent / "before.txt").write_text(
+        games.run(game, "git", "status", "--porcelain", "--ignored=no").stdout
+    )
     with Yours(game, "staged.txt") as yours:
         done = games.make(game, "plan", seconds=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    seen = {"strange": yours.strange(), "brought": len(yours.touched), "staged": sorted(yours.staged)}
+    seen = {
+        "strange": yours.strange(),
+        "brought": len(yours.touched),
+        "staged": sorted(yours.staged),
+    }
     (game.parent / "watched.json").write_text(json.dumps(seen))
     (game.parent / "session.txt").write_text(done.stdout)
     gone = games.make(game, "down")

@@ -14,7 +14,9 @@ class Fault(NamedTuple):
     at: str
     code: str
     text: str
-    also: tuple[str, ...] = ()  # codes that come along, because one thing breaks another
+    also: tuple[
+        str, ...
+    ] = ()  # codes that come along, because one thing breaks another
     where: str = ""  # the file that the finding names, when it is not `path`
     keep: bool = False  # leave the generated files as they were
     severity: str = "error"
@@ -24,9 +26,17 @@ class Fault(NamedTuple):
 
 
 INDEX, SCREENS, ROAD = "docs/index.md", "docs/ux/screens.yaml", "docs/roadmap.yaml"
-ARC, API, SQL = "docs/spec/architecture.md", "docs/spec/openapi.yaml", "docs/spec/schema.sql"
+ARC, API, SQL = (
+    "docs/spec/architecture.md",
+    "docs/spec/openapi.yaml",
+    "docs/spec/schema.sql",
+)
 ERD, CLI = "docs/spec/data-model.mmd", "docs/spec/cli.md"
-UJ, US, ADR = "docs/journeys/UJ-001.md", "docs/stories/US-001.md", "docs/decisions/0001-sqlite-on-the-pi.md"
+UJ, US, ADR = (
+    "docs/journeys/UJ-001.md",
+    "docs/stories/US-001.md",
+    "docs/decisions/0001-sqlite-on-the-pi.md",
+)
 T1, T2, T3 = "docs/tasks/T-001.yaml", "docs/tasks/T-002.yaml", "docs/tasks/T-003.yaml"
 SVG, SCENE = "docs/ux/SCR-009.svg", "docs/ux/SCR-009.excalidraw"
 GOOD_CLI = """# Command line
@@ -42,7 +52,11 @@ Hammer drill  Ada Brandt, flat 14
 """
 
 
-def svg(body: str = "", head: str = 'viewBox="0 0 200 100"', title: str = "<title>The map</title>") -> str:
+def svg(
+    body: str = "",
+    head: str = 'viewBox="0 0 200 100"',
+    title: str = "<title>The map</title>",
+) -> str:
     """A small hand-drawn picture, good unless something is put in."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {head}>\n{title}\n'
@@ -54,7 +68,11 @@ def svg(body: str = "", head: str = 'viewBox="0 0 200 100"', title: str = "<titl
 def scene(*elements: str) -> str:
     """An Excalidraw file with a frame and `elements`."""
     frame = '{"id": "f", "type": "frame", "x": 0, "y": 0, "width": 9, "height": 9}'
-    return '{"type": "excalidraw", "version": 2, "elements": [\n' + ",\n".join([frame, *elements]) + "\n]}\n"
+    return (
+        '{"type": "excalidraw", "version": 2, "elements": [\n'
+        + ",\n".join([frame, *elements])
+        + "\n]}\n"
+    )
 
 
 def box(ident: str, more: str = "") -> str:
@@ -66,7 +84,9 @@ NOT_THERE = "is not there, and the document needs it"
 
 FAULTS: dict[str, Fault] = {
     # every file
-    "a required file is missing": Fault(ARC, "# Arch", None, "", "DOC001", NOT_THERE, ("DOC005",)),
+    "a required file is missing": Fault(
+        ARC, "# Arch", None, "", "DOC001", NOT_THERE, ("DOC005",)
+    ),
     "a file that is no UTF-8": Fault(
         US,
         "as: a neighbour in the cellar\n",
@@ -77,7 +97,13 @@ FAULTS: dict[str, Fault] = {
         ("UJ301", "T301", "SCR301", "DOC005", "DOC013"),
     ),
     "front matter does not parse": Fault(
-        US, "as: a neighbour in", "as: [a neighbour in", "want:", "DOC003", "did not find expected", ("US101",)
+        US,
+        "as: a neighbour in",
+        "as: [a neighbour in",
+        "want:",
+        "DOC003",
+        "did not find expected",
+        ("US101",),
     ),
     "a key stands twice": Fault(
         T1,
@@ -89,7 +115,12 @@ FAULTS: dict[str, Fault] = {
         ("DOC013",),
     ),
     "a placeholder in prose": Fault(
-        INDEX, "No deposits, no fines.", "No deposits. TBD", "TBD", "DOC004", "the placeholder TBD is left"
+        INDEX,
+        "No deposits, no fines.",
+        "No deposits. TBD",
+        "TBD",
+        "DOC004",
+        "the placeholder TBD is left",
     ),
     "a placeholder of a generator": Fault(
         UJ,
@@ -100,7 +131,12 @@ FAULTS: dict[str, Fault] = {
         "the placeholder [NEEDS CLARIFICATION: when?] is left",
     ),
     "a placeholder in YAML": Fault(
-        T2, "title: Show the shelf", "title: FIXME the shelf", "FIXME", "DOC004", "the placeholder FIXME is left"
+        T2,
+        "title: Show the shelf",
+        "title: FIXME the shelf",
+        "FIXME",
+        "DOC004",
+        "the placeholder FIXME is left",
     ),
     "a dead link": Fault(
         INDEX,
@@ -119,7 +155,12 @@ FAULTS: dict[str, Fault] = {
         "docs/journeys/UJ-002.md has no heading #happy-path",
     ),
     "a diagram that does not parse": Fault(
-        UJ, "  else somebody was faster\n", "  elsewhere\n", "elsewhere", "DOC007", "Mermaid: "
+        UJ,
+        "  else somebody was faster\n",
+        "  elsewhere\n",
+        "elsewhere",
+        "DOC007",
+        "Mermaid: ",
     ),
     "a diagram of nothing": Fault(
         ARC,
@@ -212,7 +253,14 @@ FAULTS: dict[str, Fault] = {
         keep=True,
     ),
     # index
-    "a key is missing": Fault(INDEX, "kind: web\n", "", "title: Toolshed", "IDX101", "the key `kind` is missing"),
+    "a key is missing": Fault(
+        INDEX,
+        "kind: web\n",
+        "",
+        "title: Toolshed",
+        "IDX101",
+        "the key `kind` is missing",
+    ),
     "a key is unknown": Fault(
         INDEX,
         "kind: web\n",
@@ -230,9 +278,21 @@ FAULTS: dict[str, Fault] = {
         "IDX103",
         'storage: "postgres" is none of sqlite, files, none',
     ),
-    "a section is missing": Fault(INDEX, "## Goals", "## Aims", "TOP", "IDX201", "the section `## Goals` is missing"),
+    "a section is missing": Fault(
+        INDEX,
+        "## Goals",
+        "## Aims",
+        "TOP",
+        "IDX201",
+        "the section `## Goals` is missing",
+    ),
     "a section is empty": Fault(
-        INDEX, "## Context", "## Context\n\n## More", "## Context", "IDX202", "the section Context is empty"
+        INDEX,
+        "## Context",
+        "## Context\n\n## More",
+        "## Context",
+        "IDX202",
+        "the section Context is empty",
     ),
     "a section stands too early": Fault(
         INDEX,
@@ -268,11 +328,21 @@ FAULTS: dict[str, Fault] = {
         "an item of the glossary is `- **word**: meaning`",
     ),
     "a word explained twice": Fault(
-        INDEX, "- **overdue**", "- **Loan**", "- **Loan**", "IDX207", "the word 'loan' was explained in line 69"
+        INDEX,
+        "- **overdue**",
+        "- **Loan**",
+        "- **Loan**",
+        "IDX207",
+        "the word 'loan' was explained in line 69",
     ),
     # screens
     "a screen without a title": Fault(
-        SCREENS, "    title: One tool\n", "", "id: SCR-002", "SCR101", "the key `title` is missing"
+        SCREENS,
+        "    title: One tool\n",
+        "",
+        "id: SCR-002",
+        "SCR101",
+        "the key `title` is missing",
     ),
     "an element with an unknown key": Fault(
         SCREENS,
@@ -309,10 +379,20 @@ FAULTS: dict[str, Fault] = {
         ("UJ302", "T302", "SCR202", "DOC013"),
     ),
     "goes to no screen": Fault(
-        SCREENS, "goes: SCR-003", "goes: SCR-030", "SCR-030", "SCR202", "goes: SCR-030 is no screen"
+        SCREENS,
+        "goes: SCR-003",
+        "goes: SCR-030",
+        "SCR-030",
+        "SCR202",
+        "goes: SCR-030 is no screen",
     ),
     "goes to no state": Fault(
-        SCREENS, "goes: SCR-002.out", "goes: SCR-002.gone", "SCR-002.gone", "SCR202", "goes: SCR-002 has no state gone"
+        SCREENS,
+        "goes: SCR-002.out",
+        "goes: SCR-002.gone",
+        "SCR-002.gone",
+        "SCR202",
+        "goes: SCR-002 has no state gone",
     ),
     "a screen that nothing leads to": Fault(
         SCREENS,
@@ -342,10 +422,20 @@ FAULTS: dict[str, Fault] = {
         line=7,
     ),
     "an id twice in a state": Fault(
-        SCREENS, "id: flat", "id: name", "id: name", "SCR206", "the id name stands twice in SCR-002.on-the-shelf"
+        SCREENS,
+        "id: flat",
+        "id: name",
+        "id: name",
+        "SCR206",
+        "the id name stands twice in SCR-002.on-the-shelf",
     ),
     "a screen for no story": Fault(
-        SCREENS, "[US-001, US-003]", "[US-001, US-033]", "US-033", "SCR301", "US-033 is not there"
+        SCREENS,
+        "[US-001, US-003]",
+        "[US-001, US-033]",
+        "US-033",
+        "SCR301",
+        "US-033 is not there",
     ),
     "a drawn state without its drawing": Fault(
         SCREENS,
@@ -357,7 +447,9 @@ FAULTS: dict[str, Fault] = {
         where="docs/ux/SCR-001.drawn-one.svg",
     ),
     # pictures
-    "SVG that is no XML": Fault(SVG, "", svg("<g>"), "</svg>", "SVG201", "not XML: mismatched tag"),
+    "SVG that is no XML": Fault(
+        SVG, "", svg("<g>"), "</svg>", "SVG201", "not XML: mismatched tag"
+    ),
     "SVG with a DTD": Fault(
         SVG,
         "",
@@ -367,7 +459,12 @@ FAULTS: dict[str, Fault] = {
         "a DTD is not taken: remove the DOCTYPE",
     ),
     "SVG with a script": Fault(
-        SVG, "", svg("<script>alert(1)</script>"), "<script", "SVG203", "<script> is not taken in a picture"
+        SVG,
+        "",
+        svg("<script>alert(1)</script>"),
+        "<script",
+        "SVG203",
+        "<script> is not taken in a picture",
     ),
     "SVG with a handler": Fault(
         SVG,
@@ -402,33 +499,68 @@ FAULTS: dict[str, Fault] = {
         "the style loads something",
     ),
     "SVG without a viewBox": Fault(
-        SVG, "", svg(head='width="200" height="100"'), "<svg", "SVG205", "the viewBox is missing"
+        SVG,
+        "",
+        svg(head='width="200" height="100"'),
+        "<svg",
+        "SVG205",
+        "the viewBox is missing",
     ),
     "SVG without a title": Fault(
-        SVG, "", svg(title=""), "<svg", "SVG206", "the <title> is missing: what does it show?"
+        SVG,
+        "",
+        svg(title=""),
+        "<svg",
+        "SVG206",
+        "the <title> is missing: what does it show?",
     ),
     "SVG that shows nothing": Fault(
-        SVG, "", svg(head='viewBox="900 900 200 100"'), "<svg", "SVG207", "the picture is blank: 0.0% ink"
+        SVG,
+        "",
+        svg(head='viewBox="900 900 200 100"'),
+        "<svg",
+        "SVG207",
+        "the picture is blank: 0.0% ink",
     ),
     "SVG of two colours": Fault(
         SVG,
         "",
         svg()
-        .replace('height="60" fill="#225588"', 'height="60" shape-rendering="crispEdges" fill="#225588"')
+        .replace(
+            'height="60" fill="#225588"',
+            'height="60" shape-rendering="crispEdges" fill="#225588"',
+        )
         .replace('font-size="20"', 'font-size="20" opacity="0"'),
         "<svg",
         "SVG208",
         "2 colours; a mock-up has at least 3",
     ),
     "SVG without a word": Fault(
-        SVG, "", svg().replace(">Shelf<", "> <"), "<svg", "SVG209", "there is no text in the picture"
+        SVG,
+        "",
+        svg().replace(">Shelf<", "> <"),
+        "<svg",
+        "SVG209",
+        "there is no text in the picture",
     ),
-    "Excalidraw that is no JSON": Fault(SCENE, "", scene(box("a"), "{"), "]}", "EXC201", "not JSON: "),
+    "Excalidraw that is no JSON": Fault(
+        SCENE, "", scene(box("a"), "{"), "]}", "EXC201", "not JSON: "
+    ),
     "Excalidraw with a wrong shape": Fault(
-        SCENE, "", scene(box("a", ', "index": "a00"')), '"a"', "EXC202", "elements.1.index: 'a00' is too long"
+        SCENE,
+        "",
+        scene(box("a", ', "index": "a00"')),
+        '"a"',
+        "EXC202",
+        "elements.1.index: 'a00' is too long",
     ),
     "Excalidraw with an id twice": Fault(
-        SCENE, "", scene(box("a"), box("b"), box("a")), '"a"', "EXC203", "the id a stands here twice"
+        SCENE,
+        "",
+        scene(box("a"), box("b"), box("a")),
+        '"a"',
+        "EXC203",
+        "the id a stands here twice",
     ),
     "Excalidraw bound to nothing": Fault(
         SCENE,
@@ -481,7 +613,12 @@ FAULTS: dict[str, Fault] = {
         "the section `## Unhappy path` is missing: what goes wrong, and how is it noticed?",
     ),
     "a journey of an unknown story": Fault(
-        UJ, "[US-001, US-002]", "[US-001, US-020]", "US-020", "UJ301", "US-020 is not there"
+        UJ,
+        "[US-001, US-002]",
+        "[US-001, US-020]",
+        "US-020",
+        "UJ301",
+        "US-020 is not there",
     ),
     "a journey over an unknown screen": Fault(
         UJ,
@@ -493,7 +630,12 @@ FAULTS: dict[str, Fault] = {
     ),
     # stories
     "a story without a wish": Fault(
-        US, "want: to see who has a tool\n", "", "as: a", "US101", "the key `want` is missing"
+        US,
+        "want: to see who has a tool\n",
+        "",
+        "as: a",
+        "US101",
+        "the key `want` is missing",
     ),
     "a story of no milestone": Fault(
         US,
@@ -505,7 +647,12 @@ FAULTS: dict[str, Fault] = {
         ("DOC013",),
     ),
     "a story without scenarios in Gherkin": Fault(
-        US, "```gherkin", "```text", "TOP", "US201", "0 gherkin fences; exactly one is expected"
+        US,
+        "```gherkin",
+        "```text",
+        "TOP",
+        "US201",
+        "0 gherkin fences; exactly one is expected",
     ),
     "Gherkin that does not parse": Fault(
         US,
@@ -529,10 +676,20 @@ FAULTS: dict[str, Fault] = {
         "there is no Scenario",
     ),
     "a scenario without Then": Fault(
-        US, "    Then I see <count> tools\n", "", "Scenario Outline", "US204", 'scenario "Searching" has no Then'
+        US,
+        "    Then I see <count> tools\n",
+        "",
+        "Scenario Outline",
+        "US204",
+        'scenario "Searching" has no Then',
     ),
     "a scenario with a misspelt step": Fault(
-        US, "    When I search", "    Wenn I search", "Scenario Outline", "US204", 'scenario "Searching" has no When'
+        US,
+        "    When I search",
+        "    Wenn I search",
+        "Scenario Outline",
+        "US204",
+        'scenario "Searching" has no When',
     ),
     "a PoC story that cannot fail": Fault(
         US,
@@ -550,7 +707,9 @@ FAULTS: dict[str, Fault] = {
         "US206",
         'scenario "A tool that is out" needs a title of its own',
     ),
-    "a story of an unknown journey": Fault(US, "[UJ-001]", "[UJ-010]", "UJ-010", "US301", "UJ-010 is not there"),
+    "a story of an unknown journey": Fault(
+        US, "[UJ-001]", "[UJ-010]", "UJ-010", "US301", "UJ-010 is not there"
+    ),
     "two stories with one title": Fault(
         "docs/stories/US-002.md",
         "# Borrow and return",
@@ -579,7 +738,12 @@ FAULTS: dict[str, Fault] = {
     ),
     # architecture
     "no containers": Fault(
-        ARC, "## Containers", "## Parts", "# Architecture", "ARC201", "the section `## Containers` is missing"
+        ARC,
+        "## Containers",
+        "## Parts",
+        "# Architecture",
+        "ARC201",
+        "the section `## Containers` is missing",
     ),
     "nothing is deferred": Fault(
         ARC,
@@ -607,18 +771,46 @@ FAULTS: dict[str, Fault] = {
         "the stack is a table with a column `Version`",
     ),
     "a part without a version": Fault(
-        ARC, "| Store | SQLite | 3.40 |", "| Store | SQLite | latest |", "latest", "ARC206", "Store has no version"
+        ARC,
+        "| Store | SQLite | 3.40 |",
+        "| Store | SQLite | latest |",
+        "latest",
+        "ARC206",
+        "Store has no version",
     ),
     "no invariant": Fault(
-        ARC, "### AD-00", "#### AD-00", "## Invariants", "ARC207", "no invariant: `### AD-001: title`", every=True
+        ARC,
+        "### AD-00",
+        "#### AD-00",
+        "## Invariants",
+        "ARC207",
+        "no invariant: `### AD-001: title`",
+        every=True,
     ),
-    "an invariant twice": Fault(ARC, "### AD-002", "### AD-001", "only writer", "ARC208", "AD-001 stands here twice"),
+    "an invariant twice": Fault(
+        ARC,
+        "### AD-002",
+        "### AD-001",
+        "only writer",
+        "ARC208",
+        "AD-001 stands here twice",
+    ),
     "an invariant without a rule": Fault(
-        ARC, "- **Rule**: copies", "- Copies", "AD-002", "ARC209", "AD-002 has no item `- **Rule**: …`"
+        ARC,
+        "- **Rule**: copies",
+        "- Copies",
+        "AD-002",
+        "ARC209",
+        "AD-002 has no item `- **Rule**: …`",
     ),
     # OpenAPI, command line
     "OpenAPI that is not valid": Fault(
-        API, "  title: Toolshed\n", "", "info:", "API201", "info: 'title' is a required property"
+        API,
+        "  title: Toolshed\n",
+        "",
+        "info:",
+        "API201",
+        "info: 'title' is a required property",
     ),
     "a path parameter that nobody declares": Fault(
         API,
@@ -661,7 +853,14 @@ FAULTS: dict[str, Fault] = {
         "GET /api/tools has no 4xx response: what does it refuse?",
     ),
     "an operation without a name": Fault(
-        API, "      operationId: addTool\n", "", "", "API205", "POST /api/tools has no operationId", ("T303",), line=19
+        API,
+        "      operationId: addTool\n",
+        "",
+        "",
+        "API205",
+        "POST /api/tools has no operationId",
+        ("T303",),
+        line=19,
     ),
     "two operations with one name": Fault(
         API,
@@ -709,14 +908,29 @@ FAULTS: dict[str, Fault] = {
         ("CLI301",),
     ),
     "a command that nobody builds": Fault(
-        CLI, "", GOOD_CLI, "### `list`", "CLI301", "no task names list in its `operations:`"
+        CLI,
+        "",
+        GOOD_CLI,
+        "### `list`",
+        "CLI301",
+        "no task names list in its `operations:`",
     ),
     # schema
     "SQL that does not parse": Fault(
-        SQL, "  flat TEXT NOT NULL,\n", "  flat TEXT NOT NULL,,\n", "NULL,,", "SQL201", 'near ",": syntax error'
+        SQL,
+        "  flat TEXT NOT NULL,\n",
+        "  flat TEXT NOT NULL,,\n",
+        "NULL,,",
+        "SQL201",
+        'near ",": syntax error',
     ),
     "SQL that attaches a file": Fault(
-        SQL, "PRAGMA foreign_keys = ON;", "ATTACH 'x.db' AS x;", "ATTACH", "SQL201", "not authorized"
+        SQL,
+        "PRAGMA foreign_keys = ON;",
+        "ATTACH 'x.db' AS x;",
+        "ATTACH",
+        "SQL201",
+        "not authorized",
     ),
     "a table without a key": Fault(
         SQL,
@@ -743,9 +957,17 @@ FAULTS: dict[str, Fault] = {
         "SQL203",
         'foreign key mismatch - "loan" referencing "tool": the columns named in tool are no unique key there',
     ),
-    "no table at all": Fault(SQL, "", "-- nothing yet\n", "-- nothing", "SQL204", "there is no table"),
+    "no table at all": Fault(
+        SQL, "", "-- nothing yet\n", "-- nothing", "SQL204", "there is no table"
+    ),
     "a diagram of something else": Fault(
-        ERD, "", "flowchart LR\n  tool --> loan\n", "flowchart", "ERD201", "this is no erDiagram", ("ERD302",)
+        ERD,
+        "",
+        "flowchart LR\n  tool --> loan\n",
+        "flowchart",
+        "ERD201",
+        "this is no erDiagram",
+        ("ERD302",),
     ),
     "an entity that is no table": Fault(
         ERD,
@@ -773,7 +995,12 @@ FAULTS: dict[str, Fault] = {
         'status: "maybe" is none of proposed, accepted, rejected, deprecated, superseded by 0007',
     ),
     "a decision without an outcome": Fault(
-        ADR, "## Decision Outcome", "## So", "TOP", "ADR201", "the section `## Decision Outcome` is missing"
+        ADR,
+        "## Decision Outcome",
+        "## So",
+        "TOP",
+        "ADR201",
+        "the section `## Decision Outcome` is missing",
     ),
     "one option": Fault(
         ADR,
@@ -808,7 +1035,12 @@ FAULTS: dict[str, Fault] = {
         "no consequence begins with `Bad, because`",
     ),
     "no confirmation": Fault(
-        ADR, "### Confirmation", "### Hope", "## Decision Outcome", "ADR208", "`### Confirmation` is missing or empty"
+        ADR,
+        "### Confirmation",
+        "### Hope",
+        "## Decision Outcome",
+        "ADR208",
+        "`### Confirmation` is missing or empty",
     ),
     "a number twice": Fault(
         "docs/decisions/0002-again.md",
@@ -830,7 +1062,13 @@ FAULTS: dict[str, Fault] = {
     ),
     # roadmap
     "a milestone is missing": Fault(
-        ROAD, "  beta:\n", "  gamma:\n", "milestones:", "RM101", "the key `beta` of milestones is missing", ("RM102",)
+        ROAD,
+        "  beta:\n",
+        "  gamma:\n",
+        "milestones:",
+        "RM101",
+        "the key `beta` of milestones is missing",
+        ("RM102",),
     ),
     "a milestone without a demo": Fault(
         ROAD,
@@ -850,7 +1088,12 @@ FAULTS: dict[str, Fault] = {
         severity="warning",
     ),
     "a day and a half": Fault(
-        ROAD, "days: 7", "days: 1.5", "days: 1.5", "RM103", "milestones.alpha.days: 1.5 is no integer"
+        ROAD,
+        "days: 7",
+        "days: 1.5",
+        "days: 1.5",
+        "RM103",
+        "milestones.alpha.days: 1.5 is no integer",
     ),
     "milestones out of order": Fault(
         ROAD,
@@ -862,14 +1105,31 @@ FAULTS: dict[str, Fault] = {
         more=(("  beta:\n", "  alpha:\n"), ("  @:\n", "  beta:\n")),
     ),
     "a milestone without a task": Fault(
-        "docs/tasks/T-007.yaml", "title", None, "release:", "RM301", "release has no task", where=ROAD
+        "docs/tasks/T-007.yaml",
+        "title",
+        None,
+        "release:",
+        "RM301",
+        "release has no task",
+        where=ROAD,
     ),
     # tasks
     "a task without steps": Fault(
-        T3, "steps:\n", "steppes:\n", "title:", "T101", "the key `steps` is missing", ("T102",)
+        T3,
+        "steps:\n",
+        "steppes:\n",
+        "title:",
+        "T101",
+        "the key `steps` is missing",
+        ("T102",),
     ),
     "accept without a limit": Fault(
-        T3, ", timeout_s: 60", "", "accept:", "T101", "the key `timeout_s` of accept is missing"
+        T3,
+        ", timeout_s: 60",
+        "",
+        "accept:",
+        "T101",
+        "the key `timeout_s` of accept is missing",
     ),
     "accept as one string": Fault(
         T3,
@@ -881,10 +1141,20 @@ FAULTS: dict[str, Fault] = {
         ("DOC013",),
     ),
     "an artifact out of the app": Fault(
-        T3, "app/pages.py", "docs/pages.py", "docs/pages.py", "T201", "the artifact docs/pages.py is not below app/"
+        T3,
+        "app/pages.py",
+        "docs/pages.py",
+        "docs/pages.py",
+        "T201",
+        "the artifact docs/pages.py is not below app/",
     ),
     "an artifact that climbs": Fault(
-        T3, "app/pages.py", "app/../../etc/passwd", "passwd", "T201", "the artifact app/../../etc/passwd holds `..`"
+        T3,
+        "app/pages.py",
+        "app/../../etc/passwd",
+        "passwd",
+        "T201",
+        "the artifact app/../../etc/passwd holds `..`",
     ),
     "an absolute artifact": Fault(
         T3,
@@ -903,14 +1173,31 @@ FAULTS: dict[str, Fault] = {
         "accept true: it passes whatever the app does",
     ),
     "a task for nobody": Fault(
-        T3, "[US-003]", "[]", "stories: []", "T203", "no story: name one, or say `kind: enabler` and a `reason`"
+        T3,
+        "[US-003]",
+        "[]",
+        "stories: []",
+        "T203",
+        "no story: name one, or say `kind: enabler` and a `reason`",
     ),
-    "a need of nothing": Fault(T3, "needs: [T-002]", "needs: [T-020]", "T-020", "T301", "T-020 is not there"),
+    "a need of nothing": Fault(
+        T3, "needs: [T-002]", "needs: [T-020]", "T-020", "T301", "T-020 is not there"
+    ),
     "a task on an unknown screen": Fault(
-        T3, "[SCR-003]", "[SCR-030]", "SCR-030", "T302", "SCR-030 is no screen of docs/ux/screens.yaml"
+        T3,
+        "[SCR-003]",
+        "[SCR-030]",
+        "SCR-030",
+        "T302",
+        "SCR-030 is no screen of docs/ux/screens.yaml",
     ),
     "a task for an unknown operation": Fault(
-        T3, "[addTool]", "[addTool, sellTool]", "sellTool", "T303", "no operation sellTool in docs/spec/openapi.yaml"
+        T3,
+        "[addTool]",
+        "[addTool, sellTool]",
+        "sellTool",
+        "T303",
+        "no operation sellTool in docs/spec/openapi.yaml",
     ),
     "a circle of needs": Fault(
         T1,
@@ -921,7 +1208,13 @@ FAULTS: dict[str, Fault] = {
         "the needs run in a circle: T-001 needs T-003 needs T-002 needs T-001",
     ),
     "a need of something later": Fault(
-        T1, "milestone: poc", "milestone: mvp", "T-001", "T305", "T-001 belongs to mvp, later than poc", where=T2
+        T1,
+        "milestone: poc",
+        "milestone: mvp",
+        "T-001",
+        "T305",
+        "T-001 belongs to mvp, later than poc",
+        where=T2,
     ),
     "two tasks that write one file": Fault(
         T3,

@@ -4,11 +4,15 @@ from collections.abc import Callable
 
 import msgspec
 
-from catherd.llm import Live
-from catherd.model import ModelError, Request, Said
+from catherd.core.model import ModelError, Request, Said
+from catherd.models.llm import Live
 from vendors import Fault, Say, Seen, Vendors
 
-MODELS = {"openai": "openai/gpt-5.5", "anthropic": "anthropic/claude-sonnet-4-5", "gemini": "gemini/gemini-2.5-flash"}
+MODELS = {
+    "openai": "openai/gpt-5.5",
+    "anthropic": "anthropic/claude-sonnet-4-5",
+    "gemini": "gemini/gemini-2.5-flash",
+}
 BILLED = "it may have been billed"
 ALWAYS = 99
 INFO = (
@@ -116,22 +120,44 @@ def run(case: Case, vendor: str, *, stream: bool = False) -> Outcome:
         left[0] -= 1
         return case.fault if left[0] >= 0 else None
 
-    with Vendors(lambda _seen: "An answer that is long enough to be cut. " * 20, faults) as server:
-        options = {"api_base": server.base(vendor), **({"stream": "true"} if stream else {})}
+    with Vendors(
+        lambda _seen: "An answer that is long enough to be cut. " * 20, faults
+    ) as server:
+        options = {
+            "api_base": server.base(vendor),
+            **({"stream": "true"} if stream else {}),
+        }
         request = Request(
-            "a", "t", MODELS[vendor], "You are a cat.", (Said("user", SECRET),), 500, case.deadline_s, 0, options
+            "a",
+            "t",
+            MODELS[vendor],
+            "You are a cat.",
+            (Said("user", SECRET),),
+            500,
+            case.deadline_s,
+            0,
+            options,
         )
-        outcome, counted, said = attempt(Live("sk-loopback-secret", backoff=0.001, draw=lambda: 0.0).complete, request)
+        outcome, counted, said = attempt(
+            Live("sk-loopback-secret", backoff=0.001, draw=lambda: 0.0).complete,
+            request,
+        )
         return Outcome(outcome, len(server.seen), counted, said)
 
 
-def attempt(complete: Callable[[Request], object], request: Request) -> tuple[str, int, str]:
+def attempt(
+    complete: Callable[[Request], object], request: Request
+) -> tuple[str, int, str]:
     """(outcome, requests, what was said)."""
     try:
         reply = complete(request)
     except ModelError as error:
         return error.kind, error.requests, error.what
-    text, finish, requests = getattr(reply, "text", ""), getattr(reply, "finish", ""), getattr(reply, "requests", 0)
+    text, finish, requests = (
+        getattr(reply, "text", ""),
+        getattr(reply, "finish", ""),
+        getattr(reply, "requests", 0),
+    )
     if not text:
         return f"empty:{finish}", requests, ""
     return ("answer" if finish == "stop" else f"answer:{finish}"), requests, ""

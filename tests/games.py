@@ -12,7 +12,15 @@ from pathlib import Path
 from gitrooms import PERSON, sh
 
 ROOT = Path(__file__).resolve().parent.parent
-LAID = ("Makefile", "catherd.mk", "locks", "phases", "templates", "agents", ".gitignore")
+LAID = (
+    "Makefile",
+    "catherd.mk",
+    "locks",
+    "phases",
+    "templates",
+    "agents",
+    ".gitignore",
+)
 YOURS = {  # what lies about in your checkout while a game goes on: edited, staged, untracked, ignored
     "worktrees/README.md": "yours\n",
     "staged.txt": "yours, staged\n",
@@ -40,7 +48,9 @@ def lay(where: Path) -> Path:
     where.mkdir(parents=True)
     for name in LAID:
         source = ROOT / name
-        shutil.copytree(source, where / name) if source.is_dir() else shutil.copy2(source, where / name)
+        shutil.copytree(source, where / name) if source.is_dir() else shutil.copy2(
+            source, where / name
+        )
     for name in ("bus", "worktrees"):
         (where / name).mkdir()
         shutil.copy2(ROOT / name / "README.md", where / name)
@@ -65,7 +75,10 @@ def furnish(where: Path) -> None:
     witness = f"{ROOT / 'src'}:{ROOT / 'tests' / 'witness'}"
     head = f"#!/bin/sh\nPYTHONPATH='{witness}' exec '{sys.executable}' "
     (bins / "python").write_text(head + '"$@"\n')
-    (bins / "catherd").write_text(head + '-P -c "from catherd.cli import main; main(prog_name=\'catherd\')" "$@"\n')
+    (bins / "catherd").write_text(
+        head
+        + '-P -c "from catherd.cli import main; main(prog_name=\'catherd\')" "$@"\n'
+    )
     for name in ("python", "catherd"):
         (bins / name).chmod(0o755)
     for name in (".base", ".live", ".plan", ".poc", ".dev"):
@@ -84,23 +97,38 @@ def env(**more: str) -> dict[str, str]:
     return kept | PERSON | {"PACE": "0", "COLUMNS": "80"} | more
 
 
-def make(game: Path, *words: str, seconds: float = 120, **more: str) -> subprocess.CompletedProcess[str]:
+def make(
+    game: Path, *words: str, seconds: float = 120, **more: str
+) -> subprocess.CompletedProcess[str]:
     """`make WORDS…` as typed in the game, with `more` in the environment and no terminal."""
     return run(game, "make", *words, seconds=seconds, **more)
 
 
-def run(game: Path, *words: str, seconds: float = 120, **more: str) -> subprocess.CompletedProcess[str]:
+def run(
+    game: Path, *words: str, seconds: float = 120, **more: str
+) -> subprocess.CompletedProcess[str]:
     """Any command in the game, with no terminal."""
     return subprocess.run(
-        words, cwd=game, env=env(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds
+        words,
+        cwd=game,
+        env=env(**more),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
     )
 
 
-def catherd(game: Path, *words: str, seconds: float = 60, **more: str) -> subprocess.CompletedProcess[str]:
+def catherd(
+    game: Path, *words: str, seconds: float = 60, **more: str
+) -> subprocess.CompletedProcess[str]:
     """`catherd WORDS…` in the game."""
     return run(game, ".venv/bin/catherd", *words, seconds=seconds, **more)
 
 
 def told_all(game: Path, switches: str) -> dict[str, str]:
     """The environment in which every agent's rehearsal misbehaves in that way."""
-    return {f"REHEARSAL_{file.stem.upper()}": switches for file in (game / "agents").glob("*.yaml")}
+    return {
+        f"REHEARSAL_{file.stem.upper()}": switches
+        for file in (game / "agents").glob("*.yaml")
+    }

@@ -16,11 +16,19 @@ PERSON = {
 }
 
 
-def sh(cwd: Path | str, *args: str, stdin: str | None = None, okay: tuple[int, ...] = (0,)) -> str:
+def sh(
+    cwd: Path | str, *args: str, stdin: str | None = None, okay: tuple[int, ...] = (0,)
+) -> str:
     """A person's git: plain, with their own environment."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | PERSON
     done = subprocess.run(
-        ["git", *args], cwd=cwd, env=env, input=stdin, capture_output=True, text=True, errors="surrogateescape"
+        ["git", *args],
+        cwd=cwd,
+        env=env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
     )
     assert done.returncode in okay, f"git {' '.join(args)}: {done.stderr}"
     return done.stdout.rstrip("\n")
@@ -59,6 +67,8 @@ def everything(where: str, *, besides: tuple[str, ...] = (".git",)) -> dict[str,
         for name in set(names) - set(besides):
             full = os.path.join(folder, name)
             found[os.path.relpath(full, where)] = (
-                os.fsencode(os.readlink(full)) if os.path.islink(full) else Path(full).read_bytes()
+                os.fsencode(os.readlink(full))
+                if os.path.islink(full)
+                else Path(full).read_bytes()
             )
     return found

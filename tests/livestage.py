@@ -4,11 +4,12 @@ import random
 
 import msgspec
 
-from catherd import prompts, statement
-from catherd.answers import Unusable
-from catherd.llm import Live
-from catherd.messages import Argument, Ask, Ballot, Pitch
-from catherd.model import ModelError, Request, Said
+from catherd.answers import prompts
+from catherd.answers.envelopes import Unusable
+from catherd.core.messages import Argument, Ask, Ballot, Pitch
+from catherd.core.model import ModelError, Request, Said
+from catherd.debate import parse
+from catherd.models.llm import Live
 from stage import FOUR, ROOT, Debate, card
 from vendors import Fault, Say, Seen, Vendors, rehearsed
 
@@ -49,7 +50,11 @@ class Trouble:
         if self.random.random() >= self.share / 2:
             return text
         self.faulty += 1
-        bad: list[str | Say] = [Say(text, "empty"), Say(text, "filter"), Say(text[: len(text) // 3], "length")]
+        bad: list[str | Say] = [
+            Say(text, "empty"),
+            Say(text, "filter"),
+            Say(text[: len(text) // 3], "length"),
+        ]
         bad += ["I would rather not.", "{", f"{text}\n{text}x: y"]
         return self.random.choice(bad)
 
@@ -61,20 +66,29 @@ class LiveDebate(Debate, kw_only=True):
     abstained: list[tuple[str, str]] = msgspec.field(default_factory=list)
     calls: int = 0
 
-    def turn(self, one: Ask, name: str) -> statement.Heard:
-        shown = prompts.render(ROOT, one, card(name))
+    def turn(self, one: Ask, name: str) -> parse.Statement:
+        shown = prompts.render_prompt(ROOT, one, card(name))
         words: tuple[Said, ...] = (Said("user", shown.prompt),)
         vendor, model = MODEL[name]
         live = Live("k", backoff=0.001, draw=lambda: 0.0)
         for left in (2, 1, 0):
             options = {"api_base": self.server.base(vendor)}
-            text = self.ask(live, Request(name, one.step, model, shown.system, words, 4000, 30.0, 0, options))
+            text = self.ask(
+                live,
+                Request(
+                    name, one.step, model, shown.system, words, 4000, 30.0, 0, options
+                ),
+            )
             try:
-                return statement.hear(one, card(name), text, last_try=left == 0)
+                return parse.read_statement(one, card(name), text, last_try=left == 0)
             except Unusable as error:
-                words = (*words, Said("assistant", text or "(empty)"), Said("user", "\n".join(error.errors)))
-        self.abstained.append((prompts.form(one), name))
-        return statement.Heard(instead(prompts.form(one)))
+                words = (
+                    *words,
+                    Said("assistant", text or "(empty)"),
+                    Said("user", "\n".join(error.errors)),
+                )
+        self.abstained.append((prompts.answer_form(one), name))
+        return parse.Statement(instead(prompts.answer_form(one)))
 
     def ask(self, live: Live, request: Request) -> str:
         for _ in range(20):

@@ -75,7 +75,12 @@ CLI_MUTANTS = {
     ),
     "writes outside": ('print(f"Added', "open('log', 'w').close(); print(f\"Added", r"J-001 .*; it would have written outside \{data\}: OSError: .*: 'log'"),
 }  # fmt: skip
-_SERVER, _STORE, _ROUTES, _PAGE = "server.py", "shelf/store.py", "shelf/routes.py", "static/shelf.js"
+_SERVER, _STORE, _ROUTES, _PAGE = (
+    "server.py",
+    "shelf/store.py",
+    "shelf/routes.py",
+    "static/shelf.js",
+)
 _DATA, _LOST = (
     'Path(os.environ.get("APP_DATA", "data"))',
     r"J-001 .* step 3 `GET /api/things`: no element holds .*: \[\]",

@@ -5,32 +5,58 @@ from typing import Any
 
 import msgspec
 
-from catherd import debate, prompts, statement, tally
-from catherd.messages import Argument, Ask, Ballot, Chat, Input, Pitch
-from catherd.model import Reply, Request, Said
-from catherd.prompts import Card
+from catherd.answers import prompts
+from catherd.answers.prompts import Card
+from catherd.core.messages import Argument, Ask, Ballot, Chat, Input, Pitch
+from catherd.core.model import Reply, Request, Said
+from catherd.debate import parse, proposals, tally
 from catherd.rehearsal import Rehearsal
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-STEP = {"pitch": "round-1", "objections": "round-2", "answers": "round-3", "final": "round-4", "ballot": "ballots"}
+STEP = {
+    "pitch": "round-1",
+    "objections": "round-2",
+    "answers": "round-3",
+    "final": "round-4",
+    "ballot": "ballots",
+}
 FOUR = ("chatgpt", "claude", "gemini", "wildcard")
 
 
 def card(name: str) -> Card:
-    return Card(name, name.capitalize(), f"as {name} is", f"what {name} looks for", f"{name} inc")
+    return Card(
+        name,
+        name.capitalize(),
+        f"as {name} is",
+        f"what {name} looks for",
+        f"{name} inc",
+    )
 
 
 def ask(form: str, roll: tuple[str, ...] = FOUR, **more: Any) -> Ask:
     step = STEP.get(form)
-    template = "chat/reply.md.j2" if form == "chat" else f"debate/{'ballot' if form == 'ballot' else step}.md.j2"
+    template = (
+        "chat/reply.md.j2"
+        if form == "chat"
+        else f"debate/{'ballot' if form == 'ballot' else step}.md.j2"
+    )
     where = f"debate/{step}" if step else "chat/reply"
-    return Ask(gate=step or "chat", step=where, kind=form, template=template, roll=list(roll), **more)
+    return Ask(
+        gate=step or "chat",
+        step=where,
+        kind=form,
+        template=template,
+        roll=list(roll),
+        **more,
+    )
 
 
 def prefix(one: str, other: str) -> int:
     """How many characters two texts begin with in common."""
     pairs = zip(one, other, strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    return next(
+        (n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other))
+    )
 
 
 class Debate(msgspec.Struct):
@@ -46,7 +72,7 @@ class Debate(msgspec.Struct):
     rendered: dict[tuple[str, str], prompts.Rendered] = {}
     shown_to: dict[str, Ask] = {}
     names: dict[str, str] = {}
-    stand: dict[str, debate.Proposal] = {}
+    stand: dict[str, proposals.Proposal] = {}
     notes: list[str] = []
     news: dict[str, list[Input]] = {}  # gate → what was new in the chat after it
     apart: bool = True  # of a revision the new sections are shown, else the whole text
@@ -83,9 +109,9 @@ class Debate(msgspec.Struct):
         for who, text, to in sorted(asides):
             self.post(who, text, to)
 
-    def turn(self, one: Ask, name: str) -> statement.Heard:
-        shown = prompts.render(ROOT, one, card(name))
-        form = prompts.form(one)
+    def turn(self, one: Ask, name: str) -> parse.Statement:
+        shown = prompts.render_prompt(ROOT, one, card(name))
+        form = prompts.answer_form(one)
         self.rendered[form, name] = shown
         request = Request(
             agent=name,
@@ -97,15 +123,19 @@ class Debate(msgspec.Struct):
             options=self.options.get(name, {}),
         )
         self.replies[form, name] = Rehearsal().complete(request)
-        return statement.hear(one, card(name), self.replies[form, name].text)
+        return parse.read_statement(one, card(name), self.replies[form, name].text)
 
     def shown(self) -> list[Input]:
         """What the next ask shows: as the bus would give it, with every message of the chat."""
         said = [(STEP[form], form, dict(self.said[form])) for form in self.said]
-        sources = {(STEP[f], a): (f"debate/{STEP[f]}/{a}.yaml", "0") for f in self.said for a in self.roll}
+        sources = {
+            (STEP[f], a): (f"debate/{STEP[f]}/{a}.yaml", "0")
+            for f in self.said
+            for a in self.roll
+        }
         known = {one.path for new in self.news.values() for one in new}
         self.news[said[-1][0]] = [one for one in self.chats() if one.path not in known]
-        inputs = debate.timeline(self.names, said, sources, self.news)
+        inputs = proposals.timeline(self.names, said, sources, self.news)
         for one in inputs:
             if not self.apart:
                 one.data.pop("changed", None)
@@ -113,38 +143,52 @@ class Debate(msgspec.Struct):
 
     def candidates(self) -> list[Input]:
         shown = {n: p for n, p in self.stand.items() if p.status == "open"}
-        made = debate.proposal_inputs(shown, dict.fromkeys(self.stand, ("p", "0")))
-        return [msgspec.structs.replace(i, data=i.data | {"authors": self.stand[i.by].authors}) for i in made]
+        made = proposals.proposal_inputs(shown, dict.fromkeys(self.stand, ("p", "0")))
+        return [
+            msgspec.structs.replace(
+                i, data=i.data | {"authors": self.stand[i.by].authors}
+            )
+            for i in made
+        ]
 
     def play(self) -> "Debate":
         self.hold("pitch", [])
         pitches: dict[str, Pitch] = self.said["pitch"]
-        self.names = debate.code_names(pitches, self.roll, self.seed)
-        self.stand = debate.standing(self.names, pitches, [])
+        self.names = proposals.code_names(pitches, self.roll, self.seed)
+        self.stand = proposals.standing(self.names, pitches, [])
         self.hold("objections", self.shown())
         self.hold("answers", self.shown())
-        self.stand = debate.standing(self.names, pitches, [self.said["answers"]])
+        self.stand = proposals.standing(self.names, pitches, [self.said["answers"]])
         self.hold("final", self.shown())
         code = {agent: c for c, agent in self.names.items()}
         finals: dict[str, Argument] = self.said["final"]
         inputs = self.candidates()
         for agent in sorted(finals, key=lambda a: code[a]):
             data = {"speaks_for": finals[agent].speaks_for, "body": finals[agent].body}
-            inputs.append(Input(path="s", sha256="0", kind="statement", by=code[agent], data=data))
-        for one in debate.open_objections(self.names, self.said["objections"], self.said["answers"]):
+            inputs.append(
+                Input(path="s", sha256="0", kind="statement", by=code[agent], data=data)
+            )
+        for one in proposals.open_objections(
+            self.names, self.said["objections"], self.said["answers"]
+        ):
             if one["verdict"] != "accept" and self.stand[one["to"]].status == "open":
-                inputs.append(Input(path="", sha256="", kind="objection", by=one["by"], data=one))
+                inputs.append(
+                    Input(path="", sha256="", kind="objection", by=one["by"], data=one)
+                )
         self.hold("ballot", inputs)
         return self
 
-    def count(self, **more: list[str]) -> tally.Result:
+    def count(self, **more: list[str]) -> tally.CountResult:
         """The result, with the ballots of `more` (a person's) added."""
         on = [c for c, p in self.stand.items() if p.status == "open"]
         ballots: dict[str, Ballot] = self.said["ballot"]
-        casts = [tally.Cast(n, b.ranking, abstain=b.abstain) for n, b in sorted(ballots.items())]
+        casts = [
+            tally.Cast(n, b.ranking, abstain=b.abstain)
+            for n, b in sorted(ballots.items())
+        ]
         casts += [tally.Cast(n, ranking) for n, ranking in more.items()]
         recused = {a: [c for c in on if a in self.stand[c].authors] for a in self.roll}
-        return tally.count(on, casts, recused)
+        return tally.count_ballots(on, casts, recused)
 
     def title(self, code: str | None) -> str:
         return self.stand[code].title if code else ""

@@ -21,8 +21,14 @@ class Session:
     def __init__(self, raw: str, code: int) -> None:
         self.raw, self.code = raw, code
         bare = re.sub(r"\x1b\[[0-9;]*m", "", raw).replace("\a", "")
-        self.lines = [line.rpartition("\r\x1b[K")[2].strip("\r") for line in bare.split("\n")]
-        self.widest = max(len(part) for line in bare.split("\n") for part in re.split(r"\r(?:\x1b\[K)?", line))
+        self.lines = [
+            line.rpartition("\r\x1b[K")[2].strip("\r") for line in bare.split("\n")
+        ]
+        self.widest = max(
+            len(part)
+            for line in bare.split("\n")
+            for part in re.split(r"\r(?:\x1b\[K)?", line)
+        )
 
     @property
     def text(self) -> str:
@@ -39,9 +45,17 @@ def play(
     """Run `argv` in a terminal; each reply is typed (or called) when its cue has appeared. Raises AssertionError when it never ends."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    told = {key: value for key, value in env.items() if key != "COLUMNS"} | {"TERM": "xterm"}
+    told = {key: value for key, value in env.items() if key != "COLUMNS"} | {
+        "TERM": "xterm"
+    }
     child = subprocess.Popen(
-        argv, cwd=where, env=told, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        argv,
+        cwd=where,
+        env=told,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
     )
     os.close(theirs)
     seen, asked, left, end = b"", 0, list(replies), time.monotonic() + seconds

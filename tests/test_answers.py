@@ -4,8 +4,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catherd.answers import Envelope, File, Unusable, parse, render
-from catherd.fences import path_error
+from catherd.answers.envelopes import (
+    Envelope,
+    File,
+    Unusable,
+    parse_envelope,
+    render_envelope,
+)
+from catherd.answers.fences import path_error
 
 B: dict[str, object] = {"kind": "ballot", "ranking": ["idea-3", "idea-1"]}
 P: dict[str, object] = {"kind": "pitch", "title": "X"}
@@ -22,66 +28,261 @@ READ: list[tuple[str, str, dict[str, object], str]] = [
     ("spaces after the dashes", BALLOT.replace("---\n", "---  \n") + "x", B, "x"),
     ("indented by two", "  ---\n  kind: pitch\n  title: X\n  ---\nb", P, "b"),
     ("closed by dots", "---\nkind: pitch\ntitle: X\n...\nb", P, "b"),
-    ("no closer, heading", "---\nkind: pitch\ntitle: X\n\n# H\n\ntext", P, "# H\n\ntext"),
-    ("no closer, prose", "---\nkind: pitch\ntitle: X\n\nSome text here.\nMore.", P, "Some text here.\nMore."),
-    ("no closer, a rule below", "---\nkind: pitch\ntitle: X\n\n# H\n\nt\n\n---\n\nm", P, "# H\n\nt\n\n---\n\nm"),
+    (
+        "no closer, heading",
+        "---\nkind: pitch\ntitle: X\n\n# H\n\ntext",
+        P,
+        "# H\n\ntext",
+    ),
+    (
+        "no closer, prose",
+        "---\nkind: pitch\ntitle: X\n\nSome text here.\nMore.",
+        P,
+        "Some text here.\nMore.",
+    ),
+    (
+        "no closer, a rule below",
+        "---\nkind: pitch\ntitle: X\n\n# H\n\nt\n\n---\n\nm",
+        P,
+        "# H\n\nt\n\n---\n\nm",
+    ),
     ("no closer, end of text", "---\nkind: pitch\ntitle: X", P, ""),
     ("no opener", "kind: pitch\ntitle: X\n---\nb", P, "b"),
     ("bold kind without opener", "**kind**: pitch\ntitle: X\n---\nb", P, "b"),
-    ("in a yaml fence, body outside", "```yaml\n---\nkind: pitch\ntitle: X\n---\n```\nb", P, "b"),
+    (
+        "in a yaml fence, body outside",
+        "```yaml\n---\nkind: pitch\ntitle: X\n---\n```\nb",
+        P,
+        "b",
+    ),
     ("in a yaml fence, no dashes", "```yaml\nkind: pitch\ntitle: X\n```\nb", P, "b"),
-    ("in a yaml fence, one row of dashes", "```yaml\n---\nkind: pitch\ntitle: X\n```\nb", P, "b"),
-    ("fenced header, code in the body", "```yaml\nkind: pitch\ntitle: X\n```\nb\n```\nc\n```", P, "b\n```\nc\n```"),
-    ("all in a markdown fence", "```markdown\n---\nkind: pitch\ntitle: X\n---\nb\n```\n", P, "b"),
+    (
+        "in a yaml fence, one row of dashes",
+        "```yaml\n---\nkind: pitch\ntitle: X\n```\nb",
+        P,
+        "b",
+    ),
+    (
+        "fenced header, code in the body",
+        "```yaml\nkind: pitch\ntitle: X\n```\nb\n```\nc\n```",
+        P,
+        "b\n```\nc\n```",
+    ),
+    (
+        "all in a markdown fence",
+        "```markdown\n---\nkind: pitch\ntitle: X\n---\nb\n```\n",
+        P,
+        "b",
+    ),
     ("all in a bare fence", "```\n---\nkind: pitch\ntitle: X\n---\nb\n```\n", P, "b"),
-    ("wrapped, nested code", "```md\n---\nkind: pitch\ntitle: X\n---\n```py\nx\n```\ne\n```", P, "```py\nx\n```\ne"),
+    (
+        "wrapped, nested code",
+        "```md\n---\nkind: pitch\ntitle: X\n---\n```py\nx\n```\ne\n```",
+        P,
+        "```py\nx\n```\ne",
+    ),
     (
         "wrapped, nested bare code",
         "```\n---\nkind: pitch\ntitle: X\n---\nb\n```\nx\n```\ne\n```",
         P,
         "b\n```\nx\n```\ne",
     ),
-    ("wrapped and never closed", "```markdown\n---\nkind: pitch\ntitle: X\n---\nb\n", P, "b"),
-    ("prose, then a wrapper", "Here you go.\n\n~~~markdown\n---\nkind: pitch\ntitle: X\n---\nb\n~~~\n", P, "b"),
-    ("the body alone in a fence", "---\nkind: pitch\ntitle: X\n---\n```markdown\n# H\n```\n", P, "# H"),
+    (
+        "wrapped and never closed",
+        "```markdown\n---\nkind: pitch\ntitle: X\n---\nb\n",
+        P,
+        "b",
+    ),
+    (
+        "prose, then a wrapper",
+        "Here you go.\n\n~~~markdown\n---\nkind: pitch\ntitle: X\n---\nb\n~~~\n",
+        P,
+        "b",
+    ),
+    (
+        "the body alone in a fence",
+        "---\nkind: pitch\ntitle: X\n---\n```markdown\n# H\n```\n",
+        P,
+        "# H",
+    ),
     ("JSON", '{"kind": "ballot", "ranking": ["idea-3", "idea-1"]}', B, ""),
-    ("JSON in a fence", '```json\n{"kind": "ballot", "ranking": ["idea-3", "idea-1"]}\n```', B, ""),
-    ("JSON over lines", '```json\n{\n  "kind": "pitch",\n  "title": "X"\n}\n```', P, ""),
-    ("body in the front matter", "---\nkind: pitch\ntitle: X\nbody: |\n  one\n\n  two\n---\n", P, "one\n\ntwo"),
+    (
+        "JSON in a fence",
+        '```json\n{"kind": "ballot", "ranking": ["idea-3", "idea-1"]}\n```',
+        B,
+        "",
+    ),
+    (
+        "JSON over lines",
+        '```json\n{\n  "kind": "pitch",\n  "title": "X"\n}\n```',
+        P,
+        "",
+    ),
+    (
+        "body in the front matter",
+        "---\nkind: pitch\ntitle: X\nbody: |\n  one\n\n  two\n---\n",
+        P,
+        "one\n\ntwo",
+    ),
     ("no front matter", "I like idea 3.\n", {}, "I like idea 3."),
     ("only rules", "a\n\n---\n\nb\n\n---\n\nc", {}, "a\n\n---\n\nb\n\n---\n\nc"),
-    ("a rule and a note", "Hello\n\n---\n\nNote: this", {}, "Hello\n\n---\n\nNote: this"),
-    ("a heading underlined", "Title\n---\nWords and more words", {}, "Title\n---\nWords and more words"),
-    ("thinking aloud", "<think>\n---\nkind: no\n---\n</think>\n" + BALLOT + "x", B, "x"),
-    ("repeated, the same", BALLOT + "x\n" + BALLOT, B, "x\n---\nkind: ballot\nranking: [idea-3, idea-1]\n---"),
-    ("dashes inside code", BALLOT + "```\n---\nkind: x\n---\n```", B, "```\n---\nkind: x\n---\n```"),
-    ("colon in a value", "---\nkind: pitch\ntitle: Foo: bar\n---\n", {"kind": "pitch", "title": "Foo: bar"}, ""),
-    ("at sign", "---\nkind: pitch\ntitle: @x y\n---\n", {"kind": "pitch", "title": "@x y"}, ""),
-    ("stars", "---\nkind: pitch\ntitle: *bold* z\n---\n", {"kind": "pitch", "title": "*bold* z"}, ""),
-    ("one star", "---\nkind: pitch\ntitle: *loud\n---\n", {"kind": "pitch", "title": "*loud"}, ""),
-    ("ampersand", "---\nkind: pitch\ntitle: &co and sons\n---\n", {"kind": "pitch", "title": "&co and sons"}, ""),
-    ("back-ticks", "---\nkind: pitch\ntitle: `x` y\n---\n", {"kind": "pitch", "title": "`x` y"}, ""),
-    ("per cent", "---\nkind: pitch\ntitle: %5 more\n---\n", {"kind": "pitch", "title": "%5 more"}, ""),
-    ("brackets and text", "---\nkind: pitch\ntitle: [WIP] x\n---\n", {"kind": "pitch", "title": "[WIP] x"}, ""),
-    ("braces", "---\nkind: pitch\ntitle: {{ x }}\n---\n", {"kind": "pitch", "title": "{{ x }}"}, ""),
-    ("bang", "---\nkind: pitch\ntitle: !x now\n---\n", {"kind": "pitch", "title": "!x now"}, ""),
-    ("quoted and more", '---\nkind: pitch\ntitle: "a" and b\n---\n', {"kind": "pitch", "title": '"a" and b'}, ""),
-    ("quote inside quotes", "---\nkind: pitch\ntitle: 'it's'\n---\n", {"kind": "pitch", "title": "it's"}, ""),
-    ("unclosed quote", '---\nkind: pitch\ntitle: "abc\n---\n', {"kind": "pitch", "title": '"abc'}, ""),
+    (
+        "a rule and a note",
+        "Hello\n\n---\n\nNote: this",
+        {},
+        "Hello\n\n---\n\nNote: this",
+    ),
+    (
+        "a heading underlined",
+        "Title\n---\nWords and more words",
+        {},
+        "Title\n---\nWords and more words",
+    ),
+    (
+        "thinking aloud",
+        "<think>\n---\nkind: no\n---\n</think>\n" + BALLOT + "x",
+        B,
+        "x",
+    ),
+    (
+        "repeated, the same",
+        BALLOT + "x\n" + BALLOT,
+        B,
+        "x\n---\nkind: ballot\nranking: [idea-3, idea-1]\n---",
+    ),
+    (
+        "dashes inside code",
+        BALLOT + "```\n---\nkind: x\n---\n```",
+        B,
+        "```\n---\nkind: x\n---\n```",
+    ),
+    (
+        "colon in a value",
+        "---\nkind: pitch\ntitle: Foo: bar\n---\n",
+        {"kind": "pitch", "title": "Foo: bar"},
+        "",
+    ),
+    (
+        "at sign",
+        "---\nkind: pitch\ntitle: @x y\n---\n",
+        {"kind": "pitch", "title": "@x y"},
+        "",
+    ),
+    (
+        "stars",
+        "---\nkind: pitch\ntitle: *bold* z\n---\n",
+        {"kind": "pitch", "title": "*bold* z"},
+        "",
+    ),
+    (
+        "one star",
+        "---\nkind: pitch\ntitle: *loud\n---\n",
+        {"kind": "pitch", "title": "*loud"},
+        "",
+    ),
+    (
+        "ampersand",
+        "---\nkind: pitch\ntitle: &co and sons\n---\n",
+        {"kind": "pitch", "title": "&co and sons"},
+        "",
+    ),
+    (
+        "back-ticks",
+        "---\nkind: pitch\ntitle: `x` y\n---\n",
+        {"kind": "pitch", "title": "`x` y"},
+        "",
+    ),
+    (
+        "per cent",
+        "---\nkind: pitch\ntitle: %5 more\n---\n",
+        {"kind": "pitch", "title": "%5 more"},
+        "",
+    ),
+    (
+        "brackets and text",
+        "---\nkind: pitch\ntitle: [WIP] x\n---\n",
+        {"kind": "pitch", "title": "[WIP] x"},
+        "",
+    ),
+    (
+        "braces",
+        "---\nkind: pitch\ntitle: {{ x }}\n---\n",
+        {"kind": "pitch", "title": "{{ x }}"},
+        "",
+    ),
+    (
+        "bang",
+        "---\nkind: pitch\ntitle: !x now\n---\n",
+        {"kind": "pitch", "title": "!x now"},
+        "",
+    ),
+    (
+        "quoted and more",
+        '---\nkind: pitch\ntitle: "a" and b\n---\n',
+        {"kind": "pitch", "title": '"a" and b'},
+        "",
+    ),
+    (
+        "quote inside quotes",
+        "---\nkind: pitch\ntitle: 'it's'\n---\n",
+        {"kind": "pitch", "title": "it's"},
+        "",
+    ),
+    (
+        "unclosed quote",
+        '---\nkind: pitch\ntitle: "abc\n---\n',
+        {"kind": "pitch", "title": '"abc'},
+        "",
+    ),
     ("tabs", "---\nkind:\tpitch\ntitle: X\n---\n", P, ""),
-    ("a list by tabs", "---\nkind: ballot\nranking:\n\t- idea-3\n\t- idea-1\n---\n", B, ""),
-    ("a list by dashes", "---\nkind: ballot\nranking:\n- idea-3\n- idea-1\n---\n", B, ""),
-    ("curly quotes", "---\nkind: “ballot”\nranking: [“idea-3”, “idea-1”]\n---\n", B, ""),
-    ("curly quotes, comma", "---\nkind: pitch\nx: [“a, b”, “c”]\n---\n", {"kind": "pitch", "x": ["a, b", "c"]}, ""),
+    (
+        "a list by tabs",
+        "---\nkind: ballot\nranking:\n\t- idea-3\n\t- idea-1\n---\n",
+        B,
+        "",
+    ),
+    (
+        "a list by dashes",
+        "---\nkind: ballot\nranking:\n- idea-3\n- idea-1\n---\n",
+        B,
+        "",
+    ),
+    (
+        "curly quotes",
+        "---\nkind: “ballot”\nranking: [“idea-3”, “idea-1”]\n---\n",
+        B,
+        "",
+    ),
+    (
+        "curly quotes, comma",
+        "---\nkind: pitch\nx: [“a, b”, “c”]\n---\n",
+        {"kind": "pitch", "x": ["a, b", "c"]},
+        "",
+    ),
     ("wide colon", "---\nkind：pitch\ntitle：X\n---\n", P, ""),
     ("no space after the colon", "---\nkind:pitch\ntitle:X\n---\n", P, ""),
     ("no-break space", "---\nkind:\u00a0pitch\ntitle: X\n---\n", P, ""),
-    ("escape codes", "---\nkind: \x1b[1mpitch\ntitle: X\x00\n---\n", {"kind": "[1mpitch", "title": "X"}, ""),
+    (
+        "escape codes",
+        "---\nkind: \x1b[1mpitch\ntitle: X\x00\n---\n",
+        {"kind": "[1mpitch", "title": "X"},
+        "",
+    ),
     ("bidi override", "---\nkind: pitch\ntitle: \u202eX\n---\n", P, ""),
     ("half a character", "---\nkind: pitch\ntitle: X\ud800\n---\n", P, ""),
-    ("decomposed", "---\nkind: pitch\ntitle: cafe\u0301\n---\nnai\u0308f", {"kind": "pitch", "title": "café"}, "naïf"),
+    (
+        "decomposed",
+        "---\nkind: pitch\ntitle: cafe\u0301\n---\nnai\u0308f",
+        {"kind": "pitch", "title": "café"},
+        "naïf",
+    ),
     ("Norway", "---\nok: NO\non: yes\n---\n", {"ok": "NO", "on": "yes"}, ""),
-    ("numbers", "---\na: 1.10\nb: 007\nc: 12:30\n---\n", {"a": "1.10", "b": "007", "c": "12:30"}, ""),
+    (
+        "numbers",
+        "---\na: 1.10\nb: 007\nc: 12:30\n---\n",
+        {"a": "1.10", "b": "007", "c": "12:30"},
+        "",
+    ),
     (
         "dates and nulls",
         "---\na: 2026-11-22\nb: null\nc: ~\nd:\n---\n",
@@ -90,16 +291,36 @@ READ: list[tuple[str, str, dict[str, object], str]] = [
     ),
     ("comments", "---\n# my ballot\nkind: pitch # really\ntitle: X\n---\n", P, ""),
     ("wrong kind", "---\nkind: poem\n---\nroses", {"kind": "poem"}, "roses"),
-    ("other language", "---\nkind: pitch\ntitle: 喵\n---\n猫が好き。", {"kind": "pitch", "title": "喵"}, "猫が好き。"),
+    (
+        "other language",
+        "---\nkind: pitch\ntitle: 喵\n---\n猫が好き。",
+        {"kind": "pitch", "title": "喵"},
+        "猫が好き。",
+    ),
     (
         "keys in another language",
         "---\nart: Entwurf\nüberschrift: Ä\n---\n",
         {"art": "Entwurf", "überschrift": "Ä"},
         "",
     ),
-    ("emoji", "---\nkind: pitch\ntitle: 🐈‍⬛ C#\n---\n", {"kind": "pitch", "title": "🐈‍⬛ C#"}, ""),
-    ("folded", "---\nkind: pitch\ntitle: >\n  a\n  b\n---\n", {"kind": "pitch", "title": "a b"}, ""),
-    ("nested ranks", "---\nranking: [a, [b, c]]\n---\n", {"ranking": ["a", ["b", "c"]]}, ""),
+    (
+        "emoji",
+        "---\nkind: pitch\ntitle: 🐈‍⬛ C#\n---\n",
+        {"kind": "pitch", "title": "🐈‍⬛ C#"},
+        "",
+    ),
+    (
+        "folded",
+        "---\nkind: pitch\ntitle: >\n  a\n  b\n---\n",
+        {"kind": "pitch", "title": "a b"},
+        "",
+    ),
+    (
+        "nested ranks",
+        "---\nranking: [a, [b, c]]\n---\n",
+        {"ranking": ["a", ["b", "c"]]},
+        "",
+    ),
     (
         "records",
         "---\nq:\n  - to: A\n    b: x\n  - to: B\n    b: y\n---\n",
@@ -109,7 +330,12 @@ READ: list[tuple[str, str, dict[str, object], str]] = [
     (
         "records that are not YAML",
         "---\nq:\n  - to: A\n    b: Foo: bar\n  - to: B\n    b: it's @me\n    c: |\n      l1\n      l2: z\n---\n",
-        {"q": [{"to": "A", "b": "Foo: bar"}, {"to": "B", "b": "it's @me", "c": "l1\nl2: z"}]},
+        {
+            "q": [
+                {"to": "A", "b": "Foo: bar"},
+                {"to": "B", "b": "it's @me", "c": "l1\nl2: z"},
+            ]
+        },
         "",
     ),
     (
@@ -124,19 +350,33 @@ READ: list[tuple[str, str, dict[str, object], str]] = [
         {"kind": "pitch", "see": "https://x.org/a: b"},
         "",
     ),
-    ("deep brackets", "---\nkind: pitch\nx: " + "[" * 5000 + "\n---\n", {"kind": "pitch", "x": "[" * 5000}, ""),
+    (
+        "deep brackets",
+        "---\nkind: pitch\nx: " + "[" * 5000 + "\n---\n",
+        {"kind": "pitch", "x": "[" * 5000},
+        "",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("text", "head", "body"), [r[1:] for r in READ], ids=[r[0] for r in READ])
-def test_an_answer_is_read_as_its_author_meant_it(text: str, head: dict[str, object], body: str) -> None:
-    found = parse(text)
+@pytest.mark.parametrize(
+    ("text", "head", "body"), [r[1:] for r in READ], ids=[r[0] for r in READ]
+)
+def test_an_answer_is_read_as_its_author_meant_it(
+    text: str, head: dict[str, object], body: str
+) -> None:
+    found = parse_envelope(text)
     assert (found.head, found.body, found.files) == (head, body, [])
 
 
 H = "---\nkind: patch\n---\n"
 FILES: list[tuple[str, str, list[File], str]] = [
-    ("tildes", H + "b\n~~~~~~file path=src/app.py\nx = 1\n~~~~~~\n", [File("src/app.py", "x = 1\n")], "b"),
+    (
+        "tildes",
+        H + "b\n~~~~~~file path=src/app.py\nx = 1\n~~~~~~\n",
+        [File("src/app.py", "x = 1\n")],
+        "b",
+    ),
     ("back-ticks", H + "```file path=a.py\nx\n```\n", [File("a.py", "x\n")], ""),
     (
         "four back-ticks around three",
@@ -150,13 +390,38 @@ FILES: list[tuple[str, str, list[File], str]] = [
         [File("a.md", "```py\ny\n```\nz\n")],
         "",
     ),
-    ("tildes around back-ticks", H + "~~~~~~file path=a.md\n```\nx\n~~~~~~\n", [File("a.md", "```\nx\n")], ""),
+    (
+        "tildes around back-ticks",
+        H + "~~~~~~file path=a.md\n```\nx\n~~~~~~\n",
+        [File("a.md", "```\nx\n")],
+        "",
+    ),
     ("a language too", H + "```python path=a.py\nx\n```\n", [File("a.py", "x\n")], ""),
     ("without path=", H + "~~~~~~file a.py\nx\n~~~~~~\n", [File("a.py", "x\n")], ""),
-    ("quoted path", H + '~~~~~~file path="a b.py"\nx\n~~~~~~\n', [File("a b.py", "x\n")], ""),
-    ("delete", H + "~~~~~~delete path=a.py\n~~~~~~\nb", [File("a.py", delete=True)], "b"),
-    ("delete without a close", H + "~~~~~~delete path=a.py\n\nb", [File("a.py", delete=True)], "b"),
-    ("empty", H + "~~~~~~file path=a/__init__.py\n~~~~~~\n", [File("a/__init__.py", "")], ""),
+    (
+        "quoted path",
+        H + '~~~~~~file path="a b.py"\nx\n~~~~~~\n',
+        [File("a b.py", "x\n")],
+        "",
+    ),
+    (
+        "delete",
+        H + "~~~~~~delete path=a.py\n~~~~~~\nb",
+        [File("a.py", delete=True)],
+        "b",
+    ),
+    (
+        "delete without a close",
+        H + "~~~~~~delete path=a.py\n\nb",
+        [File("a.py", delete=True)],
+        "b",
+    ),
+    (
+        "empty",
+        H + "~~~~~~file path=a/__init__.py\n~~~~~~\n",
+        [File("a/__init__.py", "")],
+        "",
+    ),
     (
         "front matter inside a file",
         "~~~~~~file path=a.md\n---\nkind: x\n---\n~~~~~~\n" + H,
@@ -169,11 +434,36 @@ FILES: list[tuple[str, str, list[File], str]] = [
         [File("a.py", "if x:\n    y\n")],
         "- here:",
     ),
-    ("CRLF", (H + "~~~~~~file path=a.py\nx\n~~~~~~\n").replace("\n", "\r\n"), [File("a.py", "x\n")], ""),
-    ("twice the same", H + "~~~file path=a\nx\n~~~\n~~~file path=a\nx\n~~~\n", [File("a", "x\n")], ""),
-    ("the whole wrapped", "````markdown\n" + H + "~~~~~~file path=a\nx\n~~~~~~\n````\n", [File("a", "x\n")], ""),
-    ("inline code is no fence", H + "```x``` y\n~~~file path=a\nx\n~~~", [File("a", "x\n")], "```x``` y"),
-    ("an unclosed plain fence above", H + "```\nq\n~~~~~~file path=a\nx\n~~~~~~", [File("a", "x\n")], "```\nq"),
+    (
+        "CRLF",
+        (H + "~~~~~~file path=a.py\nx\n~~~~~~\n").replace("\n", "\r\n"),
+        [File("a.py", "x\n")],
+        "",
+    ),
+    (
+        "twice the same",
+        H + "~~~file path=a\nx\n~~~\n~~~file path=a\nx\n~~~\n",
+        [File("a", "x\n")],
+        "",
+    ),
+    (
+        "the whole wrapped",
+        "````markdown\n" + H + "~~~~~~file path=a\nx\n~~~~~~\n````\n",
+        [File("a", "x\n")],
+        "",
+    ),
+    (
+        "inline code is no fence",
+        H + "```x``` y\n~~~file path=a\nx\n~~~",
+        [File("a", "x\n")],
+        "```x``` y",
+    ),
+    (
+        "an unclosed plain fence above",
+        H + "```\nq\n~~~~~~file path=a\nx\n~~~~~~",
+        [File("a", "x\n")],
+        "```\nq",
+    ),
     (
         "documentation of the format",
         H + "```text\n~~~file path=a\nx\n~~~\n```",
@@ -183,18 +473,34 @@ FILES: list[tuple[str, str, list[File], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "files", "body"), [r[1:] for r in FILES], ids=[r[0] for r in FILES])
-def test_whole_files_come_out_of_their_fences(text: str, files: list[File], body: str) -> None:
-    found = parse(text)
+@pytest.mark.parametrize(
+    ("text", "files", "body"), [r[1:] for r in FILES], ids=[r[0] for r in FILES]
+)
+def test_whole_files_come_out_of_their_fences(
+    text: str, files: list[File], body: str
+) -> None:
+    found = parse_envelope(text)
     assert (found.files, found.body) == (files, body)
 
 
 REFUSED = [
     ("nothing", "", "the answer is empty; return the whole document"),
     ("blank", " \n\t\n\u00a0", "the answer is empty; return the whole document"),
-    ("only invisible characters", "\u200b\x00\ufeff", "the answer is empty; return the whole document"),
-    ("a key twice", "---\nkind: a\nx: 1\nx: 2\n---\n", "line 4: the key 'x' stands twice; keep one"),
-    ("a key twice, not YAML", "---\nt: a: b\nx: 1\nx: 2\n---\n", "line 4: the key 'x' stands twice; keep one"),
+    (
+        "only invisible characters",
+        "\u200b\x00\ufeff",
+        "the answer is empty; return the whole document",
+    ),
+    (
+        "a key twice",
+        "---\nkind: a\nx: 1\nx: 2\n---\n",
+        "line 4: the key 'x' stands twice; keep one",
+    ),
+    (
+        "a key twice, not YAML",
+        "---\nt: a: b\nx: 1\nx: 2\n---\n",
+        "line 4: the key 'x' stands twice; keep one",
+    ),
     (
         "aliases",
         "---\na: &x [1]\nb: *x\n---\n",
@@ -240,7 +546,11 @@ REFUSED = [
         H + "~~~file path=../x\nx\n~~~\n",
         "line 4: the path '../x' must be relative and stay inside the repository",
     ),
-    ("git's own", H + "~~~file path=.git/hooks/x\nx\n~~~\n", "line 4: the path '.git/hooks/x' belongs to git"),
+    (
+        "git's own",
+        H + "~~~file path=.git/hooks/x\nx\n~~~\n",
+        "line 4: the path '.git/hooks/x' belongs to git",
+    ),
     (
         "too much front matter",
         "---\nkind: x\ny: " + "a" * 300_000 + "\n---\n",
@@ -249,15 +559,19 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "error"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
-def test_what_says_two_things_or_nothing_is_refused_with_a_sentence_to_send_back(text: str, error: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "error"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED]
+)
+def test_what_says_two_things_or_nothing_is_refused_with_a_sentence_to_send_back(
+    text: str, error: str
+) -> None:
     with pytest.raises(Unusable) as refused:
-        parse(text)
+        parse_envelope(text)
     assert refused.value.errors == [error]
 
 
 def test_what_was_tolerated_is_said() -> None:
-    assert parse("Sure.\n```yaml\nkind: a: b\n```\n\x1bhi").notes == [
+    assert parse_envelope("Sure.\n```yaml\nkind: a: b\n```\n\x1bhi").notes == [
         "control characters were left out",
         "line 2: a fence around the front matter was ignored",
         "line 3: the front matter is not valid YAML and was read line by line",
@@ -266,7 +580,21 @@ def test_what_was_tolerated_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "~/x", "C:/x", "a/../b", "a\\b", "a//b", "./a", "", "a\nb", "x/.GIT/y", ".git", "a\u202eb"]
+    "path",
+    [
+        "/etc/passwd",
+        "~/x",
+        "C:/x",
+        "a/../b",
+        "a\\b",
+        "a//b",
+        "./a",
+        "",
+        "a\nb",
+        "x/.GIT/y",
+        ".git",
+        "a\u202eb",
+    ],
 )
 def test_a_path_that_leaves_the_repository_or_hides_is_no_path(path: str) -> None:
     assert path_error(path)
@@ -282,15 +610,17 @@ def test_the_longest_answers_are_read_in_linear_time() -> None:
         "---\na: b\n" * 2_000,
         "`" * 500_000,
     ):
-        parse(text)
+        parse_envelope(text)
 
 
 _word = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), min_size=0, max_size=20
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]),
+    min_size=0,
+    max_size=20,
 )
-_scalars = _word.map(lambda s: parse(render({"x": s})).head.get("x", "") if s else "").filter(
-    lambda s: isinstance(s, str)
-)
+_scalars = _word.map(
+    lambda s: parse_envelope(render_envelope({"x": s})).head.get("x", "") if s else ""
+).filter(lambda s: isinstance(s, str))
 _heads = st.dictionaries(
     st.sampled_from(["title", "why", "ranking", "answers", "to"]),
     st.one_of(_scalars, st.lists(_scalars, max_size=3)),
@@ -325,10 +655,16 @@ _files = st.lists(
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(_heads, st.sampled_from(["", "Hello.", "# H\n\ntext", "a\n\n```py\nx\n```\n\nb"]), _files)
-def test_what_is_well_formed_comes_back_as_it_went_in(head: dict[str, object], body: str, files: list[File]) -> None:
+@given(
+    _heads,
+    st.sampled_from(["", "Hello.", "# H\n\ntext", "a\n\n```py\nx\n```\n\nb"]),
+    _files,
+)
+def test_what_is_well_formed_comes_back_as_it_went_in(
+    head: dict[str, object], body: str, files: list[File]
+) -> None:
     head = {"kind": "pitch", **head}
-    found = parse(render(head, body, files))
+    found = parse_envelope(render_envelope(head, body, files))
     assert found == Envelope(head, body, files, [])
 
 
@@ -345,7 +681,10 @@ _pieces = st.sampled_from(
 @given(
     st.one_of(
         st.text(max_size=300),
-        st.lists(st.tuples(_pieces, st.sampled_from(["\n", "\n\n", " ", "", "\r\n"])), max_size=25),
+        st.lists(
+            st.tuples(_pieces, st.sampled_from(["\n", "\n\n", " ", "", "\r\n"])),
+            max_size=25,
+        ),
     )
 )
 def test_no_text_crashes_or_hangs_the_reader(raw: str | list[tuple[str, str]]) -> None:
@@ -372,6 +711,6 @@ def _only_strings(value: object) -> bool:
 
 def _parsed(text: str) -> Envelope | list[str]:
     try:
-        return parse(text)
+        return parse_envelope(text)
     except Unusable as e:
         return e.errors

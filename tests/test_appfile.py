@@ -5,16 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from catherd import appfile, apprules, seen, shows
-from catherd.errors import CatherdError
+from catherd.app import expectations, freshness, manifest_file, manifest_rules
+from catherd.core.errors import CatherdError
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "handbook" / "app.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "handbook" / "app.md").read_text(
+    encoding="utf-8"
+)
 NOTES, TODO = re.findall(r"```yaml\n(catherd: 1\nname.*?)```", PAGE, re.DOTALL)
 
 
 def test_the_examples_of_the_handbook_break_no_rule() -> None:
     for text in (NOTES, TODO):
-        assert [str(finding) for finding in apprules.findings(appfile.loads(text))] == []
+        assert [
+            str(finding)
+            for finding in manifest_rules.findings(manifest_file.parse_manifest(text))
+        ] == []
 
 
 BROKEN = {
@@ -45,19 +50,32 @@ def test_a_mistake_in_the_manifest_is_told_with_its_line_and_a_fix(old: str) -> 
     new, text = BROKEN[old]
     assert old in NOTES
     try:
-        told = [str(finding) for finding in apprules.findings(appfile.loads(NOTES.replace(old, new, 1)))]
+        told = [
+            str(finding)
+            for finding in manifest_rules.findings(
+                manifest_file.parse_manifest(NOTES.replace(old, new, 1))
+            )
+        ]
     except CatherdError as error:
         told = [str(error)]
     assert text in told
 
 
-def test_a_journey_without_fresh_values_and_a_web_app_without_a_browser_are_told() -> None:
+def test_a_journey_without_fresh_values_and_a_web_app_without_a_browser_are_told() -> (
+    None
+):
     told = [
         str(finding)
-        for finding in apprules.findings(appfile.loads(NOTES.split("  - id: J-003")[0].replace("{nonce.a}", "milk")))
+        for finding in manifest_rules.findings(
+            manifest_file.parse_manifest(
+                NOTES.split("  - id: J-003")[0].replace("{nonce.a}", "milk")
+            )
+        )
     ]
     assert any(
-        "J-001 sends no fresh value that the app must show, so a constant could pass it" in line for line in told
+        "J-001 sends no fresh value that the app must show, so a constant could pass it"
+        in line
+        for line in told
     )
     assert any("a web app needs a journey in the browser" in line for line in told)
 
@@ -78,7 +96,9 @@ SENDS = {
     "cli": '- {cli: {args: [add, "{nonce.a}"]}, expect: {exit: 0}}',
 }
 UNKEPT = "persistence: true is claimed, and no journey shows it"
-UNFRESH = "J-001 sends no fresh value that the app must show, so a constant could pass it"
+UNFRESH = (
+    "J-001 sends no fresh value that the app must show, so a constant could pass it"
+)
 CLI_CHEATS = {
     "what is not there needs no memory": ('- {cli: {args: [list]}, expect: {stdout_lacks: "{nonce.a} was lost"}}', [UNFRESH, UNKEPT]),
     "nor does a file that must not exist": ('- {file: {path: "{nonce.a}.tmp"}, expect: {exists: false}}', [UNFRESH, UNKEPT]),
@@ -125,7 +145,10 @@ def proving(kind: str, steps: str) -> list[str]:
     head = (NOTES if kind == "web" else TODO).split("  - id: J-001")[0]
     first = f"  - id: J-001\n    story: US-001\n    title: It is kept\n    steps:\n      {SENDS[kind]}\n      {steps}\n"
     text = head + first + REFUSED.replace("{step}", REFUSALS[kind])
-    return [finding.what for finding in apprules.findings(appfile.loads(text))]
+    return [
+        finding.what
+        for finding in manifest_rules.findings(manifest_file.parse_manifest(text))
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(CLI_CHEATS))
@@ -140,8 +163,13 @@ def test_a_server_that_keeps_nothing_cannot_show_that_it_does(name: str) -> None
     assert proving("web", steps)[-len(told) :] == told
 
 
-@pytest.mark.parametrize(("kind", "steps"), [(kind, steps) for kind, all_of in HONEST.items() for steps in all_of])
-def test_a_value_that_nobody_sent_again_shows_that_it_was_kept(kind: str, steps: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    [(kind, steps) for kind, all_of in HONEST.items() for steps in all_of],
+)
+def test_a_value_that_nobody_sent_again_shows_that_it_was_kept(
+    kind: str, steps: str
+) -> None:
     assert proving(kind, steps) == []
 
 
@@ -154,19 +182,30 @@ def test_a_story_is_shown_only_by_a_journey_that_a_constant_cannot_pass() -> Non
       - {cli: {args: [add, milk]}, expect: {exit: 0}}
       - {cli: {args: [list]}, expect: {stdout_contains: "1. milk"}}
 """
-    manifest = appfile.loads(TODO.split("  - id:")[0].replace("persistence: true", "persistence: false") + constant)
-    assert [finding.what for finding in apprules.findings(manifest)] == [
+    manifest = manifest_file.parse_manifest(
+        TODO.split("  - id:")[0].replace("persistence: true", "persistence: false")
+        + constant
+    )
+    assert [finding.what for finding in manifest_rules.findings(manifest)] == [
         "J-001 is a failure path, and no step of it expects a refusal"
     ]
-    assert apprules.unshown(manifest.app, ["US-001"]) == ["US-001"]
-    assert apprules.unshown(appfile.loads(TODO).app, ["US-001", "US-002"]) == []
+    assert manifest_rules.unshown(manifest.app, ["US-001"]) == ["US-001"]
+    assert (
+        manifest_rules.unshown(
+            manifest_file.parse_manifest(TODO).app, ["US-001", "US-002"]
+        )
+        == []
+    )
 
 
 def test_another_program_cannot_refuse_for_the_app() -> None:
-    text = TODO.replace("args: [frobnicate]", 'run: ["false"]').replace(", stderr_contains: usage", "")
-    assert [finding.what for finding in apprules.findings(appfile.loads(text))] == [
-        "J-002 is a failure path, and no step of it expects a refusal"
-    ]
+    text = TODO.replace("args: [frobnicate]", 'run: ["false"]').replace(
+        ", stderr_contains: usage", ""
+    )
+    assert [
+        finding.what
+        for finding in manifest_rules.findings(manifest_file.parse_manifest(text))
+    ] == ["J-002 is a failure path, and no step of it expects a refusal"]
 
 
 PATTERNS = [
@@ -191,13 +230,18 @@ PATTERNS = [
 
 @pytest.mark.parametrize(("pattern", "names"), PATTERNS)
 def test_what_a_pattern_can_do_without_is_named(pattern: str, names: set[str]) -> None:
-    assert shows.can_do_without(pattern) == names
+    assert freshness.can_do_without(pattern) == names
 
 
 def test_a_word_that_no_program_can_be_given_is_refused() -> None:
     with pytest.raises(CatherdError) as caught:
-        appfile.loads(NOTES.replace("name: notes", 'name: "x\\0--bind"', 1))
-    assert str(caught.value) == "app/app.yaml: holds a NUL character, which no program can be given\n  fix: take it out"
+        manifest_file.parse_manifest(
+            NOTES.replace("name: notes", 'name: "x\\0--bind"', 1)
+        )
+    assert (
+        str(caught.value)
+        == "app/app.yaml: holds a NUL character, which no program can be given\n  fix: take it out"
+    )
 
 
 HOLDS = [
@@ -215,25 +259,34 @@ HOLDS = [
 
 
 @pytest.mark.parametrize(("wanted", "got", "why"), HOLDS)
-def test_an_answer_holds_what_is_expected_or_the_difference_is_named(wanted: object, got: object, why: str) -> None:
-    assert seen.differs(wanted, got) == why
+def test_an_answer_holds_what_is_expected_or_the_difference_is_named(
+    wanted: object, got: object, why: str
+) -> None:
+    assert expectations.differs(wanted, got) == why
 
 
 def test_placeholders_keep_their_type_alone_and_become_text_within_text() -> None:
     names = {"id": 7, "nonce.a": "a.b", "number.n": 1234}
-    assert seen.fill({"{nonce.a}": ["{id}", "x{id}", '{"a": {b}}', "{other}"]}, names) == {
-        "a.b": [7, "x7", '{"a": {b}}', "{other}"]
+    assert expectations.fill_placeholders(
+        {"{nonce.a}": ["{id}", "x{id}", '{"a": {b}}', "{other}"]}, names
+    ) == {"a.b": [7, "x7", '{"a": {b}}', "{other}"]}
+    assert (
+        expectations.fill_placeholders(r"^{id}\. {nonce.a}$", names, regex=True)
+        == r"^7\. a\.b$"
+    )
+    assert expectations.names_in({"a": ["{id} {nonce.a}"], "{number.n}": 1}) == {
+        "id",
+        "nonce.a",
+        "number.n",
     }
-    assert seen.fill(r"^{id}\. {nonce.a}$", names, regex=True) == r"^7\. a\.b$"
-    assert seen.names_in({"a": ["{id} {nonce.a}"], "{number.n}": 1}) == {"id", "nonce.a", "number.n"}
 
 
 def test_a_pointer_finds_what_it_points_to() -> None:
     value = {"items": [{"a/b": 1}, {"~": 2}]}
-    assert seen.pointed(value, "/items/0/a~1b") == (True, 1)
-    assert seen.pointed(value, "/items/1/~0") == (True, 2)
-    assert seen.pointed(value, "/items/2") == (False, None)
-    assert seen.pointed(value, "") == (True, value)
+    assert expectations.pointed(value, "/items/0/a~1b") == (True, 1)
+    assert expectations.pointed(value, "/items/1/~0") == (True, 2)
+    assert expectations.pointed(value, "/items/2") == (False, None)
+    assert expectations.pointed(value, "") == (True, value)
 
 
 JSON = [
@@ -243,16 +296,30 @@ JSON = [
         {"json_in": "/items", "json_contains": {"id": 2}},
         'no element holds {"id": 2}: [{"id": 1}]',
     ),
-    ('[{"id": 1}]', {"json_lacks": {"id": 1}}, 'an element holds {"id": 1}: [{"id": 1}]'),
+    (
+        '[{"id": 1}]',
+        {"json_lacks": {"id": 1}},
+        'an element holds {"id": 1}: [{"id": 1}]',
+    ),
     ('[{"id": 1}]', {"json_lacks": {"id": 2}}, ""),
-    ('{"items": 3}', {"json_in": "/items", "json_contains": 1}, 'no list at /items: {"items": 3}'),
+    (
+        '{"items": 3}',
+        {"json_in": "/items", "json_contains": 1},
+        'no list at /items: {"items": 3}',
+    ),
     ('{"a": {"b": [1]}}', {"json_at": {"/a/b/0": 1}}, ""),
-    ('{"a": {"b": [1]}}', {"json_at": {"/a/c": 1}}, 'nothing at /a/c: {"a": {"b": [1]}}'),
+    (
+        '{"a": {"b": [1]}}',
+        {"json_at": {"/a/c": 1}},
+        'nothing at /a/c: {"a": {"b": [1]}}',
+    ),
     ("<html>", {"json": {}}, 'not JSON: "<html>"'),
     ("<html>", {"status": 200}, ""),
 ]
 
 
 @pytest.mark.parametrize(("text", "expect", "why"), JSON)
-def test_what_json_is_missing_is_named(text: str, expect: dict[str, object], why: str) -> None:
-    assert seen.json_misses(text, expect) == why
+def test_what_json_is_missing_is_named(
+    text: str, expect: dict[str, object], why: str
+) -> None:
+    assert expectations.json_misses(text, expect) == why

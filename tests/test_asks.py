@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import games
-from catherd import asks, config, files, yamldoor
-from catherd.bus import Bus
-from catherd.messages import Answer, Ask, Ballot, Call, Pitch, Receipt, Trouble
+from catherd.bus import atomic, config, yaml_door
+from catherd.bus.store import Bus
+from catherd.core.messages import Answer, Ask, Ballot, Call, Pitch, Receipt, Trouble
+from catherd.debate import asks
 from gitrooms import sh
 from test_herd import Typed, events, until
 
@@ -20,12 +21,17 @@ from test_herd import Typed, events, until
 def counted(bus: Bus, gate: str) -> dict[str, str]:
     """Who counted at the gate, with the text that counted."""
     receipt = bus.must(f"gates/{gate}.yaml", Receipt)
-    return {one.path.rpartition("/")[2].removesuffix(".yaml"): one.text for one in receipt.counted}
+    return {
+        one.path.rpartition("/")[2].removesuffix(".yaml"): one.text
+        for one in receipt.counted
+    }
 
 
 def calls(game: Path) -> list[str]:
     """Every call that was made."""
-    return sorted(str(path.relative_to(game)) for path in (game / "bus/runs").rglob("*.yaml"))
+    return sorted(
+        str(path.relative_to(game)) for path in (game / "bus/runs").rglob("*.yaml")
+    )
 
 
 def test_a_steered_game(game: Path) -> None:
@@ -35,7 +41,9 @@ def test_a_steered_game(game: Path) -> None:
     bus = Bus(str(game))
     quiet: dict[str, Any] = {"REHEARSAL_WILDCARD": "silent=all", "TIMEBOX": "2s"}
     typed = Typed(game, "round-1", "STEP=1", **quiet)
-    until("it is held", lambda: "round-1: held (STEP); make go closes it\n" in typed.said)
+    until(
+        "it is held", lambda: "round-1: held (STEP); make go closes it\n" in typed.said
+    )
     mine = game / "bus/debate/round-1/claude.yaml"
     mine.write_text(mine.read_text().replace("Marta", "Edda"))
     assert games.make(game, "go").returncode == 0
@@ -47,21 +55,31 @@ def test_a_steered_game(game: Path) -> None:
         ("debate/round-1/gemini.yaml", False),
     ]
     assert "Edda" in counted(bus, "round-1")["claude"]
-    assert (receipt.absent, receipt.notes) == (["wildcard"], ["bus/debate/round-1/claude.yaml was edited by you"])
+    assert (receipt.absent, receipt.notes) == (
+        ["wildcard"],
+        ["bus/debate/round-1/claude.yaml was edited by you"],
+    )
     assert "round-1 closed: 3 of 4 heard; not heard: Wildcard\n" in typed.said
     code = {agent: name for name, agent in receipt.data["names"].items()}
     assert code["wildcard"] == "guest-1"
 
-    late, after = game / "bus/debate/round-1/wildcard.yaml", game / "bus/debate/round-1/gemini.yaml"
+    late, after = (
+        game / "bus/debate/round-1/wildcard.yaml",
+        game / "bus/debate/round-1/gemini.yaml",
+    )
     late.write_text("title: Too Late\nbody: too late\n")
     after.write_text(after.read_text().replace("Ruth", "Nobody"))
-    assert games.make(game, "say", "MSG=It must run offline.", "BINDING=1").returncode == 0
+    assert (
+        games.make(game, "say", "MSG=It must run offline.", "BINDING=1").returncode == 0
+    )
     assert games.make(game, "round-2", **quiet).returncode == 0
     ask = bus.must("debate/round-2/open.yaml", Ask)
     assert ask.constraints == ["It must run offline."]
     assert bus.must("debate/round-1/open.yaml", Ask).constraints == []
     shown = {one.by: str(one.data) for one in ask.inputs if one.kind == "proposal"}
-    assert sorted(shown) == sorted(code[agent] for agent in ("chatgpt", "claude", "gemini"))
+    assert sorted(shown) == sorted(
+        code[agent] for agent in ("chatgpt", "claude", "gemini")
+    )
     assert "Edda" in shown[code["claude"]]
     assert "Ruth" in shown[code["gemini"]]
     assert "Nobody" not in shown[code["gemini"]]
@@ -76,26 +94,37 @@ def test_a_steered_game(game: Path) -> None:
     asked = (game / "bus/runs/chatgpt/debate.round-2.objections.1.1.yaml").read_text()
     assert "It must run offline." in asked
 
-    (game / f"bus/debate/veto/{code['gemini']}.yaml").write_text("reason: The last three were almanacs.\n")
+    (game / f"bus/debate/veto/{code['gemini']}.yaml").write_text(
+        "reason: The last three were almanacs.\n"
+    )
     (game / f"bus/debate/veto/{code['chatgpt']}.yaml").write_text("because: no\n")
     done = games.make(game, "debate", **quiet)
     assert done.returncode == 0, done.stdout + done.stderr
     ballot = bus.must("debate/ballots/open.yaml", Ask)
-    assert [one.by for one in ballot.inputs if one.kind == "proposal"] == sorted([code["claude"], code["chatgpt"]])
+    assert [one.by for one in ballot.inputs if one.kind == "proposal"] == sorted(
+        [code["claude"], code["chatgpt"]]
+    )
     missing = bus.must(f"problems/debate-veto-{code['chatgpt']}.yaml", Trouble)
-    assert (missing.what, missing.fix) == ("reason is missing", "add a line `reason: …`")
+    assert (missing.what, missing.fix) == (
+        "reason is missing",
+        "add a line `reason: …`",
+    )
     results = (game / "docs/debate/vote-results.md").read_text()
     assert "3 of 4 ballots" in results
     assert "The last three were almanacs." in results
-    assert "Edited by you." in (game / "docs/debate/round-1/agent-claude.md").read_text()
+    assert (
+        "Edited by you." in (game / "docs/debate/round-1/agent-claude.md").read_text()
+    )
     assert not (game / "docs/debate/round-1/agent-wildcard.md").exists()
 
 
-def test_a_veto_that_vetoes_nothing_is_told_as_soon_as_somebody_looks(game: Path) -> None:
+def test_a_veto_that_vetoes_nothing_is_told_as_soon_as_somebody_looks(
+    game: Path,
+) -> None:
     assert games.make(game, "round-1").returncode == 0
     bus, folder = Bus(str(game)), game / "bus/debate/veto"
     first, second, *_ = bus.must("gates/round-1.yaml", Receipt).data["names"]
-    files.remove(bus.path, "gates/round-1.yaml")
+    atomic.remove(bus.path, "gates/round-1.yaml")
     (folder / f"{first}x.yaml").write_text("reason: a name that may come true\n")
     assert "needs you" not in games.make(game, "status").stdout
     assert games.make(game, "round-1").returncode == 0
@@ -108,7 +137,11 @@ def test_a_veto_that_vetoes_nothing_is_told_as_soon_as_somebody_looks(game: Path
     shown = games.make(game, "status").stdout
     told = games.make(game, "round-2").stdout
     for where, what, fix in (
-        (f"{first}.yaml", "expected `key: value` lines", f"echo 'reason: why it goes' > '{at}/{first}.yaml'"),
+        (
+            f"{first}.yaml",
+            "expected `key: value` lines",
+            f"echo 'reason: why it goes' > '{at}/{first}.yaml'",
+        ),
         (
             f"{first}x.yaml",
             f"'{first}x' is no proposal; there are {known}",
@@ -131,8 +164,14 @@ def test_a_veto_that_vetoes_nothing_is_told_as_soon_as_somebody_looks(game: Path
     assert bus.names("problems") == [f"debate-veto-{first}.yaml"]
 
 
-def test_without_a_quorum_you_are_needed_and_may_answer_for_who_is_silent(game: Path) -> None:
-    told: dict[str, Any] = {"REHEARSAL_WILDCARD": "silent=all", "REHEARSAL_GEMINI": "silent=all", "TIMEBOX": "1s"}
+def test_without_a_quorum_you_are_needed_and_may_answer_for_who_is_silent(
+    game: Path,
+) -> None:
+    told: dict[str, Any] = {
+        "REHEARSAL_WILDCARD": "silent=all",
+        "REHEARSAL_GEMINI": "silent=all",
+        "TIMEBOX": "1s",
+    }
     done = games.make(game, "debate", **told)
     assert done.returncode == 2
     assert done.stderr.splitlines()[:2] == [
@@ -143,7 +182,9 @@ def test_without_a_quorum_you_are_needed_and_may_answer_for_who_is_silent(game: 
     bus = Bus(str(game))
     assert bus.goal() == ""
     before = calls(game)
-    (game / "bus/debate/round-1/gemini.yaml").write_text("title: Bell\nbody: |\n  ## User\n  Whoever waits.\n")
+    (game / "bus/debate/round-1/gemini.yaml").write_text(
+        "title: Bell\nbody: |\n  ## User\n  Whoever waits.\n"
+    )
     garbage: dict[str, Any] = {
         "REHEARSAL_CLAUDE": "garbage=debate/ballots",
         "REHEARSAL_WILDCARD": "silent=debate/round-1",
@@ -153,22 +194,32 @@ def test_without_a_quorum_you_are_needed_and_may_answer_for_who_is_silent(game: 
     assert set(before) <= set(calls(game))
     assert sorted(counted(bus, "round-1")) == ["chatgpt", "claude", "gemini"]
     assert "Whoever waits." in counted(bus, "round-1")["gemini"]
-    cast = yamldoor.typed(yamldoor.loads(counted(bus, "ballots")["claude"], "x"), Ballot)
+    cast = yaml_door.typed(
+        yaml_door.loads(counted(bus, "ballots")["claude"], "x"), Ballot
+    )
     assert (cast.abstain, cast.why) == (True, "no usable ballot in three tries")
     assert bus.must("gates/round-2.yaml", Receipt).absent == []
-    assert "no usable ballot in three tries" in (game / "docs/debate/vote-results.md").read_text()
+    assert (
+        "no usable ballot in three tries"
+        in (game / "docs/debate/vote-results.md").read_text()
+    )
 
 
 def test_a_ballot_that_nobody_can_read_is_spoiled_and_named(game: Path) -> None:
     bus = Bus(str(game))
-    typed = Typed(game, "ballots", REHEARSAL_GEMINI="silent=debate/ballots", TIMEBOX="4s")
+    typed = Typed(
+        game, "ballots", REHEARSAL_GEMINI="silent=debate/ballots", TIMEBOX="4s"
+    )
     until("the ballots are open", (game / "bus/debate/ballots/open.yaml").exists, 60)
     (game / "bus/debate/ballots/gemini.yaml").write_text("ranking: {a: b}\n")
     assert typed.ended() == 0, typed.text
     receipt = bus.must("gates/ballots.yaml", Receipt)
     assert receipt.spoiled == ["gemini: ranking: Expected `array`, got `object`"]
     assert receipt.absent == []
-    assert "look at bus/debate/ballots/gemini.yaml:1:10: ranking: Expected `array`, got `object`\n" in typed.said
+    assert (
+        "look at bus/debate/ballots/gemini.yaml:1:10: ranking: Expected `array`, got `object`\n"
+        in typed.said
+    )
     assert games.make(game, "debate").returncode == 0
     results = (game / "docs/debate/vote-results.md").read_text()
     assert "3 of 4 ballots" in results
@@ -178,22 +229,43 @@ def test_a_ballot_that_nobody_can_read_is_spoiled_and_named(game: Path) -> None:
 # After the end
 
 
-def test_documents_that_are_gone_from_main_are_landed_again_without_a_call(finished_game: Path, tmp_path: Path) -> None:
+def test_documents_that_are_gone_from_main_are_landed_again_without_a_call(
+    finished_game: Path, tmp_path: Path
+) -> None:
     game = games.copy(finished_game, tmp_path / "game")
     before, asked = sh(game, "rev-parse", "main^{tree}"), calls(game)
     sh(game, "rm", "-q", "-r", "docs/debate")
     sh(game, "commit", "-q", "-m", "Oops")
     done = games.make(game, "debate")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "docs/debate/decision.yaml is gone from main; it is landed again from the bus\n" in done.stdout
+    assert (
+        "docs/debate/decision.yaml is gone from main; it is landed again from the bus\n"
+        in done.stdout
+    )
     assert calls(game) == asked
-    assert set(sh(game, "ls-tree", "-r", "--name-only", "main", "docs/debate").splitlines()) == set(
+    assert set(
+        sh(game, "ls-tree", "-r", "--name-only", "main", "docs/debate").splitlines()
+    ) == set(
         sh(game, "ls-tree", "-r", "--name-only", before, "docs/debate").splitlines()
     )
-    assert sh(game, "diff", "--stat", before, "main", "--", "docs/debate/vote-results.md", "docs/debate/round-1") == ""
+    assert (
+        sh(
+            game,
+            "diff",
+            "--stat",
+            before,
+            "main",
+            "--",
+            "docs/debate/vote-results.md",
+            "docs/debate/round-1",
+        )
+        == ""
+    )
 
 
-def test_new_puts_the_game_away_and_another_can_begin(finished_game: Path, tmp_path: Path) -> None:
+def test_new_puts_the_game_away_and_another_can_begin(
+    finished_game: Path, tmp_path: Path
+) -> None:
     game = games.copy(finished_game, tmp_path / "game")
     found = Bus(str(game)).game()
     assert found is not None
@@ -204,7 +276,10 @@ def test_new_puts_the_game_away_and_another_can_begin(finished_game: Path, tmp_p
     assert (game / f"bus/archive/{found.id}/game.yaml").is_file()
     assert (game / f"bus/archive/{found.id}/debate/round-1/claude.yaml").is_file()
     assert "Lending Shelf" in sh(game, "show", f"{kept}:bus/gates/round-1.yaml")
-    assert sh(game, "ls-tree", "-r", "--name-only", "main", "docs/debate", "docs/game") == ""
+    assert (
+        sh(game, "ls-tree", "-r", "--name-only", "main", "docs/debate", "docs/game")
+        == ""
+    )
     assert sh(game, "log", "-1", "--format=%s", "main") == f"Put game {found.id} away"
     assert (game / "bus/README.md").is_file()
     assert games.make(game, "new").stdout == "no game is on\n"
@@ -214,7 +289,9 @@ def test_new_puts_the_game_away_and_another_can_begin(finished_game: Path, tmp_p
     assert (again.brief, again.id != found.id) == ("Another.", True)
 
 
-def test_a_clone_of_a_finished_game_takes_over_its_decision(finished_game: Path, tmp_path: Path) -> None:
+def test_a_clone_of_a_finished_game_takes_over_its_decision(
+    finished_game: Path, tmp_path: Path
+) -> None:
     origin = games.copy(finished_game, tmp_path / "origin")
     sh(tmp_path, "clone", "-q", "--no-local", str(origin), "clone")
     clone = tmp_path / "clone"
@@ -223,13 +300,20 @@ def test_a_clone_of_a_finished_game_takes_over_its_decision(finished_game: Path,
     assert done.returncode == 0, done.stdout + done.stderr
     assert "── round 1" not in done.stdout
     assert calls(clone) == [] or calls(clone) == calls(origin)
-    assert sh(clone, "log", "-1", "--format=%s", "main") == "Land the debate: Lending Shelf"
+    assert (
+        sh(clone, "log", "-1", "--format=%s", "main")
+        == "Land the debate: Lending Shelf"
+    )
     receipt = Bus(str(clone)).must("gates/decision.yaml", Receipt)
     assert receipt.outcome in {"adopted", "condorcet"}
-    assert receipt.winner == Bus(str(origin)).must("gates/decision.yaml", Receipt).winner
+    assert (
+        receipt.winner == Bus(str(origin)).must("gates/decision.yaml", Receipt).winner
+    )
 
 
-def test_a_live_game_puts_the_rehearsal_away_before_it_begins(finished_game: Path, tmp_path: Path) -> None:
+def test_a_live_game_puts_the_rehearsal_away_before_it_begins(
+    finished_game: Path, tmp_path: Path
+) -> None:
     """Only its beginning: all agents run elsewhere, so that nobody is started and nothing is called."""
     game = games.copy(finished_game, tmp_path / "game")
     for path in (game / "agents").glob("*.yaml"):
@@ -238,7 +322,10 @@ def test_a_live_game_puts_the_rehearsal_away_before_it_begins(finished_game: Pat
     assert old is not None
     done = games.catherd(game, "begin", "debate", LIVE="1", CATHERD_BRIEF="For real.")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"the rehearsal {old.id} goes to bus/archive/; a live game begins\n" in done.stdout
+    assert (
+        f"the rehearsal {old.id} goes to bus/archive/; a live game begins\n"
+        in done.stdout
+    )
     new = Bus(str(game)).game()
     assert new is not None
     assert (new.models, new.brief) == ("live", "For real.")
@@ -260,8 +347,13 @@ def unasked(finished_game: Path, tmp_path: Path) -> Bus:
     return bus
 
 
-@pytest.mark.parametrize(("goal", "opens"), [("debate", True), ("ballots", True), ("round-4", False), ("", False)])
-def test_an_ask_is_opened_ahead_no_further_than_the_goal(unasked: Bus, goal: str, opens: bool) -> None:
+@pytest.mark.parametrize(
+    ("goal", "opens"),
+    [("debate", True), ("ballots", True), ("round-4", False), ("", False)],
+)
+def test_an_ask_is_opened_ahead_no_further_than_the_goal(
+    unasked: Bus, goal: str, opens: bool
+) -> None:
     phase, game = config.phases(unasked.root)["debate"], unasked.game()
     assert game is not None
     asks.ahead(unasked, phase, game, goal, asking=False)
@@ -269,7 +361,9 @@ def test_an_ask_is_opened_ahead_no_further_than_the_goal(unasked: Bus, goal: str
 
 
 @pytest.mark.parametrize("what", ["PAUSE", "STEP", "asking"])
-def test_no_ask_is_opened_ahead_while_you_hold_the_game_or_are_asked_for_your_vote(unasked: Bus, what: str) -> None:
+def test_no_ask_is_opened_ahead_while_you_hold_the_game_or_are_asked_for_your_vote(
+    unasked: Bus, what: str
+) -> None:
     phase, game = config.phases(unasked.root)["debate"], unasked.game()
     assert game is not None
     if what != "asking":
@@ -282,12 +376,16 @@ def test_opening_again_gives_the_ask_that_is_there(unasked: Bus) -> None:
     phase, game = config.phases(unasked.root)["debate"], unasked.game()
     assert game is not None
     first = asks.open_ask(unasked, phase, phase.gates["ballots"], game, list(game.roll))
-    second = asks.open_ask(unasked, phase, phase.gates["ballots"], game, ["somebody", "else"])
+    second = asks.open_ask(
+        unasked, phase, phase.gates["ballots"], game, ["somebody", "else"]
+    )
     assert first == second
     assert not unasked.edited(first)
 
 
-def test_a_message_that_you_edit_in_place_is_shown_as_it_stands_when_the_next_ask_opens(unasked: Bus) -> None:
+def test_a_message_that_you_edit_in_place_is_shown_as_it_stands_when_the_next_ask_opens(
+    unasked: Bus,
+) -> None:
     path = Path(unasked.here("chat/me.yaml"))
     path.write_text("kind: constraint\ntext: It must be loud.\n")
     assert "me" in unasked.chat()
@@ -304,7 +402,9 @@ def test_code_names_are_what_everybody_but_you_sees(finished_game: Path) -> None
     names = bus.must("gates/round-1.yaml", Receipt).data["names"]
     ask = bus.must("debate/ballots/open.yaml", Ask)
     for agent in names.values():
-        pitch = yamldoor.typed(yamldoor.loads(counted(bus, "round-1")[agent], "x"), Pitch)
+        pitch = yaml_door.typed(
+            yaml_door.loads(counted(bus, "round-1")[agent], "x"), Pitch
+        )
         assert pitch.title
     prompts = "".join(
         path.read_text()
@@ -317,19 +417,40 @@ def test_code_names_are_what_everybody_but_you_sees(finished_game: Path) -> None
             assert not re.search(rf"{one.by}\W+(by|von|=)\W+{names[one.by]}", prompts)
 
 
-def test_in_a_whole_game_each_prompt_begins_with_all_that_the_agents_last_one_showed(finished_game: Path) -> None:
+def test_in_a_whole_game_each_prompt_begins_with_all_that_the_agents_last_one_showed(
+    finished_game: Path,
+) -> None:
     shares = []
     for agent in ("chatgpt", "claude", "gemini", "wildcard"):
         runs = finished_game / "bus/runs" / agent
-        calls = [path for path in runs.glob("*.1.1.yaml") if not path.name.startswith("debate.ballots")]
-        at = {path: path.with_name(path.name.replace(".1.1.yaml", ".1.1.answer.yaml")) for path in calls}
-        order = sorted(calls, key=lambda path: yamldoor.typed(yamldoor.loads(at[path].read_text(), "x"), Answer).at)
-        texts = [yamldoor.typed(yamldoor.loads(path.read_text(), "x"), Call).messages[0]["content"] for path in order]
+        calls = [
+            path
+            for path in runs.glob("*.1.1.yaml")
+            if not path.name.startswith("debate.ballots")
+        ]
+        at = {
+            path: path.with_name(path.name.replace(".1.1.yaml", ".1.1.answer.yaml"))
+            for path in calls
+        }
+        order = sorted(
+            calls,
+            key=lambda path: (
+                yaml_door.typed(yaml_door.loads(at[path].read_text(), "x"), Answer).at
+            ),
+        )
+        texts = [
+            yaml_door.typed(yaml_door.loads(path.read_text(), "x"), Call).messages[0][
+                "content"
+            ]
+            for path in order
+        ]
         assert len(texts) >= 4
         for before, after in itertools.pairwise(texts):
             material = before.partition("\n# Your task")[0].rstrip()
             own = (
-                material.rpartition("\n# From the group chat")[0].rstrip() if "Answer message: " in before else material
+                material.rpartition("\n# From the group chat")[0].rstrip()
+                if "Answer message: " in before
+                else material
             )
             assert after.startswith(own)
             shares.append(len(own) / len(after))
@@ -342,7 +463,10 @@ def test_a_message_keeps_its_place_in_later_asks_and_what_you_did_to_it_counts(
     bus = Bus(str(games.copy(finished_game, tmp_path / "game")))
     for path in (
         "debate/round-4/open.yaml",
-        *(f"gates/{gate}.yaml" for gate in ("round-4", "ballots", "decision", "debate")),
+        *(
+            f"gates/{gate}.yaml"
+            for gate in ("round-4", "ballots", "decision", "debate")
+        ),
     ):
         os.unlink(bus.here(path))
     first = bus.must("debate/round-3/open.yaml", Ask)
@@ -354,9 +478,17 @@ def test_a_message_keeps_its_place_in_later_asks_and_what_you_did_to_it_counts(
     ask = asks.open_ask(bus, phase, phase.gates["round-4"], game, list(game.roll))
 
     begins = [one for one in first.inputs if one.path != gone]
-    assert [(one.kind, one.path) for one in ask.inputs[: len(begins)]] == [(one.kind, one.path) for one in begins]
+    assert [(one.kind, one.path) for one in ask.inputs[: len(begins)]] == [
+        (one.kind, one.path) for one in begins
+    ]
     chat = [one for one in ask.inputs if one.kind == "chat"]
     assert [one.path for one in chat[: len(kept) + 1]] == [edited, *kept]
-    assert chat[0].data == {"text": "I take it back.", "reply_to": "", "since": "round-2"}
+    assert chat[0].data == {
+        "text": "I take it back.",
+        "reply_to": "",
+        "since": "round-2",
+    }
     assert {one.data["since"] for one in chat[len(kept) + 1 :]} == {"round-3"}
-    assert [one.kind for one in ask.inputs][-len(chat) + len(kept) + 1 :] == ["chat"] * (len(chat) - len(kept) - 1)
+    assert [one.kind for one in ask.inputs][-len(chat) + len(kept) + 1 :] == [
+        "chat"
+    ] * (len(chat) - len(kept) - 1)

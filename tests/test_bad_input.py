@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 import games
-from catherd import config, files, herd, talk
-from catherd.bus import Bus
-from catherd.config import Gate
-from catherd.errors import CatherdError
-from catherd.hearing import Hearing
-from catherd.messages import Ask, Ballot, Input, Pitch, Trouble
-from catherd.tell import Teller
+from catherd.bus import atomic, chat, config
+from catherd.bus.config import Gate
+from catherd.bus.narrator import Teller
+from catherd.bus.store import Bus
+from catherd.core.errors import CatherdError
+from catherd.core.messages import Ask, Ballot, Input, Pitch, Trouble
+from catherd.debate.hearing import Hearing
+from catherd.herd import processes
 from gitrooms import sh
 from test_herd import Typed, until
 
@@ -101,7 +102,10 @@ def bus(tmp_path: Path) -> Bus:
 
 def problems(game: Bus) -> list[str]:
     """Everything in problems/, in the words of an error."""
-    return [str(CatherdError(one.what, where=one.where, fix=one.fix)) for one in game.troubles()]
+    return [
+        str(CatherdError(one.what, where=one.where, fix=one.fix))
+        for one in game.troubles()
+    ]
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -110,7 +114,9 @@ def test_a_file_that_cannot_be_read_is_reported_once_left_there_and_taken_up_whe
 ) -> None:
     make, message = BROKEN[case]
     path = Path(bus.here("chat/me.yaml"))
-    Path(bus.here("chat/20261122T101204.123Z.gemini.yaml")).write_text("text: still here\n")
+    Path(bus.here("chat/20261122T101204.123Z.gemini.yaml")).write_text(
+        "text: still here\n"
+    )
     make(path)
     assert list(bus.chat()) == ["20261122T101204.123Z.gemini"]
     assert problems(bus) == [message]
@@ -143,10 +149,18 @@ def test_an_unknown_key_is_kept_and_reported_until_it_is_gone(bus: Bus) -> None:
 @pytest.mark.parametrize(
     ("ranking", "what", "place"),
     [
-        ("[birch, oak]", "'oak' is not on this ballot; it lists birch, hazel, sage", "1:18"),
+        (
+            "[birch, oak]",
+            "'oak' is not on this ballot; it lists birch, hazel, sage",
+            "1:18",
+        ),
         ("[birch, sage, birch]", "'birch' is ranked twice", "1:24"),
         ("[birch, [sage, birch]]", "'birch' is ranked twice", "1:18"),
-        ("[sage, hazel]", "'hazel' is claude's own proposal; it has no say on it", "1:17"),
+        (
+            "[sage, hazel]",
+            "'hazel' is claude's own proposal; it has no say on it",
+            "1:17",
+        ),
     ],
 )
 def test_a_ballot_that_says_too_much_is_reported_and_waited_for_and_its_rest_counts(
@@ -159,7 +173,13 @@ def test_a_ballot_that_says_too_much_is_reported_and_waited_for_and_its_rest_cou
         template="",
         roll=["claude", "gemini"],
         inputs=[
-            Input(path="", sha256="", kind="proposal", by=by, data={"title": by, "authors": [by]})
+            Input(
+                path="",
+                sha256="",
+                kind="proposal",
+                by=by,
+                data={"title": by, "authors": [by]},
+            )
             for by in ("birch", "hazel", "sage")
         ],
         names={"hazel": "claude", "birch": "gemini"},
@@ -188,15 +208,28 @@ def test_a_ballot_that_says_too_much_is_reported_and_waited_for_and_its_rest_cou
     assert problems(bus) == []
 
 
-def test_an_answer_that_you_write_anew_is_yours_and_a_misspelt_key_in_it_is_reported(bus: Bus) -> None:
-    ask = Ask(gate="round-1", step="debate/round-1", kind="pitch", template="", roll=["claude", "zed"])
+def test_an_answer_that_you_write_anew_is_yours_and_a_misspelt_key_in_it_is_reported(
+    bus: Bus,
+) -> None:
+    ask = Ask(
+        gate="round-1",
+        step="debate/round-1",
+        kind="pitch",
+        template="",
+        roll=["claude", "zed"],
+    )
     hearing = Hearing(bus, Gate(kind="pitch", step=ask.step), ask)
     posted = Pitch(title="Lending Shelf", body="Marta's drill.")
     for agent in ("claude", "gemini"):
         bus.post(f"debate/round-1/{agent}.yaml", posted)
         os.makedirs(bus.here(f"runs/{agent}"))
-        files.publish(bus.path, f"runs/{agent}/debate.round-1.pitch.1.posted", "catherd: 1\n")
-    claude, gemini, zed = (Path(bus.here(f"debate/round-1/{name}.yaml")) for name in ("claude", "gemini", "zed"))
+        atomic.publish(
+            bus.path, f"runs/{agent}/debate.round-1.pitch.1.posted", "catherd: 1\n"
+        )
+    claude, gemini, zed = (
+        Path(bus.here(f"debate/round-1/{name}.yaml"))
+        for name in ("claude", "gemini", "zed")
+    )
     zed.write_text("title: Zed\nbody: an agent from elsewhere seals nothing\n")
 
     def edited() -> dict[str, bool]:
@@ -224,7 +257,11 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def refused(done: subprocess.CompletedProcess[str]) -> str:
     """What a command of catherd's said before make added its own line."""
     assert done.returncode != 0, done.stdout
-    return "".join(line for line in done.stderr.splitlines(keepends=True) if not line.startswith("make"))
+    return "".join(
+        line
+        for line in done.stderr.splitlines(keepends=True)
+        if not line.startswith("make")
+    )
 
 
 def exit_of(done: subprocess.CompletedProcess[str]) -> str:
@@ -289,14 +326,19 @@ def test_an_agent_that_cannot_be_is_refused_before_anything_begins_and_status_sh
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("../x.yaml", "catherd: ../x.yaml: an agent's file stands in agents/\n  fix: mv '../x.yaml' agents/\n"),
+        (
+            "../x.yaml",
+            "catherd: ../x.yaml: an agent's file stands in agents/\n  fix: mv '../x.yaml' agents/\n",
+        ),
         (
             "agents/oak.yaml",
             "catherd: agents/oak.yaml: no such agent\n  fix: there are: chatgpt.yaml, claude.yaml, gemini.yaml, wildcard.yaml\n",
         ),
     ],
 )
-def test_an_agent_from_elsewhere_is_not_started(room: Path, path: str, message: str) -> None:
+def test_an_agent_from_elsewhere_is_not_started(
+    room: Path, path: str, message: str
+) -> None:
     (room.parent / "x.yaml").write_text("name: X\n")
     done = games.catherd(room, "agent", path)
     assert (done.returncode, done.stderr) == (1, message)
@@ -304,7 +346,10 @@ def test_an_agent_from_elsewhere_is_not_started(room: Path, path: str, message: 
 
 def test_an_agent_that_is_not_there_cannot_be_picked(room: Path) -> None:
     done = games.make(room, "debate", AGENTS="claude ../x")
-    assert refused(done) == "catherd: AGENTS: no agent '../x'\n  fix: AGENTS='chatgpt claude gemini wildcard'\n"
+    assert (
+        refused(done)
+        == "catherd: AGENTS: no agent '../x'\n  fix: AGENTS='chatgpt claude gemini wildcard'\n"
+    )
     assert not (room / "bus/game.yaml").exists()
 
 
@@ -342,7 +387,9 @@ PHASES = {
 
 
 @pytest.mark.parametrize("case", PHASES)
-def test_a_phase_file_that_cannot_work_is_refused_before_anything_begins(room: Path, case: str) -> None:
+def test_a_phase_file_that_cannot_work_is_refused_before_anything_begins(
+    room: Path, case: str
+) -> None:
     old, new, message = PHASES[case]
     path = room / "phases/debate.yaml"
     before = path.read_text()
@@ -355,27 +402,45 @@ def test_a_phase_file_that_cannot_work_is_refused_before_anything_begins(room: P
     assert not (room / "bus/game.yaml").exists()
 
 
-def test_a_misspelt_key_of_an_agent_or_a_phase_is_told_and_nothing_stops(game: Path) -> None:
+def test_a_misspelt_key_of_an_agent_or_a_phase_is_told_and_nothing_stops(
+    game: Path,
+) -> None:
     agent, phase = game / "agents/claude.yaml", game / "phases/debate.yaml"
     agent.write_text(f"tempr: mild\n{agent.read_text()}")
-    phase.write_text(phase.read_text().replace("kind: final,", "kind: final, time: 5m,"))
+    phase.write_text(
+        phase.read_text().replace("kind: final,", "kind: final, time: 5m,")
+    )
     done = games.make(game, "round-1")
     assert done.returncode == 0, done.stderr
     what = "is not known here; it is kept and not used"
     assert f"agents/claude.yaml:1:8: the key 'tempr' {what}\n" in done.stdout
-    assert f"the key 'time' {what}\n  fix: one of: does, kind, step, template, timebox, name, options\n" in done.stdout
+    assert (
+        f"the key 'time' {what}\n  fix: one of: does, kind, step, template, timebox, name, options\n"
+        in done.stdout
+    )
     assert "the key 'time' is not known here" in games.make(game, "status").stdout
 
 
-def test_a_template_that_breaks_ends_the_wait_at_once_and_is_used_as_soon_as_it_is_right(game: Path) -> None:
+def test_a_template_that_breaks_ends_the_wait_at_once_and_is_used_as_soon_as_it_is_right(
+    game: Path,
+) -> None:
     path = game / "templates/debate/round-1.md.j2"
     before = path.read_text()
     path.write_text(f"{before}\n{{{{ nosuch.thing }}}}")
     line = before.count("\n") + 2
     typed = Typed(game, "round-1")
     at = f"templates/debate/round-1.md.j2:{line}"
-    until("it is told", lambda: f"look at {at}: template error: UndefinedError: 'nosuch' is undefined\n" in typed.said)
-    assert f"  fix: edit {at}, or git checkout -- templates/debate/round-1.md.j2\n" in typed.said
+    until(
+        "it is told",
+        lambda: (
+            f"look at {at}: template error: UndefinedError: 'nosuch' is undefined\n"
+            in typed.said
+        ),
+    )
+    assert (
+        f"  fix: edit {at}, or git checkout -- templates/debate/round-1.md.j2\n"
+        in typed.said
+    )
     assert typed.ended() == 2
     last = typed.text.rpartition("catherd: ")[2]
     assert last.startswith(
@@ -383,7 +448,7 @@ def test_a_template_that_breaks_ends_the_wait_at_once_and_is_used_as_soon_as_it_
         f"  fix: edit {at}, or git checkout -- templates/debate/round-1.md.j2\n"
     )
     assert last.splitlines()[2].endswith("Error 1")
-    assert len(list(herd.living(Bus(str(game))))) == 4
+    assert len(list(processes.living(Bus(str(game))))) == 4
     path.write_text(before)
     done = games.make(game, "round-1")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -391,7 +456,9 @@ def test_a_template_that_breaks_ends_the_wait_at_once_and_is_used_as_soon_as_it_
     assert Bus(str(game)).names("problems") == []
 
 
-def test_a_running_herd_goes_on_with_all_of_it_on_its_bus_and_nothing_is_lost(game: Path) -> None:
+def test_a_running_herd_goes_on_with_all_of_it_on_its_bus_and_nothing_is_lost(
+    game: Path,
+) -> None:
     bus = Bus(str(game))
     (game / "bus/PAUSE").touch()
     typed = Typed(game, "debate")
@@ -422,7 +489,9 @@ def test_a_running_herd_goes_on_with_all_of_it_on_its_bus_and_nothing_is_lost(ga
     assert os.listdir(game / "bus/.tmp") == []
 
 
-def test_a_game_of_a_newer_format_is_refused_and_left_alone(finished_game: Path, tmp_path: Path) -> None:
+def test_a_game_of_a_newer_format_is_refused_and_left_alone(
+    finished_game: Path, tmp_path: Path
+) -> None:
     game = games.copy(finished_game, tmp_path / "game")
     path = game / "bus/game.yaml"
     text = path.read_text().replace("catherd: 1", "catherd: 2")
@@ -438,7 +507,9 @@ def test_a_game_of_a_newer_format_is_refused_and_left_alone(finished_game: Path,
 # The repository
 
 
-def test_no_repository_and_no_commit_are_named_with_what_makes_them(tmp_path: Path) -> None:
+def test_no_repository_and_no_commit_are_named_with_what_makes_them(
+    tmp_path: Path,
+) -> None:
     game = games.lay(tmp_path / "game")
     shutil.rmtree(game / ".git")
     none = games.make(game, "debate")
@@ -457,13 +528,18 @@ def test_no_repository_and_no_commit_are_named_with_what_makes_them(tmp_path: Pa
     )
 
 
-def test_a_branch_called_master_and_a_dirty_tree_are_played_on_and_your_edits_stay(game: Path) -> None:
+def test_a_branch_called_master_and_a_dirty_tree_are_played_on_and_your_edits_stay(
+    game: Path,
+) -> None:
     sh(game, "branch", "-m", "master")
     (game / "Makefile").write_text((game / "Makefile").read_text() + "# mine\n")
     (game / "notes.txt").write_text("mine\n")
     done = games.make(game, "debate")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sh(game, "log", "--format=%s", "master").splitlines() == ["Land the debate: Lending Shelf", "start"]
+    assert sh(game, "log", "--format=%s", "master").splitlines() == [
+        "Land the debate: Lending Shelf",
+        "start",
+    ]
     assert sh(game, "branch", "--list") == "* master"
     assert sh(game, "status", "--short") == " M Makefile\n?? notes.txt"
     assert (game / "docs/debate/decision.yaml").is_file()
@@ -475,7 +551,10 @@ def test_a_detached_head_is_played_on_beside_it(game: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert sh(game, "status", "--short", "--branch") == "## HEAD (no branch)"
     landed = sh(game, "rev-parse", "refs/catherd/main")
-    assert f"landed {landed[:12]}: git show {landed[:12]}:docs/debate/vote-results.md\n" in done.stdout
+    assert (
+        f"landed {landed[:12]}: git show {landed[:12]}:docs/debate/vote-results.md\n"
+        in done.stdout
+    )
     assert "Lending Shelf" in sh(game, "show", f"{landed}:docs/debate/vote-results.md")
     again = games.make(game, "debate")
     assert again.returncode == 0, again.stderr
@@ -517,10 +596,14 @@ def test_a_git_that_is_too_old_is_named_before_anything_begins(room: Path) -> No
     assert not (room / "bus/game.yaml").exists()
 
 
-def test_a_python_that_is_too_old_is_named_before_anything_is_installed(tmp_path: Path) -> None:
+def test_a_python_that_is_too_old_is_named_before_anything_is_installed(
+    tmp_path: Path,
+) -> None:
     game = games.lay(tmp_path / "game")
     shutil.rmtree(game / ".venv")
-    path = fake(game, "python3", 'case "$1" in -V) echo Python 3.9.2;; *) exit 1;; esac')
+    path = fake(
+        game, "python3", 'case "$1" in -V) echo Python 3.9.2;; *) exit 1;; esac'
+    )
     done = games.make(game, "debate", PATH=path)
     assert refused(done) == (
         "catherd: Python 3.11 or newer is needed; python3 is Python 3.9.2\n"
@@ -533,14 +616,21 @@ def test_a_python_that_is_too_old_is_named_before_anything_is_installed(tmp_path
 
 UNSHARE = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
 MOUNTS = shutil.which("unshare") is not None and not subprocess.call(
-    [*UNSHARE, "sh", "-c", "mount -t tmpfs -o size=64k none /mnt"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    [*UNSHARE, "sh", "-c", "mount -t tmpfs -o size=64k none /mnt"],
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
 )
-mounts = pytest.mark.skipif(not MOUNTS, reason="this machine lets nobody mount anything, not even in a namespace")
+mounts = pytest.mark.skipif(
+    not MOUNTS,
+    reason="this machine lets nobody mount anything, not even in a namespace",
+)
 
 
 @mounts
 @pytest.mark.parametrize("command", ["debate", "new", "up"])
-def test_a_read_only_bus_is_called_that(finished_game: Path, tmp_path: Path, command: str) -> None:
+def test_a_read_only_bus_is_called_that(
+    finished_game: Path, tmp_path: Path, command: str
+) -> None:
     game = games.copy(finished_game, tmp_path / "game")
     script = f"mount --bind bus bus && mount -o remount,bind,ro bus && make {command}"
     done = games.run(game, *UNSHARE, "sh", "-c", script)
@@ -551,7 +641,9 @@ def test_a_read_only_bus_is_called_that(finished_game: Path, tmp_path: Path, com
 
 
 @mounts
-def test_a_full_disk_is_called_that_and_with_more_space_the_same_command_goes_on(game: Path) -> None:
+def test_a_full_disk_is_called_that_and_with_more_space_the_same_command_goes_on(
+    game: Path,
+) -> None:
     """260 kB hold about two rounds. Nothing that was said before is asked again, and no half file stays."""
     script = """
         mount -t tmpfs -o size=260k none bus && (make debate; echo "first: $?"
@@ -560,10 +652,13 @@ def test_a_full_disk_is_called_that_and_with_more_space_the_same_command_goes_on
     """
     done = games.run(game, *UNSHARE, "sh", "-c", script, TIMEBOX="3s")
     assert "first: 2\nsecond: 0\n" in "".join(
-        line for line in done.stdout.splitlines(keepends=True) if line.startswith(("first", "second", "bus", "."))
+        line
+        for line in done.stdout.splitlines(keepends=True)
+        if line.startswith(("first", "second", "bus", "."))
     )
-    assert "no space left on device\n  fix: free some space (df -h .) and type the same command again\n" in (
-        done.stdout + done.stderr
+    assert (
+        "no space left on device\n  fix: free some space (df -h .) and type the same command again\n"
+        in (done.stdout + done.stderr)
     )
     before, after = game.parent / "runs", game.parent / "after/runs"
     kept = [path.relative_to(before) for path in before.rglob("*.answer.yaml")]
@@ -578,8 +673,11 @@ def test_a_full_disk_is_called_that_and_with_more_space_the_same_command_goes_on
 def test_a_log_that_is_no_file_is_named(bus: Bus) -> None:
     os.mkfifo(bus.here("chat.log"))
     with pytest.raises(CatherdError) as caught:
-        files.append(bus.path, "chat.log", "x\n")
-    assert str(caught.value) == "bus/chat.log: no such device or address\n  fix: rm 'bus/chat.log'"
+        atomic.append(bus.path, "chat.log", "x\n")
+    assert (
+        str(caught.value)
+        == "bus/chat.log: no such device or address\n  fix: rm 'bus/chat.log'"
+    )
 
 
 def test_no_agent_at_all_is_named(tmp_path: Path) -> None:
@@ -588,7 +686,9 @@ def test_no_agent_at_all_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == "agents/: no agent\n  fix: .venv/bin/catherd init ."
 
 
-def test_a_chat_log_that_becomes_a_directory_while_it_is_written_ends_no_game(tmp_path: Path) -> None:
+def test_a_chat_log_that_becomes_a_directory_while_it_is_written_ends_no_game(
+    tmp_path: Path,
+) -> None:
     bus, log, over = Bus(str(tmp_path)), tmp_path / "bus/chat.log", threading.Event()
     for folder in (".tmp", "chat", "problems", "events"):
         (tmp_path / "bus" / folder).mkdir(parents=True)
@@ -606,10 +706,10 @@ def test_a_chat_log_that_becomes_a_directory_while_it_is_written_ends_no_game(tm
     other.start()
     try:
         for _ in range(1000):
-            talk.log(bus)
+            chat.log_chat(bus)
     finally:
         over.set()
         other.join()
-    talk.log(bus)
+    chat.log_chat(bus)
     assert log.read_text() == "[me] me: mind the drill\n"
     assert bus.names("problems") == []

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 import games
-from catherd import cast, herd, journal, yamldoor
-from catherd.bus import Bus
-from catherd.config import Agent
-from catherd.messages import Call, Game
-from catherd.model import ModelError, Reply, Request, Said
+from catherd.answers import journal
+from catherd.bus import yaml_door
+from catherd.bus.config import Agent
+from catherd.bus.store import Bus
+from catherd.core.messages import Call, Game
+from catherd.core.model import ModelError, Reply, Request, Said
+from catherd.herd import processes
+from catherd.models import cast
 from vendors import Vendors
 
 
@@ -25,11 +28,20 @@ def test_without_any_key_nobody_plays_live_and_nothing_is_begun(game: Path) -> N
     assert not (game / "bus" / "game.yaml").exists()
 
 
-def test_on_a_terminal_it_asks_after_the_estimate_and_a_no_begins_nothing(game: Path) -> None:
+def test_on_a_terminal_it_asks_after_the_estimate_and_a_no_begins_nothing(
+    game: Path,
+) -> None:
     with Vendors() as server:
         ours, theirs = pty.openpty()
         told = games.env(LIVE="1", BRIEF="x", **server.environ())
-        make = subprocess.Popen(["make", "debate"], cwd=game, env=told, stdin=theirs, stdout=theirs, stderr=theirs)
+        make = subprocess.Popen(
+            ["make", "debate"],
+            cwd=game,
+            env=told,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
         os.close(theirs)
         screen = ""
         while "play live? y/n " not in screen:
@@ -48,20 +60,32 @@ def test_on_a_terminal_it_asks_after_the_estimate_and_a_no_begins_nothing(game: 
     assert not (game / "bus" / "game.yaml").exists()
 
 
-def test_who_has_no_key_sits_out_and_a_cap_pauses_the_game_until_you_raise_it(game: Path) -> None:
+def test_who_has_no_key_sits_out_and_a_cap_pauses_the_game_until_you_raise_it(
+    game: Path,
+) -> None:
     """One game: a herd that was started without keys, an agent that has none, one on another's model, one that is broke."""
     file = game / "agents" / "chatgpt.yaml"
-    file.write_text(file.read_text().replace("limits: {usd: 8, minutes: 10}", "limits:\n  usd: 0.05"))
+    file.write_text(
+        file.read_text().replace(
+            "limits: {usd: 8, minutes: 10}", "limits:\n  usd: 0.05"
+        )
+    )
     assert games.make(game, "up").returncode == 0
-    before = herd.living(Bus(str(game)))
+    before = processes.living(Bus(str(game)))
     with Vendors() as server:
         keys = {k: v for k, v in server.environ().items() if not k.startswith("GEMINI")}
         done = games.make(game, "debate", seconds=200, LIVE="1", **keys)
         assert done.returncode == 2, done.stdout
-        line = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if "usd" in text)
+        line = next(
+            n
+            for n, text in enumerate(file.read_text().splitlines(), 1)
+            if "usd" in text
+        )
         assert f"catherd: needs you: agents/chatgpt.yaml:{line}:" in done.stderr
         assert "ChatGPT waits: the cap 'agent' of $0.05 leaves $" in done.stderr
-        assert "fix: raise `usd:` under `limits:` there, then make debate\n" in done.stderr
+        assert (
+            "fix: raise `usd:` under `limits:` there, then make debate\n" in done.stderr
+        )
         status = games.catherd(game, "status").stdout
         assert "paused (rm bus/PAUSE goes on)" in status
         assert "gemini       sits out        no key: set GEMINI_API_KEY" in status
@@ -72,38 +96,64 @@ def test_who_has_no_key_sits_out_and_a_cap_pauses_the_game_until_you_raise_it(ga
     assert again.returncode == 0, again.stdout + again.stderr
     assert "sitting out: Gemini (no key: set GEMINI_API_KEY)" in done.stdout
     assert "Wildcard on claude-sonnet-5-5" in again.stdout
-    assert again.stdout.startswith("live: ChatGPT (openai/gpt-6-sol), Claude (anthropic/claude-opus-5-5), Wildcard (")
+    assert again.stdout.startswith(
+        "live: ChatGPT (openai/gpt-6-sol), Claude (anthropic/claude-opus-5-5), Wildcard ("
+    )
     assert set(before) == {"chatgpt", "claude", "gemini", "wildcard"}
     bus = Bus(str(game))
     assert bus.must("game.yaml", Game).roll == ["chatgpt", "claude", "wildcard"]
     assert bus.names("problems") == []
     drawn = [
-        m.text for stem, m in bus.chat().items() if stem.endswith(".wildcard") and m.wrote.get("turn") == "line/cast"
+        m.text
+        for stem, m in bus.chat().items()
+        if stem.endswith(".wildcard") and m.wrote.get("turn") == "line/cast"
     ]
     assert len(drawn) == 1
-    assert drawn[0].startswith("drawn for this game: I am anthropic/claude-sonnet-5-5 (for want of a key for ")
-    assert yamldoor.read(str(game / "bus" / "gates" / "decision.yaml")).data["winner"]
+    assert drawn[0].startswith(
+        "drawn for this game: I am anthropic/claude-sonnet-5-5 (for want of a key for "
+    )
+    assert yaml_door.read_yaml(str(game / "bus" / "gates" / "decision.yaml")).data[
+        "winner"
+    ]
 
 
 def test_the_draw_follows_from_the_seed_and_takes_a_model_that_has_a_key() -> None:
-    draw = {"model": ["mistral/a", "deepseek/b", "moonshot/c"], "temper": ["wild", "tame", "tired"]}
+    draw = {
+        "model": ["mistral/a", "deepseek/b", "moonshot/c"],
+        "temper": ["wild", "tame", "tired"],
+    }
     wild = Agent(
-        id="wild", name="Wild", model="mistral/a", temper="wild", draw=draw, also=["anthropic/claude-sonnet-5-5"]
+        id="wild",
+        name="Wild",
+        model="mistral/a",
+        temper="wild",
+        draw=draw,
+        also=["anthropic/claude-sonnet-5-5"],
     )
     two = {"DEEPSEEK_API_KEY": "k", "MOONSHOT_API_KEY": "k"}
-    made = [cast.settle({"wild": wild}, two, seed)["wild"] for seed in range(40)]
-    assert made == [cast.settle({"wild": wild}, two, seed)["wild"] for seed in range(40)]
+    made = [cast.settle_cast({"wild": wild}, two, seed)["wild"] for seed in range(40)]
+    assert made == [
+        cast.settle_cast({"wild": wild}, two, seed)["wild"] for seed in range(40)
+    ]
     assert {one["model"] for one in made} == {"deepseek/b", "moonshot/c"}
     assert {one["temper"] for one in made} == {"wild", "tame", "tired"}
-    other = cast.settle({"wild": wild}, {"ANTHROPIC_API_KEY": "k"}, 1)["wild"]
+    other = cast.settle_cast({"wild": wild}, {"ANTHROPIC_API_KEY": "k"}, 1)["wild"]
     assert other["model"] == "anthropic/claude-sonnet-5-5"
     assert other["instead_of"] in draw["model"]
-    played = cast.of(wild, Game(id="g", roll=["wild"], models="live", cast={"wild": other}))
-    assert (played.model, played.temper, played.also) == (other["model"], other["temper"], [])
-    assert cast.of(wild, Game(id="g", roll=["wild"], cast={"wild": other})) == wild
-    assert cast.vendors({"wild": wild}, Game(id="g", roll=["wild"], models="live", cast={"wild": other})) == {
-        "wild": "anthropic"
-    }
+    played = cast.cast_agent(
+        wild, Game(id="g", roll=["wild"], models="live", cast={"wild": other})
+    )
+    assert (played.model, played.temper, played.also) == (
+        other["model"],
+        other["temper"],
+        [],
+    )
+    assert (
+        cast.cast_agent(wild, Game(id="g", roll=["wild"], cast={"wild": other})) == wild
+    )
+    assert cast.vendors(
+        {"wild": wild}, Game(id="g", roll=["wild"], models="live", cast={"wild": other})
+    ) == {"wild": "anthropic"}
 
 
 class _Cut:
@@ -116,18 +166,27 @@ class _Cut:
     def complete(self, request: Request) -> Reply:
         self.asked.append(request)
         cut = request.max_tokens < self.enough
-        return Reply("half an" if cut else "a whole one", "m", finish="length" if cut else "stop")
+        return Reply(
+            "half an" if cut else "a whole one", "m", finish="length" if cut else "stop"
+        )
 
 
-@pytest.mark.parametrize(("enough", "said", "rooms"), [(150, "a whole one", [100, 200]), (900, None, [100, 200, 200])])
+@pytest.mark.parametrize(
+    ("enough", "said", "rooms"),
+    [(150, "a whole one", [100, 200]), (900, None, [100, 200, 200])],
+)
 def test_half_an_answer_is_never_taken_for_a_whole_one(
     tmp_path: Path, enough: int, said: str | None, rooms: list[int]
 ) -> None:
     (tmp_path / "bus" / ".tmp").mkdir(parents=True)
     bus, model = Bus(str(tmp_path)), _Cut(enough)
-    ask = Request("a", "debate/round-1.pitch.1", "m", "s", (Said("user", "Pitch."),), 100)
+    ask = Request(
+        "a", "debate/round-1.pitch.1", "m", "s", (Said("user", "Pitch."),), 100
+    )
     for _ in range(2):  # the second time from the journal alone
-        assert journal.converse(bus, model, ask, lambda _r: 0.0, lambda _t, _l: "") == said
+        assert (
+            journal.converse(bus, model, ask, lambda _r: 0.0, lambda _t, _l: "") == said
+        )
     assert [one.max_tokens for one in model.asked] == rooms
     assert (
         model.asked[1].messages[-1].content
@@ -135,37 +194,58 @@ def test_half_an_answer_is_never_taken_for_a_whole_one(
     )
 
 
-def test_twice_the_room_is_twice_what_the_yaml_says_where_it_says_it(tmp_path: Path) -> None:
+def test_twice_the_room_is_twice_what_the_yaml_says_where_it_says_it(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "bus" / ".tmp").mkdir(parents=True)
     model = _Cut(150)
     told = {"max_tokens": "300", "effort": "low"}
-    ask = Request("a", "debate/round-1.pitch.1", "m", "s", (Said("user", "Pitch."),), 100, options=told)
+    ask = Request(
+        "a",
+        "debate/round-1.pitch.1",
+        "m",
+        "s",
+        (Said("user", "Pitch."),),
+        100,
+        options=told,
+    )
     journal.converse(Bus(str(tmp_path)), model, ask, lambda _r: 0.0, lambda _t, _l: "")
-    assert [one.options for one in model.asked] == [told, {"max_tokens": "600", "effort": "low"}]
+    assert [one.options for one in model.asked] == [
+        told,
+        {"max_tokens": "600", "effort": "low"},
+    ]
 
 
 def test_the_chat_is_paid_by_the_phase_that_is_on(tmp_path: Path) -> None:
     (tmp_path / "bus" / ".tmp").mkdir(parents=True)
     bus = Bus(str(tmp_path))
-    ask: Any = Request("a", "chat/x.reply.1", "m", "s", (Said("user", "x"),), phase="plan")
+    ask: Any = Request(
+        "a", "chat/x.reply.1", "m", "s", (Said("user", "x"),), phase="plan"
+    )
     journal.converse(bus, _Cut(0), ask, lambda _r: 0.0, lambda _t, _l: "")
     assert bus.must("runs/a/chat.x.reply.1.1.yaml", Call).phase == "plan"
 
 
-def test_what_others_have_in_the_air_is_waited_for_and_is_no_reason_to_ask_you(tmp_path: Path) -> None:
-    from catherd import files, live
+def test_what_others_have_in_the_air_is_waited_for_and_is_no_reason_to_ask_you(
+    tmp_path: Path,
+) -> None:
+    from catherd.bus import atomic
+    from catherd.models import accounts
 
     (tmp_path / "bus" / ".tmp").mkdir(parents=True)
     (tmp_path / "bus" / "agents").mkdir()
     bus, me = Bus(str(tmp_path)), Agent(id="a", name="A", model="m")
     bus.post(
-        "runs/b/debate.round-1.pitch.1.1.yaml", Call(turn="t", model="m", sha256="p", reserved_usd=1.9, phase="debate")
+        "runs/b/debate.round-1.pitch.1.1.yaml",
+        Call(turn="t", model="m", sha256="p", reserved_usd=1.9, phase="debate"),
     )
-    with pytest.raises(live.CapReached):  # nobody waits for it: it may have been billed
-        live.allow(bus, me, Game(id="g", roll=["a"]), "debate", 0.5, {})
-    lock = files.take_lock(bus.here("agents/b.lock"), wait=False)
+    with pytest.raises(
+        accounts.CapReached
+    ):  # nobody waits for it: it may have been billed
+        accounts.allow(bus, me, Game(id="g", roll=["a"]), "debate", 0.5, {})
+    lock = atomic.take_lock(bus.here("agents/b.lock"), wait=False)
     assert lock is not None
     with pytest.raises(ModelError) as error:
-        live.allow(bus, me, Game(id="g", roll=["a"]), "debate", 0.5, {})
+        accounts.allow(bus, me, Game(id="g", roll=["a"]), "debate", 0.5, {})
     os.close(lock)
     assert (error.value.kind, error.value.retry_after_s) == ("rate_limited", 2.0)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 import games
-from catherd import caps, worktree
-from catherd.errors import CatherdError
+from catherd.bus import size_limits
+from catherd.core.errors import CatherdError
+from catherd.git import worktree
 from crash import lab
 from test_commanded import agent_of, needs_box, step
 from workshop import Workshop, lay
@@ -21,7 +22,9 @@ def allow(phase: Path, **megabytes: float) -> None:
     phase.write_text(text.replace("options:\n", f"options:\n  caps: {{{told}}}\n"))
 
 
-def test_a_bus_over_its_cap_stops_the_game_and_a_higher_cap_lets_it_go_on(tmp_path: Path) -> None:
+def test_a_bus_over_its_cap_stops_the_game_and_a_higher_cap_lets_it_go_on(
+    tmp_path: Path,
+) -> None:
     game = games.lay(tmp_path / "game")
     allow(game / "phases/debate.yaml", bus=0.001)
     try:
@@ -42,18 +45,22 @@ def test_a_bus_over_its_cap_stops_the_game_and_a_higher_cap_lets_it_go_on(tmp_pa
 @pytest.fixture
 def shop(tmp_path: Path) -> Workshop:
     """T-003 is Claude's, claimed, its worktree laid."""
-    made = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"})
+    made = lay(
+        tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"}
+    )
     made.do("claude")
-    worktree.begin(made.bus.root, "claude", "T-003", made.main())
+    worktree.begin_branch(made.bus.root, "claude", "T-003", made.main())
     return made
 
 
 def large(shop: Workshop) -> float:
     """Megabytes of Claude's worktree."""
-    return caps.used(str(Path(shop.bus.root) / "worktrees/claude"))
+    return size_limits.used(str(Path(shop.bus.root) / "worktrees/claude"))
 
 
-def test_a_worktree_over_its_cap_before_any_work_calls_you_and_asks_no_model(shop: Workshop) -> None:
+def test_a_worktree_over_its_cap_before_any_work_calls_you_and_asks_no_model(
+    shop: Workshop,
+) -> None:
     mb = large(shop)
     allow(Path(shop.bus.root) / "phases/poc.yaml", worktree=mb - 0.01)
     with pytest.raises(CatherdError) as caught:
@@ -66,7 +73,9 @@ def test_a_worktree_over_its_cap_before_any_work_calls_you_and_asks_no_model(sho
     assert shop.said("claude", "poc.T-003.write.1") == []
 
 
-def test_a_worktree_that_grows_over_its_cap_goes_back_to_its_author(shop: Workshop) -> None:
+def test_a_worktree_that_grows_over_its_cap_goes_back_to_its_author(
+    shop: Workshop,
+) -> None:
     mb = large(shop)
     allow(Path(shop.bus.root) / "phases/poc.yaml", worktree=mb + 0.0001)
     shop.do("claude")
@@ -86,16 +95,25 @@ def test_a_file_over_its_cap_goes_back_to_its_author(shop: Workshop) -> None:
     allow(Path(shop.bus.root) / "phases/poc.yaml", artifact=0.0001)
     shop.do("claude")
     _, complaint, *_ = shop.said("claude", "poc.T-003.write.1")
-    assert re.match(r"app/\S+: is larger than 100 bytes\n  fix: give it a plain name under the task's paths", complaint)
+    assert re.match(
+        r"app/\S+: is larger than 100 bytes\n  fix: give it a plain name under the task's paths",
+        complaint,
+    )
 
 
 @needs_box
-def test_what_a_program_leaves_lying_about_counts_for_the_cap_of_the_worktree(shop: Workshop, tmp_path: Path) -> None:
+def test_what_a_program_leaves_lying_about_counts_for_the_cap_of_the_worktree(
+    shop: Workshop, tmp_path: Path
+) -> None:
     mb = large(shop)
     allow(Path(shop.bus.root) / "phases/poc.yaml", worktree=mb + 0.2)
     agent = agent_of(shop, tmp_path, 'open("app/heap.txt", "w").write("x" * 900_000)\n')
     step(shop, agent)
     _, complaint, *_ = shop.said("claude", "poc.T-003.write.1")
-    said = re.match(r"Not taken: \.: size error: more than (\d+) bytes in all\n", complaint)
+    said = re.match(
+        r"Not taken: \.: size error: more than (\d+) bytes in all\n", complaint
+    )
     assert said is not None
-    assert abs(int(said[1]) - (mb + 0.2) * 1e6) <= 1  # a number with decimals, written and read
+    assert (
+        abs(int(said[1]) - (mb + 0.2) * 1e6) <= 1
+    )  # a number with decimals, written and read

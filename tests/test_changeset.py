@@ -4,16 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from catherd import changeset, git, objects
+from catherd.git import objects, pr_rules, run
 from gitrooms import put, repo, sh
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> str:
-    return repo(tmp_path / "game", {"worktrees/README.md": "agents work here\n", "app/main.py": "print(1)\n"})
+    return repo(
+        tmp_path / "game",
+        {"worktrees/README.md": "agents work here\n", "app/main.py": "print(1)\n"},
+    )
 
 
-RULES = changeset.Rules(("app/", "docs/index.md"), files=20, largest=1000, total=5000)
+RULES = pr_rules.Rules(("app/", "docs/index.md"), files=20, largest=1000, total=5000)
 BAD = {
     "bus/prs/PR-0001/pr.yaml": "denied error: bus/ is not part of a pull request",
     "app/.env.local": "denied error: it may hold secrets",
@@ -37,14 +40,21 @@ def test_the_policy_finds_each_broken_rule_in_the_trees_alone(root: str) -> None
     raw = {p.replace("\\n", "\n").replace("\\u202e", "\u202e"): b"x" for p in BAD}
     oids = objects.blobs(root, [b"x", b"y" * 1001, b"\0bin", b"/etc/passwd"])
     entries = dict.fromkeys(raw, ("100644", oids[0]))
-    entries |= {"app/big": ("100644", oids[1]), "app/pic.png": ("100644", oids[2]), "app/link": ("120000", oids[3])}
+    entries |= {
+        "app/big": ("100644", oids[1]),
+        "app/pic.png": ("100644", oids[2]),
+        "app/link": ("120000", oids[3]),
+    }
     entries |= {
         "app/sub": ("160000", "1" * 40),
         "app/fine.py": ("100644", oids[0]),
         "docs/index.md": ("100755", oids[0]),
     }
     tree = objects.build_tree(root, "main", entries)
-    found = {(f.path, f"{f.code} {f.severity}: {f.text}") for f in changeset.policy(root, "main", tree, RULES)}
+    found = {
+        (f.path, f"{f.code} {f.severity}: {f.text}")
+        for f in pr_rules.policy(root, "main", tree, RULES)
+    }
     assert found == {
         *BAD.items(),
         ("app/big", "size error: 1001 bytes; at most 1000 in one file"),
@@ -59,25 +69,33 @@ def test_a_forbidden_path_made_with_mktree_is_found_before_a_merge(root: str) ->
     oid = objects.blobs(root, [b"x"])[0]
     inner = sh(root, "mktree", stdin=f"100644 blob {oid}\thooks\n")
     tree = sh(root, "mktree", stdin=f"040000 tree {inner}\t.GIT\n")
-    head = objects.commit_tree(root, tree, [git.rev(root, "main")], "m")
+    head = objects.commit_tree(root, tree, [run.rev(root, "main")], "m")
     merged = objects.merge_tree(root, "main", head).tree
-    assert [f.text for f in changeset.policy(root, "main", merged, RULES) if f.path == ".GIT/hooks"] == [
-        "git's own files are not part of a pull request"
-    ]
+    assert [
+        f.text
+        for f in pr_rules.policy(root, "main", merged, RULES)
+        if f.path == ".GIT/hooks"
+    ] == ["git's own files are not part of a pull request"]
 
 
 def test_a_deletion_outside_the_allowed_paths_is_found_too(root: str) -> None:
     tree = objects.build_tree(root, "main", {}, ["README.md", "app/main.py"])
-    found = [str(f) for f in changeset.policy(root, "main", tree, RULES)]
-    assert found == ["README.md: outside error: only app/, docs/index.md may be changed"]
+    found = [str(f) for f in pr_rules.policy(root, "main", tree, RULES)]
+    assert found == [
+        "README.md: outside error: only app/, docs/index.md may be changed"
+    ]
 
 
 def test_reviewers_see_the_lines_whatever_the_attributes_say(root: str) -> None:
-    files = {".gitattributes": b"* -diff\n*.txt binary\n", "app/a.txt": b"evil\x1b[2K line\n", "app/pic": b"\0" * 9}
-    sha = objects.child(root, git.rev(root, "main"), files, "m")
+    files = {
+        ".gitattributes": b"* -diff\n*.txt binary\n",
+        "app/a.txt": b"evil\x1b[2K line\n",
+        "app/pic": b"\0" * 9,
+    }
+    sha = objects.child(root, run.rev(root, "main"), files, "m")
     put(Path(root), {".gitattributes": "* -diff\n"})
-    text = changeset.diff(root, "main", sha)
+    text = pr_rules.diff(root, "main", sha)
     assert "+evil\\x1b[2K line" in text
     assert text.startswith("binary file app/pic: 0 -> 9 bytes\n")
     assert "Binary files" not in text
-    assert "app/a.txt" not in changeset.diff(root, "main", sha, ["app/pic"])
+    assert "app/a.txt" not in pr_rules.diff(root, "main", sha, ["app/pic"])

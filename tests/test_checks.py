@@ -12,10 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from catherd import screens, trace
-from catherd.checks import check, check_paths, markdown, passes, place, sql, to_json
-from catherd.checks.mermaid import Drawer, Drawn, visible
-from catherd.errors import CatherdError
+from catherd.core.errors import CatherdError
+from catherd.design import trace
+from catherd.design.checks import (
+    check,
+    check_paths,
+    markdown,
+    passes,
+    place_of,
+    sql,
+    to_json,
+)
+from catherd.design.checks.mermaid import Drawer, Drawn, visible
+from catherd.design.wireframe import screens
 from faults import FAULTS, Fault
 
 HERE = Path(__file__).parent
@@ -41,8 +50,8 @@ def drawer() -> Iterator[Drawer]:
 def fresh(root: Path) -> Path:
     """The good document below `root`, with its generated files."""
     shutil.copytree(TOOLSHED, root)
-    screens.generate(str(root))
-    trace.generate(str(root))
+    screens.generate_screens(str(root))
+    trace.generate_trace(str(root))
     return root
 
 
@@ -53,7 +62,9 @@ def seed(root: Path, fault: Fault) -> None:
         path.unlink()
     elif not fault.old:
         text = (
-            (root / fault.new.removeprefix("copy of ")).read_text() if fault.new.startswith("copy of ") else fault.new
+            (root / fault.new.removeprefix("copy of ")).read_text()
+            if fault.new.startswith("copy of ")
+            else fault.new
         )
         path.write_text(text)
     else:
@@ -66,8 +77,8 @@ def seed(root: Path, fault: Fault) -> None:
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
     if not fault.keep:
         try:
-            screens.generate(str(root))
-            trace.generate(str(root))
+            screens.generate_screens(str(root))
+            trace.generate_trace(str(root))
         except CatherdError:
             pass
 
@@ -81,7 +92,9 @@ def line_of(root: Path, path: str, at: str) -> int:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_seeded_fault_is_found_at_its_file_and_line(name: str, tmp_path: Path, cache: str) -> None:
+def test_a_seeded_fault_is_found_at_its_file_and_line(
+    name: str, tmp_path: Path, cache: str
+) -> None:
     fault = FAULTS[name]
     root = fresh(tmp_path / "w")
     seed(root, fault)
@@ -90,7 +103,10 @@ def test_a_seeded_fault_is_found_at_its_file_and_line(name: str, tmp_path: Path,
     wanted = [f for f in findings if f.code == fault.code and f.path == where]
     assert wanted, findings
     first = wanted[0]
-    assert (first.line, first.severity) == (fault.line or line_of(root, where, fault.at), fault.severity), first
+    assert (first.line, first.severity) == (
+        fault.line or line_of(root, where, fault.at),
+        fault.severity,
+    ), first
     assert first.text.startswith(fault.text), first
     assert {f.code for f in findings} <= {fault.code, *fault.also}, findings
 
@@ -103,12 +119,32 @@ def test_there_are_at_least_forty_faults_over_every_kind_of_artifact() -> None:
 
 
 def test_every_code_that_a_check_can_give_is_explained_in_the_handbook() -> None:
-    page = (HERE.parent / "docs" / "handbook" / "document.md").read_text().partition("## Findings")[2]
+    page = (
+        (HERE.parent / "docs" / "handbook" / "document.md")
+        .read_text()
+        .partition("## Findings")[2]
+    )
     explained = set(re.findall(r"\b[A-Z]{1,3}\d{3}\b", page))
-    given = {fault.code for fault in FAULTS.values()} | {"DOC090", "UJ204", "ARC203", "CLI201", "CLI202", "CLI203"}
-    assert {code for code in given - explained if not re.search(r"10[123]$", code)} == set()
-    source = "".join(path.read_text() for path in (HERE.parent / "src" / "catherd" / "checks").glob("*.py"))
-    assert set(re.findall(r'"([A-Z]{1,3}\d{3})"', source)) - explained == {"SCR101", "SCR102", "SCR103"}
+    given = {fault.code for fault in FAULTS.values()} | {
+        "DOC090",
+        "UJ204",
+        "ARC203",
+        "CLI201",
+        "CLI202",
+        "CLI203",
+    }
+    assert {
+        code for code in given - explained if not re.search(r"10[123]$", code)
+    } == set()
+    source = "".join(
+        path.read_text()
+        for path in (HERE.parent / "src" / "catherd" / "design" / "checks").glob("*.py")
+    )
+    assert set(re.findall(r'"([A-Z]{1,3}\d{3})"', source)) - explained == {
+        "SCR101",
+        "SCR102",
+        "SCR103",
+    }
 
 
 def test_pages_of_a_public_repository_give_no_finding(cache: str) -> None:
@@ -117,21 +153,32 @@ def test_pages_of_a_public_repository_give_no_finding(cache: str) -> None:
 
 def test_the_habits_of_other_tools_are_no_faults(cache: str) -> None:
     found = check(str(HERE / "documents" / "habits"), cache=cache, complete=False)
-    assert [str(f) for f in found] == ["docs/stories/US-010.md:7:12: US301 warning: UJ-010 is not there"]
+    assert [str(f) for f in found] == [
+        "docs/stories/US-010.md:7:12: US301 warning: UJ-010 is not there"
+    ]
 
 
-def test_every_example_of_the_handbook_is_a_good_document(tmp_path: Path, cache: str) -> None:
-    page = markdown.read((HERE.parent / "docs" / "handbook" / "document.md").read_text())
+def test_every_example_of_the_handbook_is_a_good_document(
+    tmp_path: Path, cache: str
+) -> None:
+    page = markdown.read_page(
+        (HERE.parent / "docs" / "handbook" / "document.md").read_text()
+    )
     for head in page.headings:
         section = page.section(head.text)
         if head.level == 2 and head.text.startswith("docs/") and section:
-            fences = [fence for fence in page.fences if head.line < fence.line <= section[1]]
+            fences = [
+                fence for fence in page.fences if head.line < fence.line <= section[1]
+            ]
             for path, fence in zip(head.text.split(", "), fences, strict=True):
                 target = tmp_path / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(fence.body)
     found = check(str(tmp_path), cache=cache, complete=False)
-    missing = [f"the key `{key}` of milestones is missing" for key in ("alpha", "beta", "release", "vertical-slice")]
+    missing = [
+        f"the key `{key}` of milestones is missing"
+        for key in ("alpha", "beta", "release", "vertical-slice")
+    ]
     assert sorted(f.text for f in found if f.severity != "warning") == missing
     assert len(list(tmp_path.rglob("*.*"))) == 12
 
@@ -140,7 +187,10 @@ def test_a_tool_that_is_missing_is_unknown_and_unknown_never_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = fresh(tmp_path / "w")
-    monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx,mmdc,resvg_py,gherkin,openapi_spec_validator,jsonschema")
+    monkeypatch.setenv(
+        "CATHERD_WITHOUT",
+        "mermaidx,mmdc,resvg_py,gherkin,openapi_spec_validator,jsonschema",
+    )
     found = check(str(root))
     assert {f.severity for f in found} == {"unknown"}
     assert {f.code for f in found} == {"DOC090"}
@@ -158,32 +208,40 @@ def test_a_tool_that_is_missing_is_unknown_and_unknown_never_passes(
     assert not passes(check(str(root), only=["docs/index.md"]))
 
 
-def test_what_was_unknown_is_looked_at_once_the_tool_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_unknown_is_looked_at_once_the_tool_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     story = "docs/stories/US-001.md"
     root = fresh(tmp_path / "w")
     monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx,mmdc,gherkin")
-    assert [f.code for f in check(str(root), [story], str(tmp_path / "c"), complete=False)] == ["DOC090"]
+    assert [
+        f.code for f in check(str(root), [story], str(tmp_path / "c"), complete=False)
+    ] == ["DOC090"]
     monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx,mmdc")
     assert check(str(root), [story], str(tmp_path / "c"), complete=False) == []
 
 
-def test_while_the_plan_is_written_what_is_missing_is_no_error(tmp_path: Path, cache: str) -> None:
+def test_while_the_plan_is_written_what_is_missing_is_no_error(
+    tmp_path: Path, cache: str
+) -> None:
     root = tmp_path / "w"
     for path in ("docs/index.md", "docs/stories/US-001.md", "docs/tasks/T-002.yaml"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(TOOLSHED / path, root / path)
     found = check(str(root), cache=cache, complete=False)
     assert passes(found)
-    assert "docs/stories/US-001.md:8:12: US301 warning: UJ-001 is not there" in map(str, found)
+    assert "docs/stories/US-001.md:8:12: US301 warning: UJ-001 is not there" in map(
+        str, found
+    )
     assert not passes(check(str(root), cache=cache))
 
 
-def test_a_change_is_told_of_what_it_breaks_elsewhere(tmp_path: Path, cache: str) -> None:
+def test_a_change_is_told_of_what_it_breaks_elsewhere(
+    tmp_path: Path, cache: str
+) -> None:
     root = fresh(tmp_path / "w")
     seed(root, FAULTS["a circle of needs"])
-    circle = (
-        "docs/tasks/T-001.yaml:6:9: T304 error: the needs run in a circle: T-001 needs T-003 needs T-002 needs T-001"
-    )
+    circle = "docs/tasks/T-001.yaml:6:9: T304 error: the needs run in a circle: T-001 needs T-003 needs T-002 needs T-001"
     for changed in ("docs/tasks/T-003.yaml", "docs/tasks", "docs"):
         assert [str(f) for f in check_paths(str(root), [changed], cache)] == [circle]
     assert check_paths(str(root), ["docs/stories/US-001.md"], cache) == []
@@ -193,8 +251,13 @@ def test_only_what_concerns_the_asked_paths_is_told(tmp_path: Path, cache: str) 
     root = fresh(tmp_path / "w")
     seed(root, FAULTS["no counter-metric"])
     seed(root, FAULTS["a table without a key"])
-    assert {f.path for f in check(str(root), ["docs/spec"], cache)} == {"docs/spec/schema.sql"}
-    assert {f.path for f in check(str(root), cache=cache)} == {"docs/spec/schema.sql", "docs/index.md"}
+    assert {f.path for f in check(str(root), ["docs/spec"], cache)} == {
+        "docs/spec/schema.sql"
+    }
+    assert {f.path for f in check(str(root), cache=cache)} == {
+        "docs/spec/schema.sql",
+        "docs/index.md",
+    }
 
 
 def test_a_damaged_store_is_an_empty_one_and_old_ones_go(tmp_path: Path) -> None:
@@ -211,11 +274,16 @@ def test_a_damaged_store_is_an_empty_one_and_old_ones_go(tmp_path: Path) -> None
     assert not (folder / "checks-0123456789abcdef.json").exists()
 
 
-def test_findings_print_like_a_compilers_and_as_json(tmp_path: Path, cache: str) -> None:
+def test_findings_print_like_a_compilers_and_as_json(
+    tmp_path: Path, cache: str
+) -> None:
     root = fresh(tmp_path / "w")
     seed(root, FAULTS["a scenario without Then"])
     (finding,) = check(str(root), cache=cache)
-    assert str(finding) == 'docs/stories/US-001.md:23:3: US204 error: scenario "Searching" has no Then'
+    assert (
+        str(finding)
+        == 'docs/stories/US-001.md:23:3: US204 error: scenario "Searching" has no Then'
+    )
     assert json.loads(to_json([finding])) == [
         {"path": "docs/stories/US-001.md", "line": 23, "col": 3, "code": "US204", "severity": "error",
          "text": 'scenario "Searching" has no Then', "about": []}
@@ -228,22 +296,27 @@ def test_the_root_is_found_from_whatever_a_person_types(tmp_path: Path) -> None:
     (tmp_path / "docs" / "spec" / "cli.md").write_text("# x\n")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.md").write_text("[dead](b.md)\n")
-    assert place(str(tmp_path)) == (str(tmp_path), None)
-    assert place(str(tmp_path / "docs")) == (str(tmp_path), None)
-    assert place(str(tmp_path / "docs" / "spec" / "cli.md")) == (str(tmp_path), ["docs/spec/cli.md"])
-    assert place(str(tmp_path / "notes")) == (str(tmp_path / "notes"), None)
-    root, only = place(str(tmp_path / "notes" / "a.md"))
+    assert place_of(str(tmp_path)) == (str(tmp_path), None)
+    assert place_of(str(tmp_path / "docs")) == (str(tmp_path), None)
+    assert place_of(str(tmp_path / "docs" / "spec" / "cli.md")) == (
+        str(tmp_path),
+        ["docs/spec/cli.md"],
+    )
+    assert place_of(str(tmp_path / "notes")) == (str(tmp_path / "notes"), None)
+    root, only = place_of(str(tmp_path / "notes" / "a.md"))
     assert [str(f) for f in check(root, only)] == [
         "a.md:1:8: DOC005 warning: the link leads to b.md, which is not there"
     ]
     with pytest.raises(CatherdError) as error:
-        place(str(tmp_path / "nowhere"))
+        place_of(str(tmp_path / "nowhere"))
     assert str(error.value) == (
         f"{tmp_path}/nowhere: there is no such file or directory\n  fix: .venv/bin/catherd check ."
     )
 
 
-def test_a_finding_has_a_place_and_no_name_reaches_the_terminal_as_it_is(tmp_path: Path) -> None:
+def test_a_finding_has_a_place_and_no_name_reaches_the_terminal_as_it_is(
+    tmp_path: Path,
+) -> None:
     stories = tmp_path / "docs" / "stories"
     stories.mkdir(parents=True)
     for name in ("US-0\n14.md", "a\x1b[31mred.md", os.fsdecode(b"\xff.md")):
@@ -263,22 +336,38 @@ def test_a_finding_has_a_place_and_no_name_reaches_the_terminal_as_it_is(tmp_pat
     }  # fmt: skip
 
 
-def test_a_check_says_when_there_is_no_document_and_names_itself_as_it_was_called(tmp_path: Path) -> None:
+def test_a_check_says_when_there_is_no_document_and_names_itself_as_it_was_called(
+    tmp_path: Path,
+) -> None:
     catherd = tmp_path / "bin" / "catherd"
     catherd.parent.mkdir()
-    catherd.write_text(f"#!{sys.executable}\nfrom catherd.cli import main\nmain(prog_name='catherd')\n")
+    catherd.write_text(
+        f"#!{sys.executable}\nfrom catherd.cli import main\nmain(prog_name='catherd')\n"
+    )
     catherd.chmod(0o755)
     env = {**os.environ, "PYTHONPATH": str(HERE.parent / "src")}
 
     def said(*words: str) -> tuple[int, str]:
-        done = subprocess.run([catherd, "check", *words], cwd=tmp_path, env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            [catherd, "check", *words],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+        )
         return done.returncode, done.stdout + done.stderr
 
     (tmp_path / "docs").mkdir()
     none = "0 errors, 0 warnings, 0 unknown\n"
-    assert said("docs/") == (0, f"no design document here, and no page: nothing to look at\n{none}")
+    assert said("docs/") == (
+        0,
+        f"no design document here, and no page: nothing to look at\n{none}",
+    )
     (tmp_path / "docs" / "index.md").write_text("# Words\n")
-    assert said("docs/") == (0, f"no design document here, only pages: links and diagrams looked at\n{none}")
+    assert said("docs/") == (
+        0,
+        f"no design document here, only pages: links and diagrams looked at\n{none}",
+    )
     assert said("doc") == (
         1, f"catherd: {tmp_path}/doc: there is no such file or directory\n  fix: {catherd} check .\n"
     )  # fmt: skip
@@ -286,7 +375,16 @@ def test_a_check_says_when_there_is_no_document_and_names_itself_as_it_was_calle
 
 @pytest.mark.parametrize(
     "text",
-    ["", "- 1\n", "title: [[[[", "milestones: {poc: 3}\n", "title: &a {b: *a}\n", "screens: {}\n", "\x00", "a: " * 900],
+    [
+        "",
+        "- 1\n",
+        "title: [[[[",
+        "milestones: {poc: 3}\n",
+        "title: &a {b: *a}\n",
+        "screens: {}\n",
+        "\x00",
+        "a: " * 900,
+    ],
 )
 def test_nonsense_is_a_finding_and_never_a_crash(text: str, tmp_path: Path) -> None:
     paths = [
@@ -300,7 +398,10 @@ def test_nonsense_is_a_finding_and_never_a_crash(text: str, tmp_path: Path) -> N
         (tmp_path / path).write_text(f"{front}{text}\n{front}")
     (tmp_path / "docs" / "ux" / "SCR-002.svg").symlink_to("/etc/passwd")
     found = check(str(tmp_path), complete=False)
-    assert {f.path for f in found if f.severity == "error"} == {*paths, "docs/ux/SCR-002.svg"}
+    assert {f.path for f in found if f.severity == "error"} == {
+        *paths,
+        "docs/ux/SCR-002.svg",
+    }
 
 
 def test_a_diagram_that_takes_too_long_is_given_up_and_the_next_one_is_drawn() -> None:
@@ -319,37 +420,60 @@ def test_a_diagram_that_takes_too_long_is_given_up_and_the_next_one_is_drawn() -
 
 def children() -> set[str]:
     """The processes that this one has started and that live."""
-    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    return {
+        pid
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    }
 
 
-@pytest.mark.skipif(not list(Path("/proc/self/task").glob("*/children")), reason="the kernel does not tell children")
+@pytest.mark.skipif(
+    not list(Path("/proc/self/task").glob("*/children")),
+    reason="the kernel does not tell children",
+)
 def test_two_hands_draw_for_many_threads_and_each_gets_its_own_picture() -> None:
     before = children()
     with Drawer(hands=2) as drawer, ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda n: drawer.draw(f"flowchart LR\n  from{n} --> to{n}\n"), range(4)))
+        made = list(
+            pool.map(
+                lambda n: drawer.draw(f"flowchart LR\n  from{n} --> to{n}\n"), range(4)
+            )
+        )
         started = children() - before
     assert [visible(one.svg) for one in made] == [f"from{n} to{n}" for n in range(4)]
     assert len(started) == 2
-    late = drawer.draw("flowchart LR\n  a --> b\n")  # closed: nothing is started any more
+    late = drawer.draw(
+        "flowchart LR\n  a --> b\n"
+    )  # closed: nothing is started any more
     assert late.unknown
 
 
 @pytest.mark.parametrize(
     ("source", "line"),
     [
-        ("sequenceDiagram\n  %% a comment\n  %% another\n  A->>B: hi\n  B-->A hi\n  A->>B: ho\n", 5),
+        (
+            "sequenceDiagram\n  %% a comment\n  %% another\n  A->>B: hi\n  B-->A hi\n  A->>B: ho\n",
+            5,
+        ),
         ("---\ntitle: x\n---\nsequenceDiagram\n  A->>B: hi\n  B-->A hi\n", 6),
         ("\n\nflowchart LR\n  a -->\n", 4),
         ("gantt\n  dateFormat YYYY-MM-DD\n  section s\n  One :a, 2026-02-31x, 3d\n", 4),
-        ("gantt\n  dateFormat YYYY-MM-DD\n  section s\n  One :a, 2026-02-01, 3d\n  Two :after zzz, 3d\n", 5),
+        (
+            "gantt\n  dateFormat YYYY-MM-DD\n  section s\n  One :a, 2026-02-01, 3d\n  Two :after zzz, 3d\n",
+            5,
+        ),
     ],
 )
-def test_a_broken_diagram_is_located_in_its_own_lines(source: str, line: int, drawer: Drawer) -> None:
+def test_a_broken_diagram_is_located_in_its_own_lines(
+    source: str, line: int, drawer: Drawer
+) -> None:
     drawn = drawer.draw(source)
     assert (bool(drawn.error), drawn.line) == (True, line), drawn
 
 
-def test_mmdc_draws_where_mermaidx_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mmdc_draws_where_mermaidx_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "mmdc"
     program.write_text(
         f"#!{sys.executable}\nimport sys\ntext = open(sys.argv[3]).read()\n"
@@ -360,8 +484,13 @@ def test_mmdc_draws_where_mermaidx_is_not(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx")
     with Drawer() as drawer:
-        assert drawer.draw("flowchart LR\n a --> b\n").svg == "<svg viewBox='0 0 9 9'><text>hi</text></svg>"
-        assert drawer.draw("flowchart LR\n broken\n") == Drawn(error="Parse error on line 2:", line=2)
+        assert (
+            drawer.draw("flowchart LR\n a --> b\n").svg
+            == "<svg viewBox='0 0 9 9'><text>hi</text></svg>"
+        )
+        assert drawer.draw("flowchart LR\n broken\n") == Drawn(
+            error="Parse error on line 2:", line=2
+        )
 
 
 def test_a_schema_cannot_reach_out_or_run_for_ever() -> None:
@@ -372,11 +501,13 @@ def test_a_schema_cannot_reach_out_or_run_for_ever() -> None:
         "VACUUM INTO '/tmp/x.db';",
         "CREATE TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT i FROM n;",
     ):
-        assert [trouble.rule for trouble in sql.read(statement).troubles] == ["syntax"], statement
+        assert [trouble.rule for trouble in sql.read_schema(statement).troubles] == [
+            "syntax"
+        ], statement
 
 
 def test_the_line_of_a_syntax_error_in_sql_is_that_of_the_word_it_stops_at() -> None:
     text = "-- first\nCREATE TABLE a (\n  x INT,\n  y INT,\n  z INT,,\n  w INT);\n\nCREATE TABLE b (id INTEGER PRIMARY KEY);\n"
-    found = sql.read(text)
+    found = sql.read_schema(text)
     assert [(t.line, t.what) for t in found.troubles] == [(5, 'near ",": syntax error')]
     assert found.tables == {"b": 8}

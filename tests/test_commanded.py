@@ -11,21 +11,28 @@ import msgspec
 import pytest
 
 import games
-from catherd import cast, commanded, config, costs, doctor, hands, live, models, sandbox, trial, worktree
-from catherd.agent import Daemon
-from catherd.bus import Bus
-from catherd.config import Agent
-from catherd.game import lay as lay_bus
-from catherd.jobs import Write, next_job
-from catherd.journal import converse
-from catherd.messages import Answer, Call, Game, Trouble
-from catherd.model import ModelError, Request, Said
+from catherd.answers.journal import converse
+from catherd.box import sandbox
+from catherd.bus import config
+from catherd.bus.config import Agent
+from catherd.bus.store import Bus
+from catherd.core.jobs import Write, next_job
+from catherd.core.messages import Answer, Call, Game, Trouble
+from catherd.core.model import ModelError, Request, Said
+from catherd.game.lifecycle import lay as lay_bus
+from catherd.git import worktree
+from catherd.herd import dispatch, doctor, seats, trial
+from catherd.herd.daemon import Daemon
+from catherd.models import accounts, cast, cli_model, costs
 from gitrooms import sh
 from test_packs import tree as build
 from workshop import Workshop, lay
 
 SRC = Path(__file__).parent.parent / "src"
-needs_box = pytest.mark.skipif(sandbox.probe().name != "bwrap", reason=f"no bubblewrap box: {sandbox.probe().why_not}")
+needs_box = pytest.mark.skipif(
+    sandbox.probe_tier().name != "bwrap",
+    reason=f"no bubblewrap box: {sandbox.probe_tier().why_not}",
+)
 
 # Writes what the rehearsal would answer to the very prompt; in the way that real ones do: it commits, litters and chats.
 FAKE = """
@@ -55,7 +62,12 @@ def command(where: Path, bus: str, more: str = "") -> dict[str, Any]:
     script = where / "bin" / "fake.py"
     script.parent.mkdir()
     script.write_text(textwrap.dedent(FAKE).format(src=str(SRC), bus=bus, more=more))
-    usage = {"match": {"type": "result"}, "input": "usage.in", "output": "usage.out", "usd": "usd"}
+    usage = {
+        "match": {"type": "result"},
+        "input": "usage.in",
+        "output": "usage.out",
+        "usd": "usd",
+    }
     text = {"match": {"type": "result"}, "get": "text"}
     sees = [str(script.parent), str(SRC.parent), sys.prefix]
     return {
@@ -70,7 +82,9 @@ def command(where: Path, bus: str, more: str = "") -> dict[str, Any]:
 def agent_of(shop: Workshop, where: Path, more: str = "") -> Agent:
     """Claude with a program for hands and no model."""
     block = command(where, shop.bus.path, more)
-    return msgspec.structs.replace(shop.agents["claude"], command=block, model="", key="FAKE_KEY", also=[])
+    return msgspec.structs.replace(
+        shop.agents["claude"], command=block, model="", key="FAKE_KEY", also=[]
+    )
 
 
 def step(shop: Workshop, agent: Agent) -> None:
@@ -78,14 +92,24 @@ def step(shop: Workshop, agent: Agent) -> None:
     seen = shop.desks[agent.id].look(agent.id, tuple(shop.game.roll), ("poc",))
     job = next_job(agent.id, seen)
     if job is not None:
-        hands.work(models.choose(shop.bus, agent, msgspec.structs.replace(shop.game, models="live")), job, seen)
+        dispatch.work(
+            seats.choose(
+                shop.bus, agent, msgspec.structs.replace(shop.game, models="live")
+            ),
+            job,
+            seen,
+        )
 
 
 @needs_box
-def test_a_program_builds_a_task_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_builds_a_task_end_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FAKE_KEY", "the-key-of-the-program")
     monkeypatch.setenv("OPENAI_API_KEY", "the-key-of-another")
-    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"})
+    shop = lay(
+        tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"}
+    )
     agent = agent_of(shop, tmp_path, COMMITS)
     for _ in range(20):
         step(shop, agent)
@@ -99,12 +123,22 @@ def test_a_program_builds_a_task_end_to_end(tmp_path: Path, monkeypatch: pytest.
     assert "Claude (catherd): T-003" in log
     assert "mine" not in log
     assert not list((Path(shop.bus.root) / "worktrees" / "claude").glob("**/saw"))
-    ran = [one for one in live.entries(shop.bus) if one.agent == "claude" and one.phase == "poc"]
+    ran = [
+        one
+        for one in accounts.entries(shop.bus)
+        if one.agent == "claude" and one.phase == "poc"
+    ]
     assert ran
-    assert all((one.answered, one.usd, one.prompt_tokens) == (True, 0.05, 1000) for one in ran)
+    assert all(
+        (one.answered, one.usd, one.prompt_tokens) == (True, 0.05, 1000) for one in ran
+    )
     events = "".join(p.read_text() for p in Path(shop.bus.here("events")).iterdir())
     assert '"kind":"ran"' in events.replace(" ", "")
-    saw = (Path(shop.bus.root) / ".catherd" / "home" / "claude" / "saw").read_text().splitlines()
+    saw = (
+        (Path(shop.bus.root) / ".catherd" / "home" / "claude" / "saw")
+        .read_text()
+        .splitlines()
+    )
     for line in saw:
         there, names = msgspec.json.decode(line)
         assert not there
@@ -113,7 +147,11 @@ def test_a_program_builds_a_task_end_to_end(tmp_path: Path, monkeypatch: pytest.
     build("lending-shelf", ["T-001", "T-002", "T-003"], tmp_path / "want")
     for path in (tmp_path / "want").rglob("*"):
         if path.is_file() and path.name != "app.yaml":
-            mine = sh(Path(shop.bus.root), "show", f"main:{path.relative_to(tmp_path / 'want')}")
+            mine = sh(
+                Path(shop.bus.root),
+                "show",
+                f"main:{path.relative_to(tmp_path / 'want')}",
+            )
             assert mine.strip() == path.read_text().strip(), path
 
 
@@ -124,19 +162,37 @@ if "take it out" not in prompt:
 
 
 @needs_box
-def test_a_key_in_a_file_goes_back_to_the_author_and_never_into_a_commit(tmp_path: Path) -> None:
-    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"})
+def test_a_key_in_a_file_goes_back_to_the_author_and_never_into_a_commit(
+    tmp_path: Path,
+) -> None:
+    shop = lay(
+        tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"}
+    )
     agent = agent_of(shop, tmp_path, LEAKS)
     for _ in range(3):
         step(shop, agent)
         if shop.bus.names("prs"):
             break
     complaint = shop.said("claude", "poc.T-003.write.1")[1]
-    line = (Path(shop.bus.root) / "worktrees" / "claude" / "app" / "shelf" / "routes.py").read_text().count("\n") + 1
+    line = (
+        Path(shop.bus.root) / "worktrees" / "claude" / "app" / "shelf" / "routes.py"
+    ).read_text().count("\n") + 1
     told = f"Not taken: app/shelf/routes.py:{line}: AWS key: take it out; nothing that is secret may be committed\n"
     assert complaint.startswith(told)
-    assert not [p for p in Path(shop.bus.path).rglob("*") if p.is_file() and b"AKIA" in p.read_bytes()]
-    assert "AKIA" not in sh(Path(shop.bus.root), "log", "-p", "--all", "--format=", "--", "app/shelf/routes.py")
+    assert not [
+        p
+        for p in Path(shop.bus.path).rglob("*")
+        if p.is_file() and b"AKIA" in p.read_bytes()
+    ]
+    assert "AKIA" not in sh(
+        Path(shop.bus.root),
+        "log",
+        "-p",
+        "--all",
+        "--format=",
+        "--",
+        "app/shelf/routes.py",
+    )
 
 
 @needs_box
@@ -150,11 +206,26 @@ def test_a_program_that_tells_its_key_tells_it_to_nobody(
     root = games.lay(tmp_path / "game")
     bus = Bus(str(root))
     lay_bus(bus)
-    tree = worktree.begin(str(root), "knit", "T-003", sh(root, "rev-parse", "main")).path if hands else ""
-    block = {"argv": ["sh", "-c", 'echo "my key is $KNIT_WORK_ACCOUNT" | tee -a notes.md'], "events": "text"}
+    tree = (
+        worktree.begin_branch(
+            str(root), "knit", "T-003", sh(root, "rev-parse", "main")
+        ).path
+        if hands
+        else ""
+    )
+    block = {
+        "argv": ["sh", "-c", 'echo "my key is $KNIT_WORK_ACCOUNT" | tee -a notes.md'],
+        "events": "text",
+    }
     agent = Agent(id="knit", name="Knit", key="KNIT_WORK_ACCOUNT", command=block)
     ask = Request("knit", "poc/T-003.write.1", "command", "", (Said("user", "x"),))
-    said = converse(bus, commanded.Program(bus, agent, tree), ask, lambda _: 0.1, lambda text, last: "")
+    said = converse(
+        bus,
+        cli_model.Program(bus, agent, tree),
+        ask,
+        lambda _: 0.1,
+        lambda text, last: "",
+    )
 
     if hands:
         secret = "notes.md:1: the value of KNIT_WORK_ACCOUNT: take it out; nothing that is secret may be committed"
@@ -163,7 +234,11 @@ def test_a_program_that_tells_its_key_tells_it_to_nobody(
         assert said == "my key is [removed: the value of KNIT_WORK_ACCOUNT]\n"
     kept = (root / ".catherd" / "home" / "knit.log").read_text()
     assert kept == "my key is [removed: the value of KNIT_WORK_ACCOUNT]\n"
-    assert not [p for p in (root / "bus").rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
+    assert not [
+        p
+        for p in (root / "bus").rglob("*")
+        if p.is_file() and key.encode() in p.read_bytes()
+    ]
 
 
 VERSION = """sh -c echo sh 5.2; test -z "$KNIT_API_KEY\""""
@@ -206,8 +281,17 @@ def test_a_program_reaches_its_home_and_its_worktree_and_nothing_else_of_yours(
     (yours / ".ssh" / "id").write_text("secret")
     monkeypatch.setenv("HOME", str(yours))
     (root / ".catherd" / "home" / "gemini").mkdir(parents=True)
-    paths = [root / "bus", root / "bus" / "game.yaml", root / ".git" / "config", root / "Makefile"]
-    paths += [root / "worktrees" / "gemini" / "x", root / ".catherd" / "home" / "gemini", yours / ".ssh" / "id"]
+    paths = [
+        root / "bus",
+        root / "bus" / "game.yaml",
+        root / ".git" / "config",
+        root / "Makefile",
+    ]
+    paths += [
+        root / "worktrees" / "gemini" / "x",
+        root / ".catherd" / "home" / "gemini",
+        yours / ".ssh" / "id",
+    ]
     system = [
         "/etc/burglar",
         "/usr/burglar",
@@ -217,9 +301,11 @@ def test_a_program_reaches_its_home_and_its_worktree_and_nothing_else_of_yours(
     ]
     script = tmp_path / "bin" / "burglar.py"
     script.parent.mkdir()
-    script.write_text(f"PATHS, SYSTEM = {[str(path) for path in paths]}, {system}\n{BURGLAR}")
+    script.write_text(
+        f"PATHS, SYSTEM = {[str(path) for path in paths]}, {system}\n{BURGLAR}"
+    )
     base = sh(root, "rev-parse", "main")
-    tree = worktree.begin(str(root), "claude", "T-003", base).path
+    tree = worktree.begin_branch(str(root), "claude", "T-003", base).path
 
     def repository() -> list[str]:
         refs = sh(root, "for-each-ref", "--format=%(refname) %(objectname)")
@@ -235,15 +321,23 @@ def test_a_program_reaches_its_home_and_its_worktree_and_nothing_else_of_yours(
         "sees": [str(script.parent), sys.prefix],
         "final": {"type": "result"},
     }
-    program = commanded.Program(bus, Agent(id="claude", name="Claude", command=block), tree)
-    said = program.complete(Request("claude", "poc/T-003.write.1", "command", "", (Said("user", "x"),)))
+    program = cli_model.Program(
+        bus, Agent(id="claude", name="Claude", command=block), tree
+    )
+    said = program.complete(
+        Request("claude", "poc/T-003.write.1", "command", "", (Said("user", "x"),))
+    )
 
     assert "file path=mine.json\n" in said.text
     found = msgspec.json.decode((Path(tree) / "mine.json").read_bytes())
     assert found["there"] == []
     assert found["written"] == []
     assert found["home"] == [True, True]
-    assert found["git"] == ["?? mine.json", "claude/T-003", sh(root, "log", "-1", "--format=%s", base)]
+    assert found["git"] == [
+        "?? mine.json",
+        "claude/T-003",
+        sh(root, "log", "-1", "--format=%s", base),
+    ]
     assert found["all"] == 1
     assert found["processes"] < 8
     assert repository() == before
@@ -263,14 +357,14 @@ def test_without_walls_no_program_is_started_unless_its_yaml_says_so(
     bus = room(tmp_path)
     ask = Request("knit", "t", "command", "", (Said("user", "x"),))
     with pytest.raises(ModelError) as error:
-        commanded.Program(bus, agent).complete(ask)
+        cli_model.Program(bus, agent).complete(ask)
     assert str(error.value) == f"refused: {told}"
     assert not list(tmp_path.rglob("started"))
-    assert commanded.probe(agent) == f"--  knit: {told}"
+    assert cli_model.probe_program(agent) == f"--  knit: {told}"
 
     bare = msgspec.structs.replace(agent, command={**block, "sandbox": "none"})
-    assert commanded.Program(bus, bare).complete(ask).text.strip() == "hello"
-    assert commanded.probe(bare) == "ok  knit: sh -c echo 1.0: 1.0"
+    assert cli_model.Program(bus, bare).complete(ask).text.strip() == "hello"
+    assert cli_model.probe_program(bare) == "ok  knit: sh -c echo 1.0: 1.0"
 
 
 @needs_box
@@ -280,12 +374,18 @@ def test_the_doctor_tries_the_program_of_every_agent_that_has_one(
     root = games.lay(tmp_path / "game")
     argv = "command: {argv: [sh], version: [sh, -c, 'echo sh 5.2; test -z \"$KNIT_API_KEY\"'], keys: [KNIT_API_KEY]}\n"
     (root / "agents" / "knit.yaml").write_text(f"name: Knit\n{argv}")
-    (root / "agents" / "purl.yaml").write_text(f"name: Purl\nkey: KNIT_API_KEY\nmodel: openai/gpt-6-sol\n{argv}")
-    (root / "agents" / "sew.yaml").write_text("name: Sew\ncommand: {argv: [/no/such/program]}\n")
+    (root / "agents" / "purl.yaml").write_text(
+        f"name: Purl\nkey: KNIT_API_KEY\nmodel: openai/gpt-6-sol\n{argv}"
+    )
+    (root / "agents" / "sew.yaml").write_text(
+        "name: Sew\ncommand: {argv: [/no/such/program]}\n"
+    )
     monkeypatch.setenv("KNIT_API_KEY", "a-key-that-no-probe-needs")
-    told = list(doctor.lines(str(root), live=False))
+    told = list(doctor.doctor_lines(str(root), live=False))
 
-    assert [line for line in told if "knit:" in line or "purl:" in line or "sew:" in line] == [
+    assert [
+        line for line in told if "knit:" in line or "purl:" in line or "sew:" in line
+    ] == [
         f"ok  knit: {VERSION}: sh 5.2",
         "ok  knit: a key for sh is there",
         f"ok  purl: {VERSION}: sh 5.2",
@@ -312,14 +412,16 @@ def test_a_program_that_its_walls_hide_is_told_and_costs_nothing(
     data.parent.mkdir()
     data.write_text("from afar\n")
     monkeypatch.setenv("PATH", f"{tmp_path / 'apps'}:{os.environ['PATH']}")
-    agent = Agent(id="knit", name="Knit", command={"argv": ["tool"], "env": {"DATA": str(data)}})
-    assert commanded.probe(agent) == "--  knit: tool --version: lost"
+    agent = Agent(
+        id="knit", name="Knit", command={"argv": ["tool"], "env": {"DATA": str(data)}}
+    )
+    assert cli_model.probe_program(agent) == "--  knit: tool --version: lost"
     seen = msgspec.structs.replace(agent, command={**agent.command, "sees": ["~/data"]})
-    assert commanded.probe(seen) == "ok  knit: tool --version: from afar"
+    assert cli_model.probe_program(seen) == "ok  knit: tool --version: from afar"
 
     (tmp_path / "apps" / "tool").write_text(f"#!{tmp_path}/none\n")
     with pytest.raises(ModelError) as error:
-        commanded.Program(room(tmp_path / "game"), agent).complete(
+        cli_model.Program(room(tmp_path / "game"), agent).complete(
             Request("knit", "t", "command", "", (Said("user", "x"),))
         )
     assert str(error.value) == (
@@ -335,10 +437,16 @@ def room(tmp_path: Path) -> Bus:
 def test_a_program_speaks_for_an_agent_without_a_model(tmp_path: Path) -> None:
     bus = room(tmp_path)
     script = 'import json,sys; sys.stdin.read(); print(json.dumps({"type": "result", "text": "I would rather knit."}))'
-    block = {"argv": [sys.executable, "-c", script], "final": {"type": "result"}, "text": {"get": "text"}}
+    block = {
+        "argv": [sys.executable, "-c", script],
+        "final": {"type": "result"},
+        "text": {"get": "text"},
+    }
     agent = Agent(id="knit", name="Knit", command=block)
-    seat = models.choose(bus, agent, Game(id="g", roll=["knit"], models="live"))
-    ask = Request("knit", "debate/round-1.pitch.1", "command", "s", (Said("user", "Pitch."),))
+    seat = seats.choose(bus, agent, Game(id="g", roll=["knit"], models="live"))
+    ask = Request(
+        "knit", "debate/round-1.pitch.1", "command", "s", (Said("user", "Pitch."),)
+    )
     assert seat.reserve(ask) == 0.25
     reply = seat.model.complete(ask)
     assert (reply.text, reply.usd) == ("I would rather knit.", 0.25)
@@ -347,15 +455,19 @@ def test_a_program_speaks_for_an_agent_without_a_model(tmp_path: Path) -> None:
 def test_what_a_program_may_cost_counts_before_it_runs(tmp_path: Path) -> None:
     bus = room(tmp_path)
     agent = Agent(id="knit", name="Knit", command={"argv": ["true"], "usd": 12})
-    seat = models.choose(bus, agent, Game(id="g", roll=["knit"], models="live"))
-    ask = Request("knit", "debate/round-1.pitch.1", "command", "s", (Said("user", "Pitch."),))
+    seat = seats.choose(bus, agent, Game(id="g", roll=["knit"], models="live"))
+    ask = Request(
+        "knit", "debate/round-1.pitch.1", "command", "s", (Said("user", "Pitch."),)
+    )
     assert seat.reserve(ask) == 1.5
     bus.post(
         "runs/knit/debate.round-1.pitch.1.1.yaml",
         Call(turn=ask.turn, model="m", sha256="p", reserved_usd=1.5, phase="debate"),
     )
-    bus.post("runs/knit/debate.round-1.pitch.1.1.answer.yaml", Answer(text="x", usd=1.2))
-    with pytest.raises(live.CapReached) as error:
+    bus.post(
+        "runs/knit/debate.round-1.pitch.1.1.answer.yaml", Answer(text="x", usd=1.2)
+    )
+    with pytest.raises(accounts.CapReached) as error:
         seat.reserve(ask)
     assert error.value.what == (
         "the cap 'debate' of $2.00 leaves $0.8000; the call may cost $1.5000: raise `debate:` under `caps:` in bus/game.yaml to go on"
@@ -364,19 +476,29 @@ def test_what_a_program_may_cost_counts_before_it_runs(tmp_path: Path) -> None:
 
 def test_a_program_that_is_not_there_is_told_to_the_person(tmp_path: Path) -> None:
     agent = Agent(id="knit", name="Knit", command={"argv": ["/no/such/program"]})
-    seat = models.choose(room(tmp_path), agent, Game(id="g", roll=["knit"], models="live"))
+    seat = seats.choose(
+        room(tmp_path), agent, Game(id="g", roll=["knit"], models="live")
+    )
     with pytest.raises(ModelError) as error:
         seat.model.complete(Request("knit", "t", "command", "", (Said("user", "x"),)))
-    assert str(error.value) == "not_found: there is no program program here: install it, or correct `argv:`"
+    assert (
+        str(error.value)
+        == "not_found: there is no program program here: install it, or correct `argv:`"
+    )
 
 
 def ends(tmp_path: Path, last: str, **more: Any) -> Agent:
     """An agent without a model whose program says `last` on stdout, then waits: only an event or its time ends it."""
     script = tmp_path / "bin" / "ends.py"
     script.parent.mkdir(parents=True)
-    script.write_text(f"import signal, sys\nsys.stdin.read()\nprint({last!r}, flush=True)\nsignal.pause()\n")
+    script.write_text(
+        f"import signal, sys\nsys.stdin.read()\nprint({last!r}, flush=True)\nsignal.pause()\n"
+    )
     usage = {"match": {"type": "result"}, "input": "in", "output": "out", "usd": "usd"}
-    signs = [{"result": "budget", "match": {"subtype": "over"}}, {"result": "auth", "match": {"subtype": "login"}}]
+    signs = [
+        {"result": "budget", "match": {"subtype": "over"}},
+        {"result": "auth", "match": {"subtype": "login"}},
+    ]
     signs += [{"result": "error", "match": {"subtype": "down"}}]
     block: dict[str, Any] = {
         "argv": [sys.executable, str(script)],
@@ -397,9 +519,24 @@ def ends(tmp_path: Path, last: str, **more: Any) -> Agent:
             2.07,
             False,
         ),
-        ('{"type": "result", "subtype": "over"}', "quota: … (budget: …); it may have been billed", 1.5, True),
-        ('{"type": "other"}', "timeout: … (idle timeout: no event in 1 s); it may have been billed", 1.5, True),
-        ('{"type": "result", "subtype": "down", "usd": 0, "in": 0, "out": 0}', "unavailable: … (error: …)", 0.0, False),
+        (
+            '{"type": "result", "subtype": "over"}',
+            "quota: … (budget: …); it may have been billed",
+            1.5,
+            True,
+        ),
+        (
+            '{"type": "other"}',
+            "timeout: … (idle timeout: no event in 1 s); it may have been billed",
+            1.5,
+            True,
+        ),
+        (
+            '{"type": "result", "subtype": "down", "usd": 0, "in": 0, "out": 0}',
+            "unavailable: … (error: …)",
+            0.0,
+            False,
+        ),
         ('{"type": "system", "subtype": "login"}', "auth: … (auth: …)", 0.0, False),
     ],
 )
@@ -408,8 +545,12 @@ def test_a_run_that_failed_counts_at_what_it_took_or_at_its_reserve(
 ) -> None:
     """What it said when it ended is believed; where it did not end or said nothing, nobody knows better than the reserve."""
     bus = room(tmp_path)
-    seat = models.choose(bus, ends(tmp_path, last), Game(id="g", roll=["knit"], models="live"))
-    ask = Request("knit", "debate/round-1.pitch.1", "command", "", (Said("user", "Pitch."),))
+    seat = seats.choose(
+        bus, ends(tmp_path, last), Game(id="g", roll=["knit"], models="live")
+    )
+    ask = Request(
+        "knit", "debate/round-1.pitch.1", "command", "", (Said("user", "Pitch."),)
+    )
     with pytest.raises(ModelError) as error:
         converse(bus, seat.model, ask, lambda _: 1.5, lambda text, last: "")
     said = (
@@ -418,30 +559,42 @@ def test_a_run_that_failed_counts_at_what_it_took_or_at_its_reserve(
         .replace(f"the command {os.path.basename(sys.executable)} gave no answer", "…")
     )
     assert said == told
-    [one] = live.entries(bus)
+    [one] = accounts.entries(bus)
     assert (one.spent, one.uncertain, one.answered) == (spent, uncertain, True)
-    assert (one.prompt_tokens, one.completion_tokens) == ((900, 40) if spent == 2.07 else (0, 0))
+    assert (one.prompt_tokens, one.completion_tokens) == (
+        (900, 40) if spent == 2.07 else (0, 0)
+    )
 
 
 @needs_box
-def test_a_task_whose_program_is_silent_three_times_in_a_row_is_open_again_and_told(tmp_path: Path) -> None:
+def test_a_task_whose_program_is_silent_three_times_in_a_row_is_open_again_and_told(
+    tmp_path: Path,
+) -> None:
     """Each silent run counts at its reserve, so that a cap would stop it; before that, somebody else gets the task."""
-    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"})
+    shop = lay(
+        tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"}
+    )
     block = ends(tmp_path, "I think.", idle_s=0.2).command
-    claude = msgspec.structs.replace(shop.agents["claude"], command=block, model="", also=[])
+    claude = msgspec.structs.replace(
+        shop.agents["claude"], command=block, model="", also=[]
+    )
     step(shop, claude)
     daemon = Daemon(shop.bus, claude)
     table = msgspec.structs.replace(shop.game, models="live")
     for _ in range(3):
         assert shop.bus.there("claims/claude/T-003.lock")
         assert not shop.bus.troubles()
-        daemon.works = shop.desks["claude"].look("claude", ("claude", "chatgpt", "gemini"), ("poc",))
+        daemon.works = shop.desks["claude"].look(
+            "claude", ("claude", "chatgpt", "gemini"), ("poc",)
+        )
         job = next_job("claude", daemon.works)
         assert isinstance(job, Write)
         with pytest.raises(ModelError) as error:
-            daemon.carry_out(job, models.choose(shop.bus, claude, table))
+            daemon.carry_out(job, seats.choose(shop.bus, claude, table))
         daemon.unanswered(job, error.value, table)
-    assert [(one.uncertain, one.spent) for one in live.entries(shop.bus)] == [(True, 2.0)] * 3
+    assert [(one.uncertain, one.spent) for one in accounts.entries(shop.bus)] == [
+        (True, 2.0)
+    ] * 3
     assert shop.bus.there("claims/open/T-003.lock")
     trouble = shop.bus.must("problems/model-claude.yaml", Trouble)
     lost = "(idle timeout: no event in 0.2 s); it may have been billed"
@@ -451,7 +604,9 @@ def test_a_task_whose_program_is_silent_three_times_in_a_row_is_open_again_and_t
     assert trouble.what == f"Claude ({program}) cannot answer, 3 calls in a row: {said}"
 
 
-def test_a_program_that_only_speaks_is_told_to_stay_within_an_eighth(tmp_path: Path) -> None:
+def test_a_program_that_only_speaks_is_told_to_stay_within_an_eighth(
+    tmp_path: Path,
+) -> None:
     """Five turns of a debate at that price leave room for the others; a run with hands has the whole sum."""
     block = {
         "argv": ["sh", "-c", 'echo "$0"; echo > done.txt', ["{usd}"]],
@@ -464,14 +619,18 @@ def test_a_program_that_only_speaks_is_told_to_stay_within_an_eighth(tmp_path: P
     bus = Bus(str(root))
     lay_bus(bus)
     ask = Request("knit", "debate/round-1.pitch.1", "command", "", (Said("user", "x"),))
-    assert commanded.Program(bus, agent).complete(ask).text == "0.2\n"
-    tree = worktree.begin(str(root), "knit", "T-003", sh(root, "rev-parse", "main")).path
+    assert cli_model.Program(bus, agent).complete(ask).text == "0.2\n"
+    tree = worktree.begin_branch(
+        str(root), "knit", "T-003", sh(root, "rev-parse", "main")
+    ).path
     game = Game(id="g", roll=["knit"], models="live")
-    seat = commanded.hands(models.choose(bus, agent, game), tree, 10**9)
+    seat = cli_model.hands(seats.choose(bus, agent, game), tree, 10**9)
     assert seat.reserve(ask) == seat.model.complete(ask).usd == 1.6
 
 
-@pytest.mark.parametrize("name", ["claude-code", "codex", "gemini-cli", "aider", "opencode"])
+@pytest.mark.parametrize(
+    "name", ["claude-code", "codex", "gemini-cli", "aider", "opencode"]
+)
 @pytest.mark.parametrize("speaks", ["its model", "the program"])
 def test_every_shipped_definition_has_its_five_turns_in_a_debate_of_two_dollars(
     tmp_path: Path, name: str, speaks: str
@@ -479,46 +638,72 @@ def test_every_shipped_definition_has_its_five_turns_in_a_debate_of_two_dollars(
     """Each turn at its worst, whether its model speaks, as shipped, or the program does, because you took `model:` out."""
     agent = config.agent(str(games.ROOT / "examples"), f"agents/{name}.yaml")
     agent = agent if speaks == "its model" else msgspec.structs.replace(agent, model="")
-    cast_ = cast.settle({name: agent}, {agent.key: "k"}, 0)
+    cast_ = cast.settle_cast({name: agent}, {agent.key: "k"}, 0)
     assert list(cast_[name]) == (["model"] if speaks == "its model" else ["command"])
     bus, game = room(tmp_path), Game(id="g", roll=[name], models="live", cast=cast_)
     if speaks == "its model":
-        played = cast.of(agent, game)
-        reserve = live.reserve(bus, played, game)
+        played = cast.cast_agent(agent, game)
+        reserve = accounts.reserve_call(bus, played, game)
     else:
-        played, reserve = agent, commanded.seat(bus, agent, game).reserve
+        played, reserve = agent, cli_model.seat(bus, agent, game).reserve
     for n, kind in enumerate(("pitch", "objections", "answers", "final", "ballot"), 1):
-        ask = Request(name, f"debate/round-{n}.{kind}.1", played.model, "s" * 4000, (Said("user", "w" * 16000),), 4000)
+        ask = Request(
+            name,
+            f"debate/round-{n}.{kind}.1",
+            played.model,
+            "s" * 4000,
+            (Said("user", "w" * 16000),),
+            4000,
+        )
         worst = reserve(ask)
-        call = Call(turn=ask.turn, model="m", sha256="p", reserved_usd=worst, phase="debate")
+        call = Call(
+            turn=ask.turn, model="m", sha256="p", reserved_usd=worst, phase="debate"
+        )
         bus.post(f"runs/{name}/debate.round-{n}.{kind}.1.1.yaml", call)
-    assert 0 < sum(one.spent for one in live.entries(bus)) < 1.5
+    assert 0 < sum(one.spent for one in accounts.entries(bus)) < 1.5
 
 
 def test_a_program_without_its_key_sits_out_as_a_model_does() -> None:
     """`key:` is the one that it needs; without that any of `keys:` will do, and a program that names none needs none."""
-    one = Agent(id="knit", name="Knit", key="KNIT_KEY", command={"argv": ["knit"], "keys": ["KNIT_KEY", "OTHER_KEY"]})
-    two = Agent(id="purl", name="Purl", command={"argv": ["purl"], "keys": ["PURL_KEY", "OTHER_KEY"]})
+    one = Agent(
+        id="knit",
+        name="Knit",
+        key="KNIT_KEY",
+        command={"argv": ["knit"], "keys": ["KNIT_KEY", "OTHER_KEY"]},
+    )
+    two = Agent(
+        id="purl",
+        name="Purl",
+        command={"argv": ["purl"], "keys": ["PURL_KEY", "OTHER_KEY"]},
+    )
     three = Agent(id="sew", name="Sew", command={"argv": ["sew"]})
-    four = Agent(id="darn", name="Darn", model="openai/gpt-6-sol", key="KNIT_KEY", command=one.command)
+    four = Agent(
+        id="darn",
+        name="Darn",
+        model="openai/gpt-6-sol",
+        key="KNIT_KEY",
+        command=one.command,
+    )
     agents = {each.id: each for each in (one, two, three, four)}
     told = {"sits_out": "no key: set KNIT_KEY"}
-    assert cast.settle(agents, {}, 0) == {
+    assert cast.settle_cast(agents, {}, 0) == {
         "knit": told,
         "purl": {"sits_out": "no key: set PURL_KEY or OTHER_KEY"},
         "sew": {"command": "sew"},
         "darn": told,
     }
-    assert cast.settle(agents, {"OTHER_KEY": "x"}, 0) == {
+    assert cast.settle_cast(agents, {"OTHER_KEY": "x"}, 0) == {
         "knit": told, "purl": {"command": "purl"}, "sew": {"command": "sew"}, "darn": told,
     }  # fmt: skip
-    assert costs.offer({"knit": one, "purl": two}, {}, "debate") == [
+    assert costs.offer_costs({"knit": one, "purl": two}, {}, "debate") == [
         "no key found",
         "sitting out: Knit (set KNIT_KEY), Purl (set PURL_KEY)",
     ]
 
 
-def test_the_doctor_tries_a_program_in_a_home_apart_and_enters_it_in_the_books(tmp_path: Path) -> None:
+def test_the_doctor_tries_a_program_in_a_home_apart_and_enters_it_in_the_books(
+    tmp_path: Path,
+) -> None:
     """A run of the agent's daemon goes on meanwhile; what says no word of its price counts at its reserve."""
     bus = Bus(str(games.lay(tmp_path / "game")))
     lay_bus(bus)
@@ -529,15 +714,25 @@ def test_the_doctor_tries_a_program_in_a_home_apart_and_enters_it_in_the_books(t
         "keys": ["KNIT_KEY"],
     }
     agent = Agent(id="knit", name="Knit", command=block)
-    [good] = trial.lines(bus, agent, {"KNIT_KEY": "x"})
-    assert re.fullmatch(r"ok  knit: sh answers in \d+\.\d s, this call \$0\.250000", good)
+    [good] = trial.trial_lines(bus, agent, {"KNIT_KEY": "x"})
+    assert re.fullmatch(
+        r"ok  knit: sh answers in \d+\.\d s, this call \$0\.250000", good
+    )
     [said] = Path(bus.here("runs/knit")).glob("doctor.*.answer.yaml")
     assert ".catherd/home/knit.doctor" in said.read_text()
-    assert [(one.phase, one.spent) for one in live.entries(bus)] == [("doctor", 0.25)]
+    assert [(one.phase, one.spent) for one in accounts.entries(bus)] == [
+        ("doctor", 0.25)
+    ]
 
-    assert list(trial.lines(bus, agent, {})) == ["--  knit: no key: set KNIT_KEY", "    fix: export KNIT_KEY=…"]
+    assert list(trial.trial_lines(bus, agent, {})) == [
+        "--  knit: no key: set KNIT_KEY",
+        "    fix: export KNIT_KEY=…",
+    ]
     poor = msgspec.structs.replace(agent, limits={"usd": 0.4})
-    told, fix = next(trial.lines(bus, poor, {"KNIT_KEY": "x"})).split("\n")
-    assert told == "--  knit: sh: the cap 'agent' of $0.40 leaves $0.1500; the call may cost $0.2500"
+    told, fix = next(trial.trial_lines(bus, poor, {"KNIT_KEY": "x"})).split("\n")
+    assert (
+        told
+        == "--  knit: sh: the cap 'agent' of $0.40 leaves $0.1500; the call may cost $0.2500"
+    )
     assert fix == "    fix: raise `usd:` under `limits:` in agents/knit.yaml"
-    assert len(live.entries(bus)) == 1
+    assert len(accounts.entries(bus)) == 1

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from catherd.count import count_text
-from catherd.errors import CatherdError
+from catherd.core.errors import CatherdError
+from catherd.debate.count import count_text
 
 
 def counted(text: str) -> tuple[dict[str, Any], int]:
@@ -61,29 +61,64 @@ def test_a_runoff_tells_its_rounds_with_exact_fractions() -> None:
 
     assert (result["method"], result["winner"], code) == ("irv", "C", 0)
     assert result["rounds"] == [
-        {"remaining": ["A", "B", "C"], "counts": {"A": 4, "B": "5/2", "C": "7/2"}, "exhausted": 0, "eliminated": ["B"]},
-        {"remaining": ["A", "C"], "counts": {"A": 4, "C": 6}, "exhausted": 0, "elected": ["C"], "head_to_head": True},
+        {
+            "remaining": ["A", "B", "C"],
+            "counts": {"A": 4, "B": "5/2", "C": "7/2"},
+            "exhausted": 0,
+            "eliminated": ["B"],
+        },
+        {
+            "remaining": ["A", "C"],
+            "counts": {"A": 4, "C": 6},
+            "exhausted": 0,
+            "elected": ["C"],
+            "head_to_head": True,
+        },
     ]
 
 
 def test_a_tie_exits_75_and_lists_who_is_tied() -> None:
-    result, code = counted("{candidates: [C, B, A], ballots: [[1, [A, B, C]], [1, [B, C, A]], [1, [C, A, B]]]}")
+    result, code = counted(
+        "{candidates: [C, B, A], ballots: [[1, [A, B, C]], [1, [B, C, A]], [1, [C, A, B]]]}"
+    )
 
-    assert (result["method"], result["winner"], result["tied"], code) == ("tie", None, ["A", "B", "C"], 75)
-    assert [r.get("tied", r.get("elected")) for r in result["rounds"]] == [["A", "B", "C"], ["B"], ["C"], ["A"]]
-    assert result["notes"] == ["tie for last (A, B, C) of A, B, C, and it matters which goes"]
+    assert (result["method"], result["winner"], result["tied"], code) == (
+        "tie",
+        None,
+        ["A", "B", "C"],
+        75,
+    )
+    assert [r.get("tied", r.get("elected")) for r in result["rounds"]] == [
+        ["A", "B", "C"],
+        ["B"],
+        ["C"],
+        ["A"],
+    ]
+    assert result["notes"] == [
+        "tie for last (A, B, C) of A, B, C, and it matters which goes"
+    ]
 
 
 def test_no_ballots_exit_75_and_list_every_candidate() -> None:
     for ballots in ("[]", "[[3, []]]", "[[0, [A]]]", "[[1, [nobody]]]"):
         result, code = counted(f"{{candidates: [B, A], ballots: {ballots}}}")
-        assert (result["method"], result["winner"], result["tied"], code) == ("no_ballots", None, ["A", "B"], 75)
+        assert (result["method"], result["winner"], result["tied"], code) == (
+            "no_ballots",
+            None,
+            ["A", "B"],
+            75,
+        )
 
 
 def test_a_single_candidate_is_unopposed() -> None:
     result, code = counted("{candidates: [A], ballots: []}")
 
-    assert (result["method"], result["winner"], result["tied"], code) == ("unopposed", "A", [], 0)
+    assert (result["method"], result["winner"], result["tied"], code) == (
+        "unopposed",
+        "A",
+        [],
+        0,
+    )
 
 
 def test_unknown_repeated_and_recused_ids_are_dropped_and_noted() -> None:
@@ -109,30 +144,47 @@ recused: {0: [A, y]}
         "ballot 1: 'C' again, the first mention counts",
         "ballot 1: 'True' is not a candidate, dropped",
     ]
-    assert result["pairwise"] == {"A": {"B": 0, "C": 0}, "B": {"A": 1, "C": 2}, "C": {"A": 1, "B": 1}}
+    assert result["pairwise"] == {
+        "A": {"B": 0, "C": 0},
+        "B": {"A": 1, "C": 2},
+        "C": {"A": 1, "B": 1},
+    }
 
 
 def test_a_recused_line_has_no_say_on_pairs_with_what_it_is_recused_from() -> None:
-    result, _ = counted("{candidates: [A, B], ballots: [[5, [B, A]], [1, [A, B]]], recused: {0: [A]}}")
+    result, _ = counted(
+        "{candidates: [A, B], ballots: [[5, [B, A]], [1, [A, B]]], recused: {0: [A]}}"
+    )
 
     assert result["pairwise"] == {"A": {"B": 1}, "B": {"A": 0}}
     assert result["winner"] == "A"
 
 
 def test_numbers_may_be_ids_and_come_back_as_numbers() -> None:
-    result, code = counted("{candidates: [10, 9], ballots: [[2, [9, '10']], [1, [10]]]}")
+    result, code = counted(
+        "{candidates: [10, 9], ballots: [[2, [9, '10']], [1, [10]]]}"
+    )
 
     assert (result["winner"], code) == (9, 0)
     assert result["pairwise"] == {10: {9: 1}, 9: {10: 2}}
 
 
 def test_json_is_read_as_well() -> None:
-    assert counted('{"candidates": ["A", "B"], "ballots": [[1, ["A"]]], "recused": {"0": []}}')[0]["winner"] == "A"
+    assert (
+        counted(
+            '{"candidates": ["A", "B"], "ballots": [[1, ["A"]]], "recused": {"0": []}}'
+        )[0]["winner"]
+        == "A"
+    )
 
 
 def test_the_order_of_the_input_never_matters() -> None:
-    one = count_text("{candidates: [A, B, C], ballots: [[1, [A, B]], [2, [B, C]], [2, [C, A]]]}", "-")
-    other = count_text("{ballots: [[2, [C, A]], [1, [A, B]], [2, [B, C]]], candidates: [C, A, B]}", "-")
+    one = count_text(
+        "{candidates: [A, B, C], ballots: [[1, [A, B]], [2, [B, C]], [2, [C, A]]]}", "-"
+    )
+    other = count_text(
+        "{ballots: [[2, [C, A]], [1, [A, B]], [2, [B, C]]], candidates: [C, A, B]}", "-"
+    )
 
     assert one == other
 
@@ -146,8 +198,14 @@ SHAPE = "write [times, [best, …, worst]], for instance [3, [a, [b, c]]]"
     [
         ("", f"vote.yaml: not an election\n  fix: {EXAMPLE}"),
         ("- a\n- b", f"vote.yaml:1:1: not an election\n  fix: {EXAMPLE}"),
-        ("ballots: []", f"vote.yaml:1:1: candidates is missing\n  fix: write it like this: {EXAMPLE}"),
-        ("candidates: [a]", f"vote.yaml:1:1: ballots is missing\n  fix: write it like this: {EXAMPLE}"),
+        (
+            "ballots: []",
+            f"vote.yaml:1:1: candidates is missing\n  fix: write it like this: {EXAMPLE}",
+        ),
+        (
+            "candidates: [a]",
+            f"vote.yaml:1:1: ballots is missing\n  fix: write it like this: {EXAMPLE}",
+        ),
         (
             "candidates: a\nballots: []",
             f"vote.yaml:1:13: candidates is not a list\n  fix: write it like this: {EXAMPLE}",
@@ -202,18 +260,24 @@ SHAPE = "write [times, [best, …, worst]], for instance [3, [a, [b, c]]]"
         ),
     ],
 )
-def test_what_cannot_be_read_as_an_election_is_refused_with_place_and_fix(text: str, message: str) -> None:
+def test_what_cannot_be_read_as_an_election_is_refused_with_place_and_fix(
+    text: str, message: str
+) -> None:
     assert refusal(text) == message
 
 
 def typed(*words: str, given: bytes = b"") -> tuple[int, bytes, str]:
     start = "from catherd.cli import main; main(prog_name='catherd')"
-    done = subprocess.run([sys.executable, "-c", start, *words], input=given, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", start, *words], input=given, capture_output=True
+    )
     return done.returncode, done.stdout, done.stderr.decode()
 
 
 def test_standard_input_that_is_not_utf_8_is_refused_as_a_file_is() -> None:
-    assert typed("count", "-", given=b'candidates: [a, b]\nballots: [[1, ["\xff"]]]\n') == (
+    assert typed(
+        "count", "-", given=b'candidates: [a, b]\nballots: [[1, ["\xff"]]]\n'
+    ) == (
         1,
         b"",
         "catherd: standard input:2: not UTF-8\n  fix: save the file as UTF-8\n",
@@ -231,13 +295,22 @@ def test_a_directory_is_no_election(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("frob", "catherd: catherd: No such command 'frob'\n  fix: .venv/bin/catherd --help\n"),
-        ("--nope", "catherd: catherd: No such option '--nope'\n  fix: .venv/bin/catherd --help\n"),
+        (
+            "frob",
+            "catherd: catherd: No such command 'frob'\n  fix: .venv/bin/catherd --help\n",
+        ),
+        (
+            "--nope",
+            "catherd: catherd: No such option '--nope'\n  fix: .venv/bin/catherd --help\n",
+        ),
         (
             "bus log --nope",
             "catherd: catherd bus log: No such option '--nope'\n  fix: .venv/bin/catherd bus log --help\n",
         ),
-        ("count", "catherd: catherd count: Missing argument 'FILE'\n  fix: .venv/bin/catherd count --help\n"),
+        (
+            "count",
+            "catherd: catherd count: Missing argument 'FILE'\n  fix: .venv/bin/catherd count --help\n",
+        ),
     ],
 )
 def test_a_command_mistyped_is_your_mistake(words: str, message: str) -> None:
@@ -250,7 +323,10 @@ def test_a_pipe_that_nobody_reads_ends_the_command_quietly() -> None:
     start = "from catherd.cli import main; main(prog_name='catherd')"
     election = b"candidates: [a]\nballots: [[1, [a]]]\n"
     done = subprocess.run(
-        [sys.executable, "-c", start, "count", "-"], input=election, stdout=theirs, stderr=subprocess.PIPE
+        [sys.executable, "-c", start, "count", "-"],
+        input=election,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
     )
     os.close(theirs)
     assert (done.returncode, done.stderr) == (0, b"")

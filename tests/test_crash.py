@@ -18,7 +18,9 @@ RANDOM, ALONE = 3, 1
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory) -> tuple[proof.Play, dict[str, list[tuple[str, str]]]]:
+def counted(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[proof.Play, dict[str, list[tuple[str, str]]]]:
     """An undisturbed debate, and role → its effects."""
     room = tmp_path_factory.mktemp("crash")
     from_ = lab.template(room)
@@ -33,15 +35,28 @@ def test_a_game_that_is_killed_anywhere_ends_like_one_that_was_not(
     every = proof.points(made)
     by_role = {role: [hit for hit in every if hit.role == role] for role in made}
     doors = {door for effects in made.values() for door, _ in effects}
-    chosen = {*proof.sample(every, len(doors)), *(hit for of in by_role.values() for hit in proof.sample(of, 1))}
+    chosen = {
+        *proof.sample(every, len(doors)),
+        *(hit for of in by_role.values() for hit in proof.sample(of, 1)),
+    }
     with ThreadPoolExecutor(2) as pool:
-        alone = [pool.submit(proof.at_effect, play, hit, crank=True) for hit in proof.sample(by_role["gate"], ALONE)]
+        alone = [
+            pool.submit(proof.at_effect, play, hit, crank=True)
+            for hit in proof.sample(by_role["gate"], ALONE)
+        ]
         at = [pool.submit(proof.at_effect, play, hit) for hit in chosen]
         any_time = [pool.submit(proof.at_random, play, seed) for seed in range(RANDOM)]
         results = [future.result() for future in (*alone, *at, *any_time)]
     assert {result.what: result.faults for result in results if result.faults} == {}
     hits = [result.hit for result in results if result.hit]
-    assert {hit.role for hit in hits} == {"chatgpt", "claude", "gemini", "wildcard", "gate", "herd"}
+    assert {hit.role for hit in hits} == {
+        "chatgpt",
+        "claude",
+        "gemini",
+        "wildcard",
+        "gate",
+        "herd",
+    }
     assert {hit.door for hit in hits} == doors
 
 
@@ -52,12 +67,18 @@ def test_the_handbook_names_every_effect_of_a_debate_and_no_other(
     rows = handbook.rows()
     assert sorted(e for e in made if not any(row.matches(*e) for row in rows)) == []
     due = [row for row in rows if row.goals & {"debate", "any"}]
-    assert [f"{row.door} {row.path}" for row in due if not any(row.matches(*e) for e in made)] == []
+    assert [
+        f"{row.door} {row.path}"
+        for row in due
+        if not any(row.matches(*e) for e in made)
+    ] == []
 
 
 def test_the_handbook_names_every_door() -> None:
     told = {row.door for row in handbook.rows()}
-    code = "\n".join(path.read_text() for path in (games.ROOT / "src/catherd").rglob("*.py"))
+    code = "\n".join(
+        path.read_text() for path in (games.ROOT / "src/catherd").rglob("*.py")
+    )
     assert set(re.findall(r"with (?:\w+\(.*\), )?effect\(\"([\w-]+)\"", code)) == told
 
 
@@ -77,9 +98,13 @@ def ask_twice(game: Path) -> list[str]:
     first = game / "bus/runs/claude/debate.round-1.pitch.1.1.yaml"
     for kind in ("yaml", "answer.yaml"):
         shutil.copy(
-            first.with_name(f"debate.round-1.pitch.1.1.{kind}"), first.with_name(f"debate.round-1.pitch.1.2.{kind}")
+            first.with_name(f"debate.round-1.pitch.1.1.{kind}"),
+            first.with_name(f"debate.round-1.pitch.1.2.{kind}"),
         )
-    made = [f"runs/claude/debate.round-1.pitch.1.2.{kind}" for kind in ("answer.yaml", "yaml")]
+    made = [
+        f"runs/claude/debate.round-1.pitch.1.2.{kind}"
+        for kind in ("answer.yaml", "yaml")
+    ]
     return [
         "claude: 2 answers to debate.round-1.pitch.1",
         "claude: answered, and asked again: debate.round-1.pitch.1",
@@ -97,16 +122,26 @@ def leave_a_file(game: Path) -> list[str]:
 def lose_an_event(game: Path) -> list[str]:
     for day in (game / "bus/events").glob("*.jsonl"):
         lines = day.read_text().splitlines(keepends=True)
-        kept = [line for line in lines if json.loads(line)["id"] != "posted:gates/round-3.yaml"]
+        kept = [
+            line
+            for line in lines
+            if json.loads(line)["id"] != "posted:gates/round-3.yaml"
+        ]
         day.write_text("".join(kept))
-    return ["events: lost posted:gates/round-3.yaml", "not in the events: gates/round-3.yaml"]
+    return [
+        "events: lost posted:gates/round-3.yaml",
+        "not in the events: gates/round-3.yaml",
+    ]
 
 
 def change_the_record(game: Path) -> list[str]:
     decision = game / "docs/debate/decision.yaml"
     decision.write_text(decision.read_text() + "more: of it\n")
     sh(game, "commit", "-q", "-am", "Change it")
-    return ["main differs in docs/debate/decision.yaml", "main has also the commit Change it"]
+    return [
+        "main differs in docs/debate/decision.yaml",
+        "main has also the commit Change it",
+    ]
 
 
 def stay(game: Path) -> list[str]:
@@ -122,9 +157,13 @@ def stay(game: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "harm", [lose_an_answer, ask_twice, leave_a_file, lose_an_event, change_the_record, stay], ids=lambda h: h.__name__
+    "harm",
+    [lose_an_answer, ask_twice, leave_a_file, lose_an_event, change_the_record, stay],
+    ids=lambda h: h.__name__,
 )
-def test_the_proof_sees(harm: Callable[[Path], list[str]], finished_game: Path, tmp_path: Path) -> None:
+def test_the_proof_sees(
+    harm: Callable[[Path], list[str]], finished_game: Path, tmp_path: Path
+) -> None:
     game = games.copy(finished_game, tmp_path / "game")
     want = compare.left(game)
     assert compare.faults(want, want, game, 0) == []
@@ -132,15 +171,23 @@ def test_the_proof_sees(harm: Callable[[Path], list[str]], finished_game: Path, 
     assert compare.faults(want, compare.left(game), game, 0) == expected
 
 
-def test_a_call_that_a_kill_cut_off_and_nobody_makes_again_is_listed(finished_game: Path, tmp_path: Path) -> None:
+def test_a_call_that_a_kill_cut_off_and_nobody_makes_again_is_listed(
+    finished_game: Path, tmp_path: Path
+) -> None:
     game = games.copy(finished_game, tmp_path / "game")
     (game / "bus/goal").write_text("debate\n")
     call = game / "bus/runs/claude/debate.round-1.pitch.1.1.yaml"
     shutil.copy(call, call.with_name("plan.PR-0001.review-0123456789ab.1.1.yaml"))
     for _ in range(2):
         assert games.make(game, "debate").returncode == 0
-        logged = "".join(path.read_text() for path in (game / "bus/events").glob("*.jsonl"))
-        listed = [one["subject"] for one in map(json.loads, logged.splitlines()) if one["kind"] == compare.BILLED]
+        logged = "".join(
+            path.read_text() for path in (game / "bus/events").glob("*.jsonl")
+        )
+        listed = [
+            one["subject"]
+            for one in map(json.loads, logged.splitlines())
+            if one["kind"] == compare.BILLED
+        ]
         assert listed == ["runs/claude/plan.PR-0001.review-0123456789ab.1.1"]
 
 
@@ -148,33 +195,54 @@ def crash(game: Path, at: str, *words: str) -> None:
     """Type it, killed at an effect; and again, as often as a person would."""
     folder = game.with_name(f"{game.name}.crash")
     folder.mkdir()
-    told = {"CATHERD_CRASH_DIR": str(folder), "CATHERD_CRASH_AT": at, "CATHERD_NO_CRANK": "1"}
+    told = {
+        "CATHERD_CRASH_DIR": str(folder),
+        "CATHERD_CRASH_AT": at,
+        "CATHERD_NO_CRANK": "1",
+    }
     assert games.make(game, *words, seconds=60, **told).returncode != 0
     assert (folder / "fired").exists()
     assert games.make(game, *words, seconds=60, **told).returncode == 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 14])
-def test_putting_a_game_away_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
+def test_putting_a_game_away_can_be_killed(
+    n: int, finished_game: Path, tmp_path: Path
+) -> None:
     game = games.copy(finished_game, tmp_path / "game")
     had = {path.relative_to(game / "bus") for path in (game / "bus").rglob("*.yaml")}
     name = yaml.safe_load((game / "bus/game.yaml").read_text())["id"]
     crash(game, f"herd:{n}:before", "new")
-    assert {path.relative_to(game / "bus/archive" / name) for path in (game / "bus").rglob("*.yaml")} == had
-    kept = sh(game, "ls-tree", "-r", "--name-only", f"refs/catherd/games/{name}").splitlines()
+    assert {
+        path.relative_to(game / "bus/archive" / name)
+        for path in (game / "bus").rglob("*.yaml")
+    } == had
+    kept = sh(
+        game, "ls-tree", "-r", "--name-only", f"refs/catherd/games/{name}"
+    ).splitlines()
     assert {f"bus/{path}" for path in had} <= set(kept)
     assert (sh(game, "ls-files", "docs"), sh(game, "status", "--porcelain")) == ("", "")
     assert games.make(game, "new").stdout == "no game is on\n"
 
 
 @pytest.mark.parametrize("n", [1, 3, 60])
-def test_restoring_a_bus_from_origin_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
+def test_restoring_a_bus_from_origin_can_be_killed(
+    n: int, finished_game: Path, tmp_path: Path
+) -> None:
     game = tmp_path / "clone"
     sh(tmp_path, "clone", "-q", str(finished_game), str(game))
     games.furnish(game)
     crash(game, f"herd:{n}:after", "debate")
     kept = sh(
-        game, "ls-tree", "-r", "--name-only", "refs/catherd/bus", "bus/debate", "bus/gates", "bus/runs", "bus/game.yaml"
+        game,
+        "ls-tree",
+        "-r",
+        "--name-only",
+        "refs/catherd/bus",
+        "bus/debate",
+        "bus/gates",
+        "bus/runs",
+        "bus/game.yaml",
     )
     assert [path for path in kept.splitlines() if not (game / path).is_file()] == []
     assert not (game / "bus/.restoring").exists()
@@ -187,17 +255,23 @@ def clone(finished: Path, where: Path) -> Path:
 
 
 @pytest.mark.parametrize("n", [2, 4, 9, 15])
-def test_adopting_a_decision_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
+def test_adopting_a_decision_can_be_killed(
+    n: int, finished_game: Path, tmp_path: Path
+) -> None:
     game = clone(finished_game, tmp_path / "clone")
     sh(game, "remote", "remove", "origin")
     crash(game, f"herd:{n}:after", "debate")
-    receipts = [yaml.safe_load(path.read_text()) for path in (game / "bus/gates").glob("*.yaml")]
+    receipts = [
+        yaml.safe_load(path.read_text()) for path in (game / "bus/gates").glob("*.yaml")
+    ]
     assert [receipt["outcome"] for receipt in receipts] == ["adopted"] * 7
     assert list((game / "bus/runs").rglob("*.yaml")) == []
 
 
 @pytest.mark.parametrize("n", [1, 40, 70, 108])
-def test_going_on_with_the_bus_of_an_origin_can_be_killed(n: int, finished_game: Path, tmp_path: Path) -> None:
+def test_going_on_with_the_bus_of_an_origin_can_be_killed(
+    n: int, finished_game: Path, tmp_path: Path
+) -> None:
     game = clone(finished_game, tmp_path / "clone")
     crash(game, f"herd:{n}:after", "debate")
     assert {p.relative_to(game) for p in (game / "bus").rglob("*.yaml")} == {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import games
-from catherd import yamldoor
-from catherd.bus import Bus
-from catherd.messages import Argument, Ballot, Pitch, Receipt
+from catherd.bus import yaml_door
+from catherd.bus.store import Bus
+from catherd.core.messages import Argument, Ballot, Pitch, Receipt
 from gitrooms import sh
 
 SHELL = games.ROOT / "examples" / "agents" / "shell.sh"
@@ -21,7 +21,10 @@ def _counted(game: Path, gate: str) -> dict[str, str]:
     """Who counted at the gate, with the text that counted."""
     receipt = Bus(str(game)).receipt(gate)
     assert isinstance(receipt, Receipt)
-    return {one.path.rpartition("/")[2].removesuffix(".yaml"): one.text for one in receipt.counted}
+    return {
+        one.path.rpartition("/")[2].removesuffix(".yaml"): one.text
+        for one in receipt.counted
+    }
 
 
 def _join(game: Path, name: str, text: str) -> None:
@@ -32,7 +35,10 @@ def _join(game: Path, name: str, text: str) -> None:
 
 def _debate_with_shell(game: Path, shell: str) -> None:
     agent = subprocess.Popen(
-        [shell, str(SHELL), "rustic"], cwd=game, env=games.env(TICK="0.1"), stdin=subprocess.DEVNULL
+        [shell, str(SHELL), "rustic"],
+        cwd=game,
+        env=games.env(TICK="0.1"),
+        stdin=subprocess.DEVNULL,
     )
     try:
         done = games.make(game, "debate", TIMEBOX="30s")
@@ -48,27 +54,46 @@ def test_the_shell_agent_has_at_most_sixty_lines() -> None:
     assert os.access(SHELL, os.X_OK)
 
 
-@pytest.mark.parametrize("shell", [s for s in ("dash", "bash") if shutil.which(s)] or ["sh"])
+@pytest.mark.parametrize(
+    "shell", [s for s in ("dash", "bash") if shutil.which(s)] or ["sh"]
+)
 def test_an_agent_in_shell_takes_part_in_a_whole_debate(game: Path, shell: str) -> None:
     _join(game, "rustic", RUSTIC)
 
     _debate_with_shell(game, shell)
 
-    pitch = yamldoor.typed(yamldoor.loads(_counted(game, "round-1")["rustic"], "pitch"), Pitch)
+    pitch = yaml_door.typed(
+        yaml_door.loads(_counted(game, "round-1")["rustic"], "pitch"), Pitch
+    )
     assert pitch.title == "Rain Gauge"
-    objections = yamldoor.typed(yamldoor.loads(_counted(game, "round-2")["rustic"], "two"), Argument).objections
+    objections = yaml_door.typed(
+        yaml_door.loads(_counted(game, "round-2")["rustic"], "two"), Argument
+    ).objections
     names = Bus(str(game)).must("gates/round-1.yaml", Receipt).data["names"]
-    assert {one.to for one in objections} == {code for code, agent in names.items() if agent != "rustic"}
-    answers = yamldoor.typed(yamldoor.loads(_counted(game, "round-3")["rustic"], "three"), Argument)
-    assert {names[one.by] for one in answers.answers} == {"chatgpt", "claude", "gemini", "wildcard"}
+    assert {one.to for one in objections} == {
+        code for code, agent in names.items() if agent != "rustic"
+    }
+    answers = yaml_door.typed(
+        yaml_door.loads(_counted(game, "round-3")["rustic"], "three"), Argument
+    )
+    assert {names[one.by] for one in answers.answers} == {
+        "chatgpt",
+        "claude",
+        "gemini",
+        "wildcard",
+    }
     assert "rustic" in _counted(game, "round-4")
-    ballot = yamldoor.typed(yamldoor.loads(_counted(game, "ballots")["rustic"], "ballot"), Ballot)
+    ballot = yaml_door.typed(
+        yaml_door.loads(_counted(game, "ballots")["rustic"], "ballot"), Ballot
+    )
     assert ballot.ranking
     assert not {names[code] for code in ballot.ranking} & {"rustic"}
     results = (game / "docs/debate/vote-results.md").read_text()
     assert "5 of 5 ballots" in results
     assert "Rain Gauge" in results
-    assert "is here, in fifty lines of shell" in (game / "docs/game/chat.md").read_text()
+    assert (
+        "is here, in fifty lines of shell" in (game / "docs/game/chat.md").read_text()
+    )
     assert os.listdir(game / "bus/.tmp") == []
     assert Bus(str(game)).names("problems") == []
 
@@ -87,7 +112,11 @@ def test_who_runs_elsewhere_is_not_started_and_shown_as_such(game: Path) -> None
 
 
 def test_a_fifth_agent_is_one_more_file(game: Path) -> None:
-    _join(game, "mistral", "#!/bin/sh\nname: Mistral\ntemper: brisk\nlens: what it weighs\n")
+    _join(
+        game,
+        "mistral",
+        "#!/bin/sh\nname: Mistral\ntemper: brisk\nlens: what it weighs\n",
+    )
 
     done = games.make(game, "debate")
 

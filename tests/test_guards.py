@@ -9,14 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from catherd import acceptance, appfile, objects, pulls, sandbox, wheels, worktree
-from catherd.accept import approved, brings, faults, judges
-from catherd.errors import CatherdError
-from catherd.tasks import Needs, Task
+from catherd.app import judge, manifest_file, wheels
+from catherd.box import sandbox
+from catherd.core.errors import CatherdError
+from catherd.core.tasks import Needs, Task
+from catherd.git import objects, worktree
+from catherd.pulls import verdicts
+from catherd.pulls.task_check import approved, brings, faults, judges
 from gitrooms import put, repo
 from workshop import Workshop, lay
 
-needs_box = pytest.mark.skipif(sandbox.probe().name != "bwrap", reason=f"no bubblewrap box: {sandbox.probe().why_not}")
+needs_box = pytest.mark.skipif(
+    sandbox.probe_tier().name != "bwrap",
+    reason=f"no bubblewrap box: {sandbox.probe_tier().why_not}",
+)
 WHEEL = "demo-1.0-py3-none-any.whl"
 APP = """
 catherd: 1
@@ -32,7 +38,9 @@ journeys: []
 """
 
 
-def begun(tmp_path: Path, merged: list[str], task: str, files: dict[str, str]) -> Workshop:
+def begun(
+    tmp_path: Path, merged: list[str], task: str, files: dict[str, str]
+) -> Workshop:
     """A workshop in which Claude has written `task`, and then these files too, in its pull request."""
     shop = lay(tmp_path / "game", merged, only=[task], owner={task: "claude"})
     shop.do("claude")
@@ -44,11 +52,18 @@ def begun(tmp_path: Path, merged: list[str], task: str, files: dict[str, str]) -
 
 @needs_box
 def test_nobody_weakens_the_test_of_a_merged_task(tmp_path: Path) -> None:
-    weak = {"app/tests/test_store.py": "import unittest\n", "app/shelf/store.py": "class Shelf: ...\n"}
+    weak = {
+        "app/tests/test_store.py": "import unittest\n",
+        "app/shelf/store.py": "class Shelf: ...\n",
+    }
     shop = begun(tmp_path, ["T-001"], "T-005", weak)
     view = shop.queue.desk.prs()["PR-0001"]
-    tree = objects.merge_tree(shop.bus.root, shop.main(), f"refs/heads/{view.pr.branch}").tree
-    (verdict,) = shop.queue.check(view, shop.bus.must("tasks/T-005.yaml", Task), shop.main(), tree)
+    tree = objects.merge_tree(
+        shop.bus.root, shop.main(), f"refs/heads/{view.pr.branch}"
+    ).tree
+    (verdict,) = shop.queue.check(
+        view, shop.bus.must("tasks/T-005.yaml", Task), shop.main(), tree
+    )
     assert (verdict.verdict, verdict.before, verdict.tier) == ("red", "exit 1", "bwrap")
     assert verdict.findings[:3] == [
         "the accept of T-001, merged before, fails now:",
@@ -61,11 +76,19 @@ def test_nobody_weakens_the_test_of_a_merged_task(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("app/app.yaml", "app/app.yaml judges other work; to change it here needs your approval (make approve N=1)"),
-        (wheels.LOCK, f"{wheels.LOCK} brings a dependency; that needs your approval (make approve N=1)"),
+        (
+            "app/app.yaml",
+            "app/app.yaml judges other work; to change it here needs your approval (make approve N=1)",
+        ),
+        (
+            wheels.LOCK,
+            f"{wheels.LOCK} brings a dependency; that needs your approval (make approve N=1)",
+        ),
     ],
 )
-def test_what_needs_your_yes_waits_for_it_and_goes_to_main_with_it(path: str, why: str, tmp_path: Path) -> None:
+def test_what_needs_your_yes_waits_for_it_and_goes_to_main_with_it(
+    path: str, why: str, tmp_path: Path
+) -> None:
     shop = begun(tmp_path, [], "T-001", {path: "# mine\n"})
     merged: list[str] = []
     for _ in range(4):
@@ -74,19 +97,33 @@ def test_what_needs_your_yes_waits_for_it_and_goes_to_main_with_it(path: str, wh
     (name,) = [n for n in shop.bus.names("prs/PR-0001") if n.startswith("needs-")]
     needs = shop.bus.must(f"prs/PR-0001/{name}", Needs)
     assert (needs.yours, needs.findings) == (True, [why])
-    pulls.decide(shop.bus.root, "1", "approve", "")
+    verdicts.decide_pull(shop.bus.root, "1", "approve", "")
     assert shop.queue.turn() == ["PR-0001"]
     assert objects.read_blob(shop.bus.root, shop.main(), path) == b"# mine\n"
 
 
 def test_what_a_lock_file_is_called() -> None:
-    there = ["app/requirements.lock", "app/requirements-web.txt", "app/web/package-lock.json", "app/uv.lock"]
-    assert brings([*there, "app/locks.py", "docs/requirements.txt", "app/clock.lock.py"]) == sorted(there)
+    there = [
+        "app/requirements.lock",
+        "app/requirements-web.txt",
+        "app/web/package-lock.json",
+        "app/uv.lock",
+    ]
+    assert brings(
+        [*there, "app/locks.py", "docs/requirements.txt", "app/clock.lock.py"]
+    ) == sorted(there)
 
 
 def test_an_accept_that_names_a_directory_goes_by_the_tests_in_it() -> None:
-    there = ["app/main.py", "app/tests/deep/test_b.py", "app/tests/shell.py", "app/test_top.py"]
-    assert judges(["python3", "-m", "unittest", "discover", "-s", "app/tests"], there) == [
+    there = [
+        "app/main.py",
+        "app/tests/deep/test_b.py",
+        "app/tests/shell.py",
+        "app/test_top.py",
+    ]
+    assert judges(
+        ["python3", "-m", "unittest", "discover", "-s", "app/tests"], there
+    ) == [
         "app/tests/deep/test_b.py",
         "app/tests/shell.py",
     ]
@@ -133,26 +170,38 @@ def app(tmp_path: Path, lock: str) -> Path:
 
 
 @needs_box
-def test_wheels_are_fetched_once_by_their_hash_and_installed_offline_in_the_box(tmp_path: Path, index: Path) -> None:
+def test_wheels_are_fetched_once_by_their_hash_and_installed_offline_in_the_box(
+    tmp_path: Path, index: Path
+) -> None:
     (index / WHEEL).write_bytes(wheel())
     tree = app(tmp_path, f"# what it needs\n{pin(wheel())}")
-    folder = wheels.fetch(str(tmp_path), str(tree))
+    folder = wheels.fetch_wheels(str(tmp_path), str(tree))
     assert os.listdir(folder) == [WHEEL]
     (index / WHEEL).unlink()
-    assert wheels.fetch(str(tmp_path), str(tree)) == folder
-    loaded = appfile.load(str(tree)).app
-    log, wrong = acceptance.install(loaded, str(tree), str(tmp_path / "installed"), folder, "bwrap")
+    assert wheels.fetch_wheels(str(tmp_path), str(tree)) == folder
+    loaded = manifest_file.load_manifest(str(tree)).app
+    log, wrong = judge.install_app(
+        loaded, str(tree), str(tmp_path / "installed"), folder, "bwrap"
+    )
     assert wrong == ""
     assert log.startswith(f"$ python3 -m zipfile -e /wheels/{WHEEL} vendor")
-    assert (tmp_path / "installed" / "app" / "vendor" / "demo.py").read_text() == "SAID = 'from a wheel'\n"
+    assert (
+        tmp_path / "installed" / "app" / "vendor" / "demo.py"
+    ).read_text() == "SAID = 'from a wheel'\n"
 
 
-def test_an_accept_sees_the_wheels_of_the_lock_that_is_on_main_and_of_no_other(tmp_path: Path, index: Path) -> None:
+def test_an_accept_sees_the_wheels_of_the_lock_that_is_on_main_and_of_no_other(
+    tmp_path: Path, index: Path
+) -> None:
     (index / WHEEL).write_bytes(wheel())
     root = repo(tmp_path / "game", {wheels.LOCK: pin(wheel())})
-    task = Task(kind="build", title="", accept=["python3", "-m", "zipfile", "-l", f"/wheels/{WHEEL}"])
+    task = Task(
+        kind="build",
+        title="",
+        accept=["python3", "-m", "zipfile", "-l", f"/wheels/{WHEEL}"],
+    )
     tree = app(tmp_path, pin(wheel()))
-    if sandbox.probe().name == "bwrap":
+    if sandbox.probe_tier().name == "bwrap":
         assert faults(root, task, "main", str(tree)) == []
     assert os.listdir(approved(root, "main", str(tree))) == [WHEEL]
     (tree / wheels.LOCK).write_text(pin(b"what nobody said yes to", "other"))
@@ -160,7 +209,9 @@ def test_an_accept_sees_the_wheels_of_the_lock_that_is_on_main_and_of_no_other(t
     assert approved(root, "main", str(tmp_path)) == ""
 
 
-def test_a_source_archive_is_not_taken_and_nothing_of_it_runs(tmp_path: Path, index: Path) -> None:
+def test_a_source_archive_is_not_taken_and_nothing_of_it_runs(
+    tmp_path: Path, index: Path
+) -> None:
     ran = tmp_path / "ran"
     kept = io.BytesIO()
     with tarfile.open(fileobj=kept, mode="w:gz") as made:
@@ -173,17 +224,25 @@ def test_a_source_archive_is_not_taken_and_nothing_of_it_runs(tmp_path: Path, in
             made.addfile(entry, io.BytesIO(text.encode()))
     (index / "demo-1.0.tar.gz").write_bytes(kept.getvalue())
     with pytest.raises(wheels.Unfetched) as caught:
-        wheels.fetch(str(tmp_path), str(app(tmp_path, pin(kept.getvalue()))))
-    assert caught.value.what == "its wheels cannot be had: No matching distribution found for demo==1.0"
-    assert caught.value.fix == "look at the network, or take the requirement out: only wheels are used"
+        wheels.fetch_wheels(str(tmp_path), str(app(tmp_path, pin(kept.getvalue()))))
+    assert (
+        caught.value.what
+        == "its wheels cannot be had: No matching distribution found for demo==1.0"
+    )
+    assert (
+        caught.value.fix
+        == "look at the network, or take the requirement out: only wheels are used"
+    )
     assert not ran.exists()
     assert os.listdir(tmp_path / ".catherd" / "wheels") == []
 
 
-def test_another_wheel_than_the_one_that_was_locked_is_refused(tmp_path: Path, index: Path) -> None:
+def test_another_wheel_than_the_one_that_was_locked_is_refused(
+    tmp_path: Path, index: Path
+) -> None:
     (index / WHEEL).write_bytes(wheel())
     with pytest.raises(wheels.Unfetched) as caught:
-        wheels.fetch(str(tmp_path), str(app(tmp_path, pin(b"another"))))
+        wheels.fetch_wheels(str(tmp_path), str(app(tmp_path, pin(b"another"))))
     assert caught.value.fix == (
         f"what the index holds is not what {wheels.LOCK} names: refuse the pull request that brought it"
     )
@@ -205,7 +264,7 @@ def test_another_wheel_than_the_one_that_was_locked_is_refused(tmp_path: Path, i
 )
 def test_a_lock_file_holds_pinned_names_with_hashes_and_nothing_else(line: str) -> None:
     with pytest.raises(CatherdError) as caught:
-        wheels.read(f"# first\n{line}\n")
+        wheels.read_lock(f"# first\n{line}\n")
     assert str(caught.value) == (
         f"{wheels.LOCK}:2: is no pinned requirement with its hash: {line[:80]}\n"
         "  fix: name==1.2 --hash=sha256:<64 digits>, a line each and nothing else"

@@ -8,10 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from catherd import yamldoor
-from catherd.build import Try
-from catherd.evidence import Evidence
-from catherd.messages import (
+from catherd.app.evidence import Evidence
+from catherd.bus import yaml_door
+from catherd.core.messages import (
     Answer,
     Argument,
     Ask,
@@ -26,9 +25,20 @@ from catherd.messages import (
     Trouble,
     Veto,
 )
-from catherd.proof import Waiver
-from catherd.tasks import Assignment, Bid, Check, Head, Merged, Needs, Pr, Review, Task
-from catherd.tryit import Said
+from catherd.core.tasks import (
+    Assignment,
+    Bid,
+    Check,
+    Head,
+    Merged,
+    Needs,
+    Pr,
+    Review,
+    Task,
+)
+from catherd.gates.delivery import TrialWords
+from catherd.gates.proof import Waiver
+from catherd.pulls.build import Try
 from games import ROOT
 
 PAGE = (ROOT / "docs/handbook/bus.md").read_text(encoding="utf-8")
@@ -92,7 +102,7 @@ KINDS: list[tuple[str, type[msgspec.Struct]]] = [
     (r"[a-z-]+/assignment\.yaml", Assignment),
     (r"[a-z-]+/evidence\.yaml", Evidence),
     (r"[a-z-]+/waiver\.yaml", Waiver),
-    (r"[a-z-]+/said-\d+\.yaml", Said),
+    (r"[a-z-]+/said-\d+\.yaml", TrialWords),
     (r"tasks/[^/]+\.yaml", Task),
     (r"tasks/.+\.try/.+\.yaml", Try),
     (r"prs/PR-\d+/pr\.yaml", Pr),
@@ -127,22 +137,28 @@ def patterns() -> list[str]:
 
 
 def _examples() -> list[tuple[str, str]]:
-    return re.findall(r"^```yaml\n# bus/(\S+)\n(.+?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(
+        r"^```yaml\n# bus/(\S+)\n(.+?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL
+    )
 
 
 def files(bus: Path) -> list[str]:
     """Everything below the bus."""
-    return sorted(os.path.relpath(os.path.join(at, name), bus) for at, _, names in os.walk(bus) for name in names)
+    return sorted(
+        os.path.relpath(os.path.join(at, name), bus)
+        for at, _, names in os.walk(bus)
+        for name in names
+    )
 
 
 @pytest.mark.parametrize(("path", "text"), _examples())
 def test_an_example_of_the_page_parses_as_what_it_shows(path: str, text: str) -> None:
     kind = _kind(path)
-    document = yamldoor.loads(text, path)
+    document = yaml_door.loads(text, path)
 
-    yamldoor.typed(document, kind)
+    yaml_door.typed(document, kind)
 
-    assert yamldoor.unknown(document, kind) == []
+    assert yaml_door.unknown(document, kind) == []
 
 
 def test_every_block_of_yaml_on_the_page_is_such_an_example() -> None:
@@ -151,7 +167,9 @@ def test_every_block_of_yaml_on_the_page_is_such_an_example() -> None:
 
 
 @pytest.mark.parametrize("heading", _sections())
-def test_every_path_says_who_writes_it_what_you_may_do_what_absence_means_and_what_a_crash_leaves(heading: str) -> None:
+def test_every_path_says_who_writes_it_what_you_may_do_what_absence_means_and_what_a_crash_leaves(
+    heading: str,
+) -> None:
     assert [label for label in LABELS if label not in _sections()[heading]] == []
 
 
@@ -160,66 +178,85 @@ def test_every_file_of_a_rehearsed_debate_is_on_the_page(finished_game: Path) ->
     found = files(finished_game / "bus")
 
     assert len(found) > 100
-    assert [path for path in found if not any(pattern.fullmatch(path) for pattern in known)] == []
+    assert [
+        path for path in found if not any(pattern.fullmatch(path) for pattern in known)
+    ] == []
 
 
-def test_every_file_of_a_rehearsed_debate_is_of_the_kind_that_the_page_says(finished_game: Path) -> None:
+def test_every_file_of_a_rehearsed_debate_is_of_the_kind_that_the_page_says(
+    finished_game: Path,
+) -> None:
     for path in files(finished_game / "bus"):
-        if path.endswith((".yaml", ".posted")) or (path.startswith("agents/") and path.endswith(".lock")):
-            document = yamldoor.read(str(finished_game / "bus" / path), path)
-            yamldoor.typed(document, _kind(path))
-            assert yamldoor.unknown(document, _kind(path)) == [], path
+        if path.endswith((".yaml", ".posted")) or (
+            path.startswith("agents/") and path.endswith(".lock")
+        ):
+            document = yaml_door.read_yaml(str(finished_game / "bus" / path), path)
+            yaml_door.typed(document, _kind(path))
+            assert yaml_door.unknown(document, _kind(path)) == [], path
 
 
 def test_every_kind_of_event_that_the_engine_writes_is_on_the_page() -> None:
     kinds = set()
-    for file in (ROOT / "src/catherd").glob("*.py"):
-        kinds |= set(re.findall(r"\.event\(\s*\"([a-z-]+)\"", file.read_text(encoding="utf-8")))
+    for file in (ROOT / "src/catherd").rglob("*.py"):
+        kinds |= set(
+            re.findall(r"\.event\(\s*\"([a-z-]+)\"", file.read_text(encoding="utf-8"))
+        )
     listed = re.search(r"Kinds: ([a-z,; \n-]+)\.", PAGE)
 
     assert listed is not None
     assert kinds - set(re.findall(r"[a-z-]+", listed[1])) == set()
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs/handbook").rglob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs/handbook").rglob("*.md")), ids=lambda page: page.name
+)
 def test_every_link_of_the_handbook_leads_somewhere(page: Path) -> None:
-    prose = re.sub(r"^```.*?^```|`[^`\n]+`", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(
+        r"^```.*?^```|`[^`\n]+`",
+        "",
+        page.read_text(encoding="utf-8"),
+        flags=re.MULTILINE | re.DOTALL,
+    )
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", prose):
         if "://" not in target:
             assert (page.parent / target).exists(), target
 
 
 SAID_BY = [
-    "agent",
-    "asks",
-    "bus",
-    "config",
-    "count",
-    "crank",
-    "doors/people",
-    "doors/tools",
-    "election",
-    "files",
-    "game",
-    "git",
-    "hearing",
-    "herd",
-    "landing",
-    "prompts",
-    "snapshot",
-    "speak",
-    "talk",
-    "workspace",
-    "yamldoor",
+    "herd/daemon",
+    "debate/asks",
+    "bus/store",
+    "bus/config",
+    "debate/count",
+    "gates/crank",
+    "cli/people",
+    "cli/standalone",
+    "debate/election",
+    "bus/atomic",
+    "game/lifecycle",
+    "git/run",
+    "debate/hearing",
+    "herd/processes",
+    "git/landing",
+    "answers/prompts",
+    "git/bus_ref",
+    "herd/speak",
+    "game/talk",
+    "git/workspace",
+    "bus/yaml_door",
 ]
-ERRORS = " ".join((ROOT / "docs/handbook/errors.md").read_text(encoding="utf-8").split())
+ERRORS = " ".join(
+    (ROOT / "docs/handbook/errors.md").read_text(encoding="utf-8").split()
+)
 
 
 def _texts(call: ast.Call) -> list[str]:
     """The literal parts of what an error says, each text as its longest piece."""
     if not call.args:
         return []
-    said = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)]
+    said = [
+        node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)
+    ]
     pieces = [piece.strip(" ;:,'`") for piece in said if isinstance(piece, str)]
     return [max(pieces, key=len)] if pieces else []
 
@@ -231,8 +268,12 @@ def test_every_error_of_the_house_and_the_debate_is_on_the_page(module: str) -> 
     said = [
         text
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in errors
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in errors
         for text in _texts(node)
     ]
 
-    assert [text for text in said if text and " ".join(text.split())[:24] not in ERRORS] == []
+    assert [
+        text for text in said if text and " ".join(text.split())[:24] not in ERRORS
+    ] == []

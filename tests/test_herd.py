@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import games
-from catherd import files
+from catherd.bus import atomic
 from crash import lab
 from gitrooms import sh
 
@@ -76,12 +76,17 @@ def game(tmp_path: Path) -> Iterator[Path]:
 
 def asked(game: Path, *agents: str, step: str = "round-1") -> bool:
     """Whether each of the agents has asked its model for an answer of that step."""
-    return all(list((game / "bus/runs" / a).glob(f"debate.{step}.*.1.1.yaml")) for a in agents or HERD)
+    return all(
+        list((game / "bus/runs" / a).glob(f"debate.{step}.*.1.1.yaml"))
+        for a in agents or HERD
+    )
 
 
 def alive(game: Path, *agents: str) -> list[str]:
     """Who lives."""
-    return [a for a in agents or HERD if files.is_held(str(game / f"bus/agents/{a}.lock"))]
+    return [
+        a for a in agents or HERD if atomic.is_held(str(game / f"bus/agents/{a}.lock"))
+    ]
 
 
 def pid_of(game: Path, agent: str) -> int:
@@ -91,7 +96,11 @@ def pid_of(game: Path, agent: str) -> int:
 
 def events(game: Path, kind: str) -> list[str]:
     """The subjects of the events of a kind, in order."""
-    lines = [line for day in sorted((game / "bus/events").glob("*.jsonl")) for line in day.read_text().splitlines()]
+    lines = [
+        line
+        for day in sorted((game / "bus/events").glob("*.jsonl"))
+        for line in day.read_text().splitlines()
+    ]
     found = [json.loads(line) for line in lines]
     return [event["subject"] for event in found if event["kind"] == kind]
 
@@ -106,18 +115,30 @@ def test_a_goal_that_is_typed_twice_at_once_is_reached_once(game: Path) -> None:
     first = Typed(game, "debate")
     until("the ask is open", (game / "bus/debate/round-1/open.yaml").exists)
     second = Typed(game, "debate")
-    until("the second follows", lambda: "round-1: another make is at it; following\n" in second.said)
+    until(
+        "the second follows",
+        lambda: "round-1: another make is at it; following\n" in second.said,
+    )
     (game / "bus/PAUSE").unlink()
     assert (first.ended(), second.ended()) == (0, 0), first.text + second.text
     assert sh(game, "log", "--format=%s", "main").splitlines()[1:] == ["start"]
     assert sorted(events(game, "came")) == list(HERD)
-    assert all(len(list((game / "bus/runs" / a).glob("debate.round-1.*.answer.yaml"))) == 1 for a in HERD)
+    assert all(
+        len(list((game / "bus/runs" / a).glob("debate.round-1.*.answer.yaml"))) == 1
+        for a in HERD
+    )
 
 
 def test_interrupt_clears_the_goal_and_the_herd_leaves(game: Path) -> None:
     (game / "bus/PAUSE").touch()
     typed = Typed(game, "debate")
-    until("the gate waits", lambda: (game / "bus/debate/round-1/open.yaml").exists() and alive(game) == list(HERD))
+    until(
+        "the gate waits",
+        lambda: (
+            (game / "bus/debate/round-1/open.yaml").exists()
+            and alive(game) == list(HERD)
+        ),
+    )
     typed.kill(signal.SIGINT)
     assert typed.ended() != 0
     assert "stopped; the same command goes on from here\n" in typed.said
@@ -129,7 +150,9 @@ def test_interrupt_clears_the_goal_and_the_herd_leaves(game: Path) -> None:
 
 
 @pytest.mark.parametrize("patience", [0.05, 0.2, 0.4])
-def test_interrupt_at_any_moment_leaves_no_goal_behind(game: Path, patience: float) -> None:
+def test_interrupt_at_any_moment_leaves_no_goal_behind(
+    game: Path, patience: float
+) -> None:
     """Also while `make` starts a step and no code of ours runs yet that could hear it."""
     (game / "bus/PAUSE").touch()
     typed = Typed(game, "debate")
@@ -140,17 +163,33 @@ def test_interrupt_at_any_moment_leaves_no_goal_behind(game: Path, patience: flo
     assert not (game / "bus/goal").exists()
 
 
-def test_make_down_elsewhere_ends_the_command_and_nobody_is_started_again(game: Path) -> None:
+def test_make_down_elsewhere_ends_the_command_and_nobody_is_started_again(
+    game: Path,
+) -> None:
     (game / "bus/PAUSE").touch()
     typed = Typed(game, "debate")
-    until("the gate waits", lambda: (game / "bus/debate/round-1/open.yaml").exists() and alive(game) == list(HERD))
-    assert games.make(game, "down").stdout == "stopped: chatgpt, claude, gemini, wildcard\n"
+    until(
+        "the gate waits",
+        lambda: (
+            (game / "bus/debate/round-1/open.yaml").exists()
+            and alive(game) == list(HERD)
+        ),
+    )
+    assert (
+        games.make(game, "down").stdout
+        == "stopped: chatgpt, claude, gemini, wildcard\n"
+    )
     assert typed.ended() == 2
-    assert "catherd: bus/goal: stopped: the goal was cleared\n  fix: make debate\n" in typed.text
+    assert (
+        "catherd: bus/goal: stopped: the goal was cleared\n  fix: make debate\n"
+        in typed.text
+    )
     until("everybody left", lambda: not lab.living(game))
 
 
-def test_a_daemon_takes_up_a_killed_command_and_goes_to_its_goal_and_no_further(game: Path) -> None:
+def test_a_daemon_takes_up_a_killed_command_and_goes_to_its_goal_and_no_further(
+    game: Path,
+) -> None:
     typed = Typed(game, "round-1", "STEP=1")
     until("the ask is open", (game / "bus/debate/round-1/open.yaml").exists)
     for pid, line in lab.living(game).items():
@@ -158,8 +197,14 @@ def test_a_daemon_takes_up_a_killed_command_and_goes_to_its_goal_and_no_further(
             lab.kill(pid)
     typed.ended()
     until("a daemon took it up", lambda: events(game, "crank-taken-up") == ["round-1"])
-    until("it waits", lambda: "STEP=1 holds every gate" in games.make(game, "status").stdout)
-    assert "· on the way to round-1, running without a terminal\n" in games.make(game, "status").stdout
+    until(
+        "it waits",
+        lambda: "STEP=1 holds every gate" in games.make(game, "status").stdout,
+    )
+    assert (
+        "· on the way to round-1, running without a terminal\n"
+        in games.make(game, "status").stdout
+    )
     assert receipts(game) == []
     assert games.make(game, "go").returncode == 0
     until("everybody left", lambda: not lab.living(game))
@@ -170,10 +215,16 @@ def test_a_daemon_takes_up_a_killed_command_and_goes_to_its_goal_and_no_further(
 
 def test_a_removed_bus_is_left_within_seconds_and_stays_removed(game: Path) -> None:
     typed = Typed(game, "debate", REHEARSAL_LATENCY="60")
-    until("everybody is in a call and the gate waits", lambda: asked(game) and "── round 1" in typed.text)
+    until(
+        "everybody is in a call and the gate waits",
+        lambda: asked(game) and "── round 1" in typed.text,
+    )
     shutil.rmtree(game / "bus")
     assert typed.ended(10) == 2
-    assert "catherd: bus/: was removed while the game was on\n  fix: .venv/bin/catherd bus restore\n" in typed.text
+    assert (
+        "catherd: bus/: was removed while the game was on\n  fix: .venv/bin/catherd bus restore\n"
+        in typed.text
+    )
     until("everybody left", lambda: not lab.living(game), 10)
     assert not (game / "bus").exists()
 
@@ -190,28 +241,38 @@ def test_a_bus_that_is_another_directory_is_left(game: Path) -> None:
     until("everybody left", lambda: not lab.living(game), 10)
 
 
-def test_told_to_stop_a_daemon_goes_in_the_middle_of_a_call_and_loses_nothing(game: Path) -> None:
+def test_told_to_stop_a_daemon_goes_in_the_middle_of_a_call_and_loses_nothing(
+    game: Path,
+) -> None:
     typed = Typed(game, "round-1", REHEARSAL_LATENCY="60")
     until("everybody is in a call", lambda: asked(game))
     claude = pid_of(game, "claude")
     os.kill(claude, signal.SIGTERM)
-    until("it is gone", lambda: not files.started(claude), 5)
+    until("it is gone", lambda: not atomic.started(claude), 5)
     assert games.make(game, "down").returncode == 0
     typed.ended()
     assert games.make(game, "round-1").returncode == 0
     calls = sorted(p.name for p in (game / "bus/runs/claude").glob("debate.*.yaml"))
-    assert [name for name in calls if "answer" in name] == [f"debate.round-1.pitch.1.{len(calls) - 1}.answer.yaml"]
-    billed = [f"runs/claude/debate.round-1.pitch.1.{n}" for n in range(1, len(calls) - 1)]
+    assert [name for name in calls if "answer" in name] == [
+        f"debate.round-1.pitch.1.{len(calls) - 1}.answer.yaml"
+    ]
+    billed = [
+        f"runs/claude/debate.round-1.pitch.1.{n}" for n in range(1, len(calls) - 1)
+    ]
     listed = dict.fromkeys(events(game, "may-have-been-billed"))  # an event may repeat
     assert [name for name in listed if "claude" in name] == billed
 
 
-def test_a_killed_daemon_is_started_again_at_once_and_the_game_ends_as_ever(game: Path) -> None:
+def test_a_killed_daemon_is_started_again_at_once_and_the_game_ends_as_ever(
+    game: Path,
+) -> None:
     typed = Typed(game, "debate", REHEARSAL_CLAUDE="die=debate/round-2")
     assert typed.ended() == 0, typed.text
     assert events(game, "came").count("claude") == 2
     assert events(game, "died") == ["claude"]
-    assert events(game, "may-have-been-billed") == ["runs/claude/debate.round-2.objections.1.1"]
+    assert events(game, "may-have-been-billed") == [
+        "runs/claude/debate.round-2.objections.1.1"
+    ]
     assert "decided: " in typed.text
 
 
@@ -233,28 +294,42 @@ def test_a_daemon_that_never_lives_long_enough_blows_its_fuse(game: Path) -> Non
 
 def test_there_is_one_daemon_for_an_agent(game: Path) -> None:
     (game / "bus/PAUSE").touch()
-    assert games.make(game, "up").stdout == "started: chatgpt, claude, gemini, wildcard\n"
+    assert (
+        games.make(game, "up").stdout == "started: chatgpt, claude, gemini, wildcard\n"
+    )
     assert games.make(game, "up").stdout == "all are running\n"
     second = games.run(game, str(game / "agents/claude.yaml"))
     assert (second.returncode, second.stderr) == (
         1,
         "catherd: bus/agents/claude.lock: Claude is already running\n  fix: make down stops it; make status shows it\n",
     )
-    assert games.make(game, "down").stdout == "stopped: chatgpt, claude, gemini, wildcard\n"
+    assert (
+        games.make(game, "down").stdout
+        == "stopped: chatgpt, claude, gemini, wildcard\n"
+    )
     assert alive(game) == []
 
 
-def test_an_answer_that_is_removed_while_its_round_is_open_is_asked_anew(game: Path) -> None:
+def test_an_answer_that_is_removed_while_its_round_is_open_is_asked_anew(
+    game: Path,
+) -> None:
     """Also where a kill came between the message and its mark."""
     typed = Typed(game, "round-1", "STEP=1")
-    answer, mark = game / "bus/debate/round-1/claude.yaml", game / "bus/runs/claude/debate.round-1.pitch.1.posted"
+    answer, mark = (
+        game / "bus/debate/round-1/claude.yaml",
+        game / "bus/runs/claude/debate.round-1.pitch.1.posted",
+    )
     until("it is posted", mark.exists)
     os.kill(pid_of(game, "claude"), signal.SIGKILL)
     mark.unlink()
     until("it is marked again", mark.exists)
     answer.unlink()
     until(
-        "it is asked anew", lambda: answer.exists() and yaml.safe_load(answer.read_text())["wrote"]["turn"][-1] == "2"
+        "it is asked anew",
+        lambda: (
+            answer.exists()
+            and yaml.safe_load(answer.read_text())["wrote"]["turn"][-1] == "2"
+        ),
     )
     assert events(game, "asked-anew") == ["debate/round-1/claude"]
     assert games.make(game, "go").returncode == 0

@@ -7,13 +7,13 @@ from threading import Thread
 
 import pytest
 
-from catherd import git, objects, safewrite
-from catherd.changeset import Rules
-from catherd.errors import CatherdError
-from catherd.fences import File
-from catherd.messages import Answer, Trouble
-from catherd.model import ModelError, Reply
-from catherd.yamldoor import dumps
+from catherd.answers.fences import File
+from catherd.bus.yaml_door import dumps
+from catherd.core.errors import CatherdError
+from catherd.core.messages import Answer, Trouble
+from catherd.core.model import ModelError, Reply
+from catherd.git import objects, run, safewrite
+from catherd.git.pr_rules import Rules
 from gitrooms import everything, sh
 from test_commanded import agent_of, needs_box, step
 from test_herd import until
@@ -25,7 +25,9 @@ HOOK = "#!/bin/sh\ntouch HOOKED\n"
 @pytest.fixture
 def shop(tmp_path: Path) -> Workshop:
     """T-003 is Claude's, and claimed."""
-    made = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"})
+    made = lay(
+        tmp_path / "game", ["T-001", "T-002"], only=["T-003"], owner={"T-003": "claude"}
+    )
     made.do("claude")
     return made
 
@@ -33,19 +35,27 @@ def shop(tmp_path: Path) -> Workshop:
 def hooked(shop: Workshop) -> list[str]:
     """What a hook left, or would be run from."""
     root = Path(shop.bus.root)
-    hooks = [p.name for p in (root / ".git/hooks").iterdir() if not p.name.endswith(".sample")]
+    hooks = [
+        p.name
+        for p in (root / ".git/hooks").iterdir()
+        if not p.name.endswith(".sample")
+    ]
     return hooks + [str(p.relative_to(root)) for p in root.rglob("HOOKED")]
 
 
 @needs_box
-def test_an_answer_with_a_hook_in_it_goes_back_and_the_next_one_is_taken(shop: Workshop) -> None:
+def test_an_answer_with_a_hook_in_it_goes_back_and_the_next_one_is_taken(
+    shop: Workshop,
+) -> None:
     shop.misbehave = "silent=all"
     with pytest.raises(ModelError):
         shop.do("claude")
     shop.misbehave = ""
     text = f"---\nkind: work\n---\nDone.\n\n~~~~~~file path=.GIT/hooks/post-commit\n{HOOK}~~~~~~\n"
     answer = Path(shop.bus.here("runs/claude/poc.T-003.write.1.1.answer.yaml"))
-    answer.write_text(dumps(Answer(text=text, model="m", at="2026-01-01T00:00:00.000Z")))  # as if that had been said
+    answer.write_text(
+        dumps(Answer(text=text, model="m", at="2026-01-01T00:00:00.000Z"))
+    )  # as if that had been said
     shop.do("claude")
     (complaint,) = shop.said("claude", "poc.T-003.write.1")[1:]
     assert complaint == (
@@ -56,28 +66,36 @@ def test_an_answer_with_a_hook_in_it_goes_back_and_the_next_one_is_taken(shop: W
     assert shop.bus.names("prs") == ["PR-0001"]
 
 
-IN_THE_WAY = "is a directory there\n  fix: use another name, or delete the files below it first"
+IN_THE_WAY = (
+    "is a directory there\n  fix: use another name, or delete the files below it first"
+)
 
 
 @needs_box
-def test_an_answer_with_a_file_where_a_directory_stands_goes_back_each_time_it_is_read(shop: Workshop) -> None:
+def test_an_answer_with_a_file_where_a_directory_stands_goes_back_each_time_it_is_read(
+    shop: Workshop,
+) -> None:
     text = "---\nkind: work\n---\nDone.\n\n~~~~~~file path=app/shelf\nx\n~~~~~~\n"
     shop.misbehave = "silent=all"
     answer = Path(shop.bus.here("runs/claude/poc.T-003.write.1.1.answer.yaml"))
     with pytest.raises(ModelError):
         shop.do("claude")
-    answer.write_text(dumps(Answer(text=text, model="m", at="2026-01-01T00:00:00.000Z")))
+    answer.write_text(
+        dumps(Answer(text=text, model="m", at="2026-01-01T00:00:00.000Z"))
+    )
     with pytest.raises(ModelError):
         shop.do("claude")
     shop.misbehave = ""
     shop.do("claude")
-    assert {one.partition("\n\n")[0] for one in shop.said("claude", "poc.T-003.write.1")[1:]} == {
-        f"app/shelf: {IN_THE_WAY}"
-    }
+    assert {
+        one.partition("\n\n")[0] for one in shop.said("claude", "poc.T-003.write.1")[1:]
+    } == {f"app/shelf: {IN_THE_WAY}"}
     assert shop.bus.names("prs") == ["PR-0001"]
 
 
-def test_a_file_takes_the_place_of_an_empty_directory_and_of_no_other(tmp_path: Path) -> None:
+def test_a_file_takes_the_place_of_an_empty_directory_and_of_no_other(
+    tmp_path: Path,
+) -> None:
     rules = Rules(("app/",))
     safewrite.put(str(tmp_path), File("app/new/x", "x\n"), rules)
     for wrong in (File("app/new", "y\n"), File("app/new", delete=True)):
@@ -105,7 +123,9 @@ else:
 
 
 @needs_box
-def test_a_worktree_with_a_hook_in_it_goes_back_to_the_program_that_left_it(shop: Workshop, tmp_path: Path) -> None:
+def test_a_worktree_with_a_hook_in_it_goes_back_to_the_program_that_left_it(
+    shop: Workshop, tmp_path: Path
+) -> None:
     agent = agent_of(shop, tmp_path, LITTER)
     step(shop, agent)
     complaint = shop.said("claude", "poc.T-003.write.1")[1]
@@ -114,7 +134,9 @@ def test_a_worktree_with_a_hook_in_it_goes_back_to_the_program_that_left_it(shop
         "\nReturn the full document again, corrected, and nothing else."
     )
     assert shop.bus.names("prs") == ["PR-0001"]
-    branch = git.git(shop.bus.root, "ls-tree", "-r", "--name-only", "claude/T-003").lower()
+    branch = run.git(
+        shop.bus.root, "ls-tree", "-r", "--name-only", "claude/T-003"
+    ).lower()
     assert ".git/" not in branch
     assert hooked(shop) == []
 
@@ -151,11 +173,13 @@ def test_a_worktree_that_you_remove_during_a_call_is_made_again_and_the_answer_i
 
 
 @needs_box
-def test_a_worktree_that_you_remove_between_two_heads_is_made_again_from_the_branch(tmp_path: Path) -> None:
+def test_a_worktree_that_you_remove_between_two_heads_is_made_again_from_the_branch(
+    tmp_path: Path,
+) -> None:
     shop = lay(tmp_path / "game", [], only=["T-005"], owner={"T-005": "claude"})
     while not shop.bus.there("prs/PR-0001/head-1.yaml"):
         shop.turn()
-    first = git.rev(shop.bus.root, "claude/T-005")
+    first = run.rev(shop.bus.root, "claude/T-005")
     shutil.rmtree(os.path.join(shop.bus.root, "worktrees"))
     assert shop.until("T-005") == ["PR-0001"]
     assert shop.bus.names("prs/PR-0001")[:2] == ["head-1.yaml", "head-2.yaml"]

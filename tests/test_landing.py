@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import games
-from catherd import git, landing, objects
-from catherd.bus import Bus
-from catherd.errors import CatherdError, NeedsYou
+from catherd.bus.store import Bus
+from catherd.core.errors import CatherdError, NeedsYou
+from catherd.git import landing, objects, run
 from gitrooms import everything, put, repo, sh
 
 NEW = {"docs/decision.md": b"we decided\n", "README.md": b"hello again\n"}
@@ -31,14 +31,17 @@ def holds(root: str, commit: str) -> bool:
 
 
 def test_a_clean_checkout_is_fast_forwarded_and_stays_clean(root: str) -> None:
-    old = git.rev(root, "main")
+    old = run.rev(root, "main")
     landed = land(root)
-    assert landed == landing.Landed(git.rev(root, "main"), root, new=True)
+    assert landed == landing.Landed(run.rev(root, "main"), root, new=True)
     assert holds(root, "main")
     assert sh(root, "status", "--porcelain") == ""
     assert Path(root, "README.md").read_text() == "hello again\n"
     assert not Path(root, "doomed.md").exists()
-    assert sh(root, "log", "-1", "--format=%P %an %cn %s") == f"{old} catherd catherd Decide"
+    assert (
+        sh(root, "log", "-1", "--format=%P %an %cn %s")
+        == f"{old} catherd catherd Decide"
+    )
 
 
 def test_the_same_content_lands_once(root: str) -> None:
@@ -47,12 +50,21 @@ def test_the_same_content_lands_once(root: str) -> None:
     assert sh(root, "rev-list", "--count", "main") == "2"
 
 
-def test_a_secret_is_not_landed_and_you_are_told_where_it_stood(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_not_landed_and_you_are_told_where_it_stood(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = "sk-ant-" + "api03-aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF"
-    put(Path(root), {"bus/.tmp/x": "", "agents/m.yaml": "name: M\nkey: MISTRAL_WORK_ACCOUNT\n"})
+    put(
+        Path(root),
+        {"bus/.tmp/x": "", "agents/m.yaml": "name: M\nkey: MISTRAL_WORK_ACCOUNT\n"},
+    )
     monkeypatch.setenv("MISTRAL_WORK_ACCOUNT", "open sesame, please")
     picture = b"\x89PNG\r\n" + key.encode()
-    files = {"docs/pitch.md": f"one\n{key} and open sesame, please\n".encode(), "docs/a.png": picture, **NEW}
+    files = {
+        "docs/pitch.md": f"one\n{key} and open sesame, please\n".encode(),
+        "docs/a.png": picture,
+        **NEW,
+    }
     landed = landing.land(root, "main", files, [], f"Land {key}")
     assert objects.read_blob(root, "main", "docs/pitch.md") == (
         b"one\nremoved-Anthropic-key and removed-the-value-of-MISTRAL_WORK_ACCOUNT\n"
@@ -66,11 +78,21 @@ def test_a_secret_is_not_landed_and_you_are_told_where_it_stood(root: str, monke
             "revoke it where it was issued, the bus still holds it; then rm bus/problems/secret-docs-pitch.md.yaml",
         )
     ]
-    assert landing.land(root, "main", files, [], "again") == landing.Landed(landed.sha, "", new=False)
+    assert landing.land(root, "main", files, [], "again") == landing.Landed(
+        landed.sha, "", new=False
+    )
 
 
 def edit(root: str) -> None:
-    put(Path(root), {"notes.txt": "mine, edited\n", ".env": "SECRET=1\n", "bus/x.yaml": "a: 1\n", "scratch": "s\n"})
+    put(
+        Path(root),
+        {
+            "notes.txt": "mine, edited\n",
+            ".env": "SECRET=1\n",
+            "bus/x.yaml": "a: 1\n",
+            "scratch": "s\n",
+        },
+    )
 
 
 def stage(root: str) -> None:
@@ -80,7 +102,9 @@ def stage(root: str) -> None:
 
 
 @pytest.mark.parametrize("mine", [edit, stage])
-def test_edits_staged_untracked_and_ignored_files_elsewhere_are_kept(root: str, mine: Callable[[str], None]) -> None:
+def test_edits_staged_untracked_and_ignored_files_elsewhere_are_kept(
+    root: str, mine: Callable[[str], None]
+) -> None:
     mine(root)
     before, status = everything(root), sh(root, "status", "--porcelain", "--ignored")
     land(root)
@@ -98,7 +122,11 @@ CLASHES: dict[str, tuple[dict[str, str], list[list[str]], str]] = {
     "deleted and staged": ({}, [["rm", "-q", "README.md"]], "README.md"),
     "edited what goes": ({"doomed.md": "keep me\n"}, [], "doomed.md"),
     "untracked": ({"docs/decision.md": "my draft\n"}, [], "docs/decision.md"),
-    "added": ({"docs/decision.md": "my draft\n"}, [["add", "docs/decision.md"]], "docs/decision.md"),
+    "added": (
+        {"docs/decision.md": "my draft\n"},
+        [["add", "docs/decision.md"]],
+        "docs/decision.md",
+    ),
     "a directory in the way": ({"docs/decision.md/mine": "x"}, [], "docs/decision.md/"),
 }
 
@@ -110,7 +138,7 @@ def test_a_clash_touches_nothing_and_names_the_file(root: str, case: str) -> Non
     for command in commands:
         sh(root, *command)
     index = Path(root, ".git/index").read_bytes()
-    before, old = everything(root), git.rev(root, "main")
+    before, old = everything(root), run.rev(root, "main")
     with pytest.raises(NeedsYou) as caught:
         land(root)
     assert str(caught.value) == (
@@ -119,7 +147,7 @@ def test_a_clash_touches_nothing_and_names_the_file(root: str, case: str) -> Non
     )
     assert everything(root) == before
     assert Path(root, ".git/index").read_bytes() == index
-    assert git.rev(root, "main") == old
+    assert run.rev(root, "main") == old
     assert not Path(root, ".git/catherd/ff.yaml").exists()
 
 
@@ -180,17 +208,21 @@ def bare(root: str) -> None:
 
 
 @pytest.mark.parametrize("leave", [other_branch, detach, bare])
-def test_where_the_branch_is_not_checked_out_only_the_ref_moves(root: str, leave: Callable[[str], None]) -> None:
+def test_where_the_branch_is_not_checked_out_only_the_ref_moves(
+    root: str, leave: Callable[[str], None]
+) -> None:
     leave(root)
     put(Path(root), {"README.md": "my words\n"})
     before = everything(root)
     landed = land(root)
-    assert landed == landing.Landed(git.rev(root, "main"), "", new=True)
+    assert landed == landing.Landed(run.rev(root, "main"), "", new=True)
     assert holds(root, "main")
     assert everything(root) == before
 
 
-def test_a_branch_checked_out_in_a_worktree_of_yours_moves_there(root: str, tmp_path: Path) -> None:
+def test_a_branch_checked_out_in_a_worktree_of_yours_moves_there(
+    root: str, tmp_path: Path
+) -> None:
     sh(root, "switch", "-q", "-c", "mine")
     sh(root, "worktree", "add", "-q", f"{tmp_path}/second", "main")
     put(tmp_path / "second", {"notes.txt": "edited there\n"})
@@ -212,7 +244,10 @@ def test_a_rebase_of_the_branch_is_waited_for(root: str) -> None:
     with pytest.raises(NeedsYou) as caught:
         land(root)
     where = f"{root}/.git/rebase-merge"
-    assert str(caught.value) == f"{where}: you are rebasing main\n  fix: git rebase --continue  (or --abort)"
+    assert (
+        str(caught.value)
+        == f"{where}: you are rebasing main\n  fix: git rebase --continue  (or --abort)"
+    )
     sh(root, "rebase", "--abort")
     assert land(root).new
 
@@ -226,36 +261,46 @@ def test_a_merge_in_progress_is_waited_for(root: str) -> None:
     before = everything(root)
     with pytest.raises(NeedsYou) as caught:
         land(root)
-    assert "main cannot move forward: fatal: You have not concluded your merge (MERGE_HEAD exists)." in str(
-        caught.value
+    assert (
+        "main cannot move forward: fatal: You have not concluded your merge (MERGE_HEAD exists)."
+        in str(caught.value)
     )
     assert everything(root) == before
 
 
 def test_a_detached_game_keeps_its_own_main(root: str) -> None:
     sh(root, "switch", "-q", "--detach")
-    start = git.rev(root, "HEAD")
-    assert landing.before(root, "g1", "") == "git update-ref -d refs/catherd/main"
+    start = run.rev(root, "HEAD")
+    assert landing.save_before(root, "g1", "") == "git update-ref -d refs/catherd/main"
     landed = land(root, "")
     assert holds(root, "refs/catherd/main")
-    assert (git.rev(root, "HEAD"), landing.tip(root, "")) == (start, landed.sha)
-    assert landing.before(root, "g1", "") == "git update-ref -d refs/catherd/main"
+    assert (run.rev(root, "HEAD"), landing.tip(root, "")) == (start, landed.sha)
+    assert landing.save_before(root, "g1", "") == "git update-ref -d refs/catherd/main"
     assert landing.tip(root, "") == landed.sha
-    landing.before(root, "g2", "")
-    assert (landing.tip(root, ""), git.rev(root, "refs/catherd/before/g2-main")) == (start, landed.sha)
+    landing.save_before(root, "g2", "")
+    assert (landing.tip(root, ""), run.rev(root, "refs/catherd/before/g2-main")) == (
+        start,
+        landed.sha,
+    )
 
 
 def test_the_undo_line_undoes_and_is_saved_once(root: str) -> None:
-    start = git.rev(root, "main")
-    assert landing.before(root, "g1", "main") == "git reset --keep refs/catherd/before/g1"
+    start = run.rev(root, "main")
+    assert (
+        landing.save_before(root, "g1", "main")
+        == "git reset --keep refs/catherd/before/g1"
+    )
     land(root)
     put(Path(root), {"notes.txt": "edited\n"})
-    undo = landing.before(root, "g1", "main")
+    undo = landing.save_before(root, "g1", "main")
     sh(root, *undo.split()[1:])
-    assert git.rev(root, "main") == start
+    assert run.rev(root, "main") == start
     assert Path(root, "notes.txt").read_text() == "edited\n"
     detach(root)
-    assert landing.before(root, "g1", "main") == "git update-ref refs/heads/main refs/catherd/before/g1"
+    assert (
+        landing.save_before(root, "g1", "main")
+        == "git update-ref refs/heads/main refs/catherd/before/g1"
+    )
 
 
 def test_a_deleted_branch_is_named(root: str) -> None:
@@ -283,7 +328,9 @@ def test_the_last_line_takes_a_whole_game_back_in_either_order(
     assert done.returncode == 0, done.stderr
     assert sh(game, "rev-parse", "main") == before
     assert sh(game, "status", "--porcelain") == ""
-    assert games.make(game, "status").stdout.startswith("no game is on; make debate begins one\n")
+    assert games.make(game, "status").stdout.startswith(
+        "no game is on; make debate begins one\n"
+    )
     again = games.make(game, "round-1")
     assert again.returncode == 0
     assert "adopted" not in again.stdout
@@ -299,12 +346,8 @@ def test_what_stands_in_the_way_of_main_is_told_by_status_until_the_goal_is_type
     sh(game, "status")  # a copy has other times than the index says
     sh(game, *last.removeprefix("undo: ").partition(" && ")[0].split()[1:])
     put(game, {"docs/debate/decision.yaml": "mine\n"})
-    what = (
-        "main cannot move forward: it would overwrite what you have in docs/debate/decision.yaml; nothing was touched"
-    )
-    fix = (
-        f"fix: commit them, or put them aside: cd {game} && mkdir -p ../aside && mv docs/debate/decision.yaml ../aside/"
-    )
+    what = "main cannot move forward: it would overwrite what you have in docs/debate/decision.yaml; nothing was touched"
+    fix = f"fix: commit them, or put them aside: cd {game} && mkdir -p ../aside && mv docs/debate/decision.yaml ../aside/"
 
     stopped = games.make(game, "debate")
 

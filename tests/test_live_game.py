@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import games
-from catherd import ledger, live
-from catherd.bus import Bus
+from catherd.bus.store import Bus
+from catherd.core import ledger
+from catherd.models import accounts
 from vendors import Vendors
 
 SWEEP = os.environ.get("CATHERD_SWEEP") == "1"
@@ -20,13 +21,19 @@ SWEEP = os.environ.get("CATHERD_SWEEP") == "1"
 def tune(game: Path, name: str, **lines: str) -> None:
     """Replace lines of an agent's YAML, or add them."""
     file = game / "agents" / f"{name}.yaml"
-    kept = [line for line in file.read_text().splitlines() if line.partition(":")[0] not in lines]
-    file.write_text("\n".join([*kept, *(f"{key}: {value}" for key, value in lines.items())]) + "\n")
+    kept = [
+        line
+        for line in file.read_text().splitlines()
+        if line.partition(":")[0] not in lines
+    ]
+    file.write_text(
+        "\n".join([*kept, *(f"{key}: {value}" for key, value in lines.items())]) + "\n"
+    )
 
 
 def books(game: Path, server: Vendors) -> list[ledger.Entry]:
     """The journal's entries, which agree with the vendors' bill to the token and with the table of `make costs`."""
-    entries = live.entries(Bus(str(game)))
+    entries = accounts.entries(Bus(str(game)))
     table = ledger.costs(entries)
     assert (table[0].prompt_tokens, table[0].completion_tokens) == server.tokens
     assert len(entries) == len(server.billed)
@@ -45,24 +52,43 @@ def through(game: Path, server: Vendors, goal: str, seconds: float) -> str:
 
 @pytest.mark.timeout(1800 if SWEEP else 240)
 @pytest.mark.parametrize("how", ["plain and streamed", "responses"])
-def test_a_game_is_played_live_from_the_debate_to_a_proved_poc(game: Path, how: str) -> None:
+def test_a_game_is_played_live_from_the_debate_to_a_proved_poc(
+    game: Path, how: str
+) -> None:
     if how == "responses":
         tune(game, "chatgpt", model="openai/responses/gpt-6-sol")
     else:
         tune(game, "claude", options='{stream: "true"}')
         tune(game, "wildcard", options='{stream: "true"}')
-    tune(game, "gemini", options='{stream: "true"}' if how == "responses" else '{stream: "false"}')
+    tune(
+        game,
+        "gemini",
+        options='{stream: "true"}' if how == "responses" else '{stream: "false"}',
+    )
     with Vendors() as server:
         said = through(game, server, "debate", 200)
         first, second = said.splitlines()[:2]
         assert first.startswith("keys found for ChatGPT (openai/")
-        assert second == "LIVE=1 costs at most $2.00 for debate (caps: in bus/game.yaml)"
+        assert (
+            second == "LIVE=1 costs at most $2.00 for debate (caps: in bus/game.yaml)"
+        )
         assert "for want of a key for " in said
         entries = books(game, server)
-        assert {seen.vendor for seen in server.seen} == {"anthropic", "openai", "gemini"}
-        assert {entry.agent for entry in entries} == {"claude", "chatgpt", "gemini", "wildcard"}
+        assert {seen.vendor for seen in server.seen} == {
+            "anthropic",
+            "openai",
+            "gemini",
+        }
+        assert {entry.agent for entry in entries} == {
+            "claude",
+            "chatgpt",
+            "gemini",
+            "wildcard",
+        }
         paths = {seen.path for seen in server.seen if seen.vendor == "openai"}
-        assert paths == {"/v1/responses" if how == "responses" else "/v1/chat/completions"}
+        assert paths == {
+            "/v1/responses" if how == "responses" else "/v1/chat/completions"
+        }
         assert {seen.stream for seen in server.seen} == {True, False}
         if SWEEP:
             through(game, server, "poc", 1500)

@@ -17,9 +17,11 @@ import msgspec
 import pytest
 
 import games
-from catherd import config, herd, live, yamldoor
-from catherd.bus import Bus
-from catherd.messages import Answer, Ask, Call, Receipt
+from catherd.bus import config, yaml_door
+from catherd.bus.store import Bus
+from catherd.core.messages import Answer, Ask, Call, Receipt
+from catherd.herd import processes
+from catherd.models import accounts
 from vendors import Fault, Seen, Vendors, rehearsed
 
 SWEEP = os.environ.get("CATHERD_SWEEP") == "1"
@@ -49,7 +51,7 @@ class Assassin:
 
     def shoot(self, make: subprocess.Popen[str]) -> None:
         """Kill -9: make with all that it started, and every daemon."""
-        for group in [make.pid, *herd.living(Bus(str(self.game))).values()]:
+        for group in [make.pid, *processes.living(Bus(str(self.game))).values()]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
 
@@ -77,13 +79,22 @@ def words(system: str, said: list[dict[str, str]]) -> str:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(20 if SWEEP else 1))
-def test_no_answer_is_bought_twice_however_often_the_game_is_killed(game: Path, seed: int) -> None:
+def test_no_answer_is_bought_twice_however_often_the_game_is_killed(
+    game: Path, seed: int
+) -> None:
     assassin = Assassin(game, seed, kills=3 if SWEEP else 2)
     with Vendors(assassin.answer) as server:
         assassin.play(server)
         games.make(game, "down")
         billed = [
-            (words(one.system, [{"role": m.role, "content": m.content} for m in one.messages]), come, go)
+            (
+                words(
+                    one.system,
+                    [{"role": m.role, "content": m.content} for m in one.messages],
+                ),
+                come,
+                go,
+            )
             for one, come, go in server.billed
         ]
     bus = Bus(str(game))
@@ -96,24 +107,36 @@ def test_no_answer_is_bought_twice_however_often_the_game_is_killed(game: Path, 
             if not name.endswith(".yaml") or name.endswith(".answer.yaml"):
                 continue
             call = bus.must(f"runs/{who}/{name}", Call)
-            answer = bus.get(f"runs/{who}/{name.removesuffix('.yaml')}.answer.yaml", Answer)
-            (lost if answer is None else answered)[words(call.system, call.messages)] += 1
+            answer = bus.get(
+                f"runs/{who}/{name.removesuffix('.yaml')}.answer.yaml", Answer
+            )
+            (lost if answer is None else answered)[
+                words(call.system, call.messages)
+            ] += 1
             if answer is not None:
                 turns[f"{who} {call.turn}"] += 1
                 tokens["in"] += answer.prompt_tokens
                 tokens["out"] += answer.completion_tokens
     assert assassin.left == 0
-    assert set(turns.values()) == {1}  # nothing that the journal holds was asked for again
+    assert set(turns.values()) == {
+        1
+    }  # nothing that the journal holds was asked for again
     bought = Counter(key for key, _, _ in billed)
-    assert all(answered[key] <= bought[key] <= answered[key] + lost[key] for key in bought)
+    assert all(
+        answered[key] <= bought[key] <= answered[key] + lost[key] for key in bought
+    )
     assert (
         sum((bought - answered).values()) <= sum(lost.values()) <= 3 * 4
     )  # at most one call in the air per agent and kill
     price = {key: (come, go) for key, come, go in billed}
     repeats = bought - answered
-    assert tokens["in"] == server.tokens[0] - sum(price[key][0] * n for key, n in repeats.items())
-    assert tokens["out"] == server.tokens[1] - sum(price[key][1] * n for key, n in repeats.items())
-    spent = live.entries(bus)
+    assert tokens["in"] == server.tokens[0] - sum(
+        price[key][0] * n for key, n in repeats.items()
+    )
+    assert tokens["out"] == server.tokens[1] - sum(
+        price[key][1] * n for key, n in repeats.items()
+    )
+    spent = accounts.entries(bus)
     assert sum(e.spent for e in spent) >= sum(e.usd for e in spent)
     assert len([e for e in spent if not e.answered]) == sum(lost.values())
 
@@ -123,27 +146,46 @@ def test_an_agent_that_falls_silent_costs_one_timebox_in_all(game: Path) -> None
     held: list[Seen] = []
 
     def fault(seen: Seen) -> Fault | None:
-        if "(`gemini`)" in seen.system and "round-1" not in seen.messages[0].content.rpartition("Your task: ")[2][:40]:
+        if (
+            "(`gemini`)" in seen.system
+            and "round-1"
+            not in seen.messages[0].content.rpartition("Your task: ")[2][:40]
+        ):
             held.append(seen)
             return Fault(hold=True)
         return None
 
     with Vendors(None, fault) as server:
-        done = games.make(game, "debate", seconds=240, LIVE="1", TIMEBOX="30s", **server.environ())
+        done = games.make(
+            game, "debate", seconds=240, LIVE="1", TIMEBOX="30s", **server.environ()
+        )
         games.make(game, "down")
     assert done.returncode == 0, done.stdout + done.stderr
     bus = Bus(str(game))
     after: dict[str, float] = {}  # gate → seconds from the last answer until it closed
     for gate in config.phases(str(game))["debate"].gates.values():
         if gate.does == "ask":
-            ask, receipt = bus.must(f"{gate.step}/open.yaml", Ask), bus.must(f"gates/{gate.name}.yaml", Receipt)
+            ask, receipt = (
+                bus.must(f"{gate.step}/open.yaml", Ask),
+                bus.must(f"gates/{gate.name}.yaml", Receipt),
+            )
             assert receipt.absent == ([] if gate.name == "round-1" else ["gemini"])
-            said = [yamldoor.loads(one.text, one.path).data["wrote"]["at"] for one in receipt.counted]
+            said = [
+                yaml_door.loads(one.text, one.path).data["wrote"]["at"]
+                for one in receipt.counted
+            ]
             after[gate.name] = _seconds(receipt.closed) - max(map(_seconds, said))
-            assert gate.name != "round-2" or _seconds(receipt.closed) - _seconds(ask.opened) >= 30
-    assert [name for name, seconds in after.items() if seconds >= 20 and name != "round-2"] == []
+            assert (
+                gate.name != "round-2"
+                or _seconds(receipt.closed) - _seconds(ask.opened) >= 30
+            )
+    assert [
+        name for name, seconds in after.items() if seconds >= 20 and name != "round-2"
+    ] == []
     assert len(held) == 1
-    assert yamldoor.read(str(game / "bus" / "gates" / "decision.yaml")).data["winner"]
+    assert yaml_door.read_yaml(str(game / "bus" / "gates" / "decision.yaml")).data[
+        "winner"
+    ]
 
 
 def _seconds(at: str) -> float:

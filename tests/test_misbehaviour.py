@@ -5,16 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from catherd import desk, mends, merge, objects, proof, sandbox
+from catherd.box import sandbox
+from catherd.bus.narrator import Teller
+from catherd.core.tasks import Head, Review
+from catherd.gates import mends, proof
+from catherd.git import merge, objects
+from catherd.pulls import board
 from catherd.rehearsal.misbehaviour import ASKED, LEFT, TWICE
-from catherd.tasks import Head, Review
-from catherd.tell import Teller
 from test_build import needs, passes
 from test_herd import until
 from test_packs import NAMES
 from workshop import Workshop, lay
 
-pytestmark = pytest.mark.skipif(sandbox.probe().name != "bwrap", reason=f"no bubblewrap box: {sandbox.probe().why_not}")
+pytestmark = pytest.mark.skipif(
+    sandbox.probe_tier().name != "bwrap",
+    reason=f"no bubblewrap box: {sandbox.probe_tier().why_not}",
+)
 
 
 def main_has(shop: Workshop, path: str) -> str:
@@ -22,9 +28,13 @@ def main_has(shop: Workshop, path: str) -> str:
     return (objects.read_blob(shop.bus.root, shop.main(), path) or b"").decode()
 
 
-def test_conflict_keeps_an_answer_until_another_stands_in_its_way_and_both_get_to_main(tmp_path: Path) -> None:
+def test_conflict_keeps_an_answer_until_another_stands_in_its_way_and_both_get_to_main(
+    tmp_path: Path,
+) -> None:
     owner = {"T-003": "claude", "T-004": "chatgpt"}
-    shop = lay(tmp_path / "game", ["T-001", "T-002"], only=["T-003", "T-004"], owner=owner)
+    shop = lay(
+        tmp_path / "game", ["T-001", "T-002"], only=["T-003", "T-004"], owner=owner
+    )
     shop.misbehave = "conflict=T-004+T-003"
     for who in ("claude", "chatgpt", "claude"):  # they claim, T-003 is proposed
         shop.do(who)
@@ -38,39 +48,61 @@ def test_conflict_keeps_an_answer_until_another_stands_in_its_way_and_both_get_t
     assert shop.queue.turn() == ["PR-0001"]
     late.join()
     shop.until("T-004")
-    assert [one.why for task in owner for one in needs(shop, task)] == ["it conflicts with main"]
+    assert [one.why for task in owner for one in needs(shop, task)] == [
+        "it conflicts with main"
+    ]
     assert [passes(shop, task, tmp_path / task) for task in owner] == [True, True]
 
 
-def test_changes_asks_for_something_at_first_and_approves_once_it_is_there(tmp_path: Path) -> None:
+def test_changes_asks_for_something_at_first_and_approves_once_it_is_there(
+    tmp_path: Path,
+) -> None:
     shop = lay(tmp_path / "game", [], only=["T-001"], owner={"T-001": "claude"})
     shop.misbehave = "changes=build/T-001"
     shop.until("T-001")
-    reviews = [shop.bus.must(f"prs/PR-0001/reviews/{n}", Review) for n in shop.bus.names("prs/PR-0001/reviews")]
-    first, second = (shop.bus.must(f"prs/PR-0001/head-{n}.yaml", Head).head for n in (1, 2))
+    reviews = [
+        shop.bus.must(f"prs/PR-0001/reviews/{n}", Review)
+        for n in shop.bus.names("prs/PR-0001/reviews")
+    ]
+    first, second = (
+        shop.bus.must(f"prs/PR-0001/head-{n}.yaml", Head).head for n in (1, 2)
+    )
     assert {one.verdict for one in reviews if one.head == first} == {"changes"}
-    assert {note.text for one in reviews if one.head == first for note in one.notes} == {ASKED}
+    assert {
+        note.text for one in reviews if one.head == first for note in one.notes
+    } == {ASKED}
     assert {one.verdict for one in reviews if one.head == second} == {"approve"}
     assert main_has(shop, "app/shelf/__init__.py").endswith(f"{TWICE}\n")
     assert shop.bus.names("problems") == []
 
 
-def test_red_brings_what_only_the_gate_sees_and_its_mend_takes_it_out(tmp_path: Path) -> None:
+def test_red_brings_what_only_the_gate_sees_and_its_mend_takes_it_out(
+    tmp_path: Path,
+) -> None:
     halfpast = next(name for name in NAMES if name == "halfpast")
     rest = ["T-001", "T-002", "T-003", "T-004", "T-006", "T-007"]
-    shop = lay(tmp_path / "game", rest, only=["T-005"], name=halfpast, owner={"T-005": "claude"})
+    shop = lay(
+        tmp_path / "game",
+        rest,
+        only=["T-005"],
+        name=halfpast,
+        owner={"T-005": "claude"},
+    )
     shop.misbehave = "red=build/T-005"
     shop.until("T-005")
     assert LEFT in main_has(shop, "app/timelog/spans.py")
     teller = Teller({}, rehearsal=True)
-    evidence, _ = proof.look(shop.bus, shop.phase, shop.game, teller)
+    evidence, _ = proof.run_gate(shop.bus, shop.phase, shop.game, teller)
     assert evidence.verdict == "red"
-    assert "it left 1 running when it ended: /usr/bin/python3 -c import signal; signal.pause()" in evidence.reasons[0]
-    task = mends.task_of("poc", mends.body("poc", "M-poc-1", evidence), [])
+    assert (
+        "it left 1 running when it ended: /usr/bin/python3 -c import signal; signal.pause()"
+        in evidence.reasons[0]
+    )
+    task = mends.mend_task("poc", mends.mend_body("poc", "M-poc-1", evidence), [])
     task.paths, task.milestone = ["app/"], "poc"
     shop.bus.post("tasks/M-poc-1.yaml", task)
-    desk.offer(shop.bus, "M-poc-1")
+    board.open_claim(shop.bus, "M-poc-1")
     shop.until("M-poc-1")
     assert LEFT not in main_has(shop, "app/timelog/spans.py")
-    assert proof.look(shop.bus, shop.phase, shop.game, teller)[0].verdict == "green"
-    assert merge.audit(shop.bus.root, shop.game.base, shop.main()) == []
+    assert proof.run_gate(shop.bus, shop.phase, shop.game, teller)[0].verdict == "green"
+    assert merge.unproved(shop.bus.root, shop.game.base, shop.main()) == []

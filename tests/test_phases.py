@@ -4,18 +4,23 @@ import re
 from pathlib import Path
 
 import games
-from catherd import yamldoor
-from catherd.bus import Bus
-from catherd.messages import Ask, Receipt
+from catherd.bus import yaml_door
+from catherd.bus.store import Bus
+from catherd.core.messages import Ask, Receipt
 from gitrooms import sh
 
 PAGE = (games.ROOT / "docs/handbook/phases.md").read_text(encoding="utf-8")
 
 
 def test_a_fifth_round_is_one_line_in_each_of_the_two_files(game: Path) -> None:
-    assert games.make(game, "up").returncode == 0  # a herd that lives already learns of it, too
+    assert (
+        games.make(game, "up").returncode == 0
+    )  # a herd that lives already learns of it, too
     for_yaml, for_make = re.findall(r"^```\n(.+\n)```$", PAGE, flags=re.MULTILINE)[:2]
-    for file, line, before in (("yaml", for_yaml, "  ballots:"), ("mk", for_make, "$(GATES)/ballots.yaml:")):
+    for file, line, before in (
+        ("yaml", for_yaml, "  ballots:"),
+        ("mk", for_make, "$(GATES)/ballots.yaml:"),
+    ):
         path = game / f"phases/debate.{file}"
         text = path.read_text()
         path.write_text(text.replace(before, line + before, 1))
@@ -26,12 +31,20 @@ def test_a_fifth_round_is_one_line_in_each_of_the_two_files(game: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     bus = Bus(str(game))
     assert len(bus.must("gates/round-5.yaml", Receipt).counted) == 4
-    assert bus.must("debate/ballots/open.yaml", Ask).opened > bus.must("gates/round-5.yaml", Receipt).closed
-    assert bus.must("debate/round-5/open.yaml", Ask).opened > bus.must("gates/round-4.yaml", Receipt).closed
+    assert (
+        bus.must("debate/ballots/open.yaml", Ask).opened
+        > bus.must("gates/round-5.yaml", Receipt).closed
+    )
+    assert (
+        bus.must("debate/round-5/open.yaml", Ask).opened
+        > bus.must("gates/round-4.yaml", Receipt).closed
+    )
     assert (game / "docs/debate/round-5/agent-claude.md").exists()
 
 
-def test_a_goal_in_the_middle_stops_there_and_make_n_shows_what_is_still_to_come(game: Path) -> None:
+def test_a_goal_in_the_middle_stops_there_and_make_n_shows_what_is_still_to_come(
+    game: Path,
+) -> None:
     done = games.make(game, "round-1")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -56,7 +69,7 @@ def test_words_reach_the_chat_as_they_were_typed(game: Path) -> None:
     said = games.make(game, "say", f"MSG={words}", "BINDING=1")
 
     assert said.returncode == 0, said.stderr
-    message = yamldoor.read(str(game / said.stdout.strip())).data
+    message = yaml_door.read_yaml(str(game / said.stdout.strip())).data
     assert message["text"] == words
     assert message["kind"] == "constraint"
 
@@ -65,7 +78,9 @@ def test_agents_begins_a_game_with_those_alone(game: Path) -> None:
     done = games.make(game, "round-1", AGENTS="claude gemini")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [one.path for one in Bus(str(game)).must("gates/round-1.yaml", Receipt).counted] == [
+    assert [
+        one.path for one in Bus(str(game)).must("gates/round-1.yaml", Receipt).counted
+    ] == [
         "debate/round-1/claude.yaml",
         "debate/round-1/gemini.yaml",
     ]

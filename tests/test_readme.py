@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import games
-from catherd import config, yamldoor
-from catherd.bus import Bus
-from catherd.messages import Receipt
+from catherd.bus import config, yaml_door
+from catherd.bus.store import Bus
+from catherd.core.messages import Receipt
 from gitrooms import sh
 
 README = (games.ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,8 +18,13 @@ def _alike(line: str) -> str:
 
 
 def test_every_line_of_the_session_is_seen_in_a_rehearsal(finished_game: Path) -> None:
-    seen = {_alike(line) for line in (finished_game.parent / "session.txt").read_text().splitlines()}
-    session = re.search(r"^\$ make debate\n(.+?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    seen = {
+        _alike(line)
+        for line in (finished_game.parent / "session.txt").read_text().splitlines()
+    }
+    session = re.search(
+        r"^\$ make debate\n(.+?)^```$", README, flags=re.MULTILINE | re.DOTALL
+    )
     assert session is not None
     lines = [line for line in session[1].splitlines() if line != "[…]"]
 
@@ -28,19 +33,30 @@ def test_every_line_of_the_session_is_seen_in_a_rehearsal(finished_game: Path) -
     assert [line for line in lines if len(line) > 80] == []
 
 
-def test_the_seed_that_the_readme_names_ties_and_your_choice_decides(game: Path) -> None:
+def test_the_seed_that_the_readme_names_ties_and_your_choice_decides(
+    game: Path,
+) -> None:
     seed = re.search(r"`make debate (REHEARSAL_SEED=\d+)` ties", README)
     assert seed is not None
 
     tied = games.make(game, "debate", seed[1])
 
     assert tied.returncode == 2
-    needs = [line for line in tied.stderr.splitlines() if line.startswith(("catherd: needs you", "  fix: "))]
+    needs = [
+        line
+        for line in tied.stderr.splitlines()
+        if line.startswith(("catherd: needs you", "  fix: "))
+    ]
     assert len(needs) == 2
-    assert needs[0].startswith("catherd: needs you: bus/debate/tiebreak.yaml: the vote is tied between ")
+    assert needs[0].startswith(
+        "catherd: needs you: bus/debate/tiebreak.yaml: the vote is tied between "
+    )
     form = game / "bus/debate/tiebreak.yaml"
-    one, two = yamldoor.read(str(form)).data["tied"]
-    assert needs[1] == f"  fix: fill in `choice:` there with one of {one}, {two}, then type make debate"
+    one, two = yaml_door.read_yaml(str(form)).data["tied"]
+    assert (
+        needs[1]
+        == f"  fix: fill in `choice:` there with one of {one}, {two}, then type make debate"
+    )
     assert Bus(str(game)).goal() == ""
 
     form.write_text(form.read_text().replace("choice:\n", f"choice: {two}\n"))
@@ -48,7 +64,9 @@ def test_the_seed_that_the_readme_names_ties_and_your_choice_decides(game: Path)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert Bus(str(game)).must("gates/decision.yaml", Receipt).winner == two
-    decision = yamldoor.loads(sh(game, "show", "main:docs/debate/decision.yaml"), "decision").data
+    decision = yaml_door.loads(
+        sh(game, "show", "main:docs/debate/decision.yaml"), "decision"
+    ).data
     assert decision["winner"] == two
     assert decision["by"] == "human"
 
@@ -64,9 +82,15 @@ def test_the_same_seed_from_the_environment_ties_as_well(game: Path) -> None:
 
 def test_every_target_and_file_that_the_readme_names_is_there() -> None:
     shown = games.make(games.ROOT, "help").stdout
-    gates = {gate for phase in config.phases(str(games.ROOT)).values() for gate in phase.gates}
+    gates = {
+        gate
+        for phase in config.phases(str(games.ROOT)).values()
+        for gate in phase.gates
+    }
     for target in re.findall(r"`make ([a-z-]+)", README):
-        assert re.search(rf"^  make {target} ", shown, re.MULTILINE) or target in gates, target
+        assert (
+            re.search(rf"^  make {target} ", shown, re.MULTILINE) or target in gates
+        ), target
     tree = re.search(r"## The house\n\n```\n(.+?)```", README, flags=re.DOTALL)
     assert tree is not None
     for line in tree[1].splitlines():

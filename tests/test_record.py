@@ -8,12 +8,19 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from catherd import yamldoor
-from catherd.count import count_text
-from catherd.markdown import cut, inline, quote, table, width, wrap
-from catherd.record import decision, results_md
-from catherd.tiecard import tie_card
-from catherd.vote import Candidate, Gone, Open, Sheet, Vote, counted, decided
+from catherd.bus import yaml_door
+from catherd.core.escape import (
+    cut_columns,
+    escape_inline,
+    markdown_table,
+    quote,
+    text_width,
+    wrap_columns,
+)
+from catherd.debate.count import count_text
+from catherd.debate.report import decision_yaml, results_md
+from catherd.debate.tie_card import tie_card
+from catherd.debate.vote import Candidate, Gone, Open, Sheet, Vote, counted, decided
 
 NASTY = (
     "No tiles | offline.\n# Fake heading\n\n| id | title |\n|---|---|\n| x | y |\n<script>alert(1)</script>\n"
@@ -23,7 +30,12 @@ NASTY = (
 
 
 def candidate(name: str, author: str, **more: Any) -> Candidate:
-    fields = {"title": name.title(), "authors": (author,), "text": f"{name} does one thing.", "sha256": "ab" * 32}
+    fields = {
+        "title": name.title(),
+        "authors": (author,),
+        "text": f"{name} does one thing.",
+        "sha256": "ab" * 32,
+    }
     return Candidate(id=name, **{**fields, **more})
 
 
@@ -32,9 +44,20 @@ VOTE = Vote(
     base="f" * 40,
     brief="Something useful for hikers",
     candidates=(
-        candidate("trail", "claude", objections=(Open(by="gemini", text="Maps go stale.", risk=2, answer="Daily."),)),
         candidate(
-            "recipe", "gemini", objections=(Open(by="a", text="minor", risk=1), Open(by="b", text="major", risk=5))
+            "trail",
+            "claude",
+            objections=(
+                Open(by="gemini", text="Maps go stale.", risk=2, answer="Daily."),
+            ),
+        ),
+        candidate(
+            "recipe",
+            "gemini",
+            objections=(
+                Open(by="a", text="minor", risk=1),
+                Open(by="b", text="major", risk=5),
+            ),
         ),
         candidate("ledger", "chatgpt"),
     ),
@@ -42,9 +65,17 @@ VOTE = Vote(
     needed=3,
     sheets=(
         Sheet(
-            voter="claude", ranking=["recipe", "ledger"], reasons={"recipe": "small enough"}, shown=("recipe", "trail")
+            voter="claude",
+            ranking=["recipe", "ledger"],
+            reasons={"recipe": "small enough"},
+            shown=("recipe", "trail"),
         ),
-        Sheet(voter="gemini", ranking=["trail", "ledger"], shown=("ledger", "trail"), edited=True),
+        Sheet(
+            voter="gemini",
+            ranking=["trail", "ledger"],
+            shown=("ledger", "trail"),
+            edited=True,
+        ),
         Sheet(voter="chatgpt", ranking=["trail", "recipe"], shown=("trail",)),
     ),
     missing=("wildcard",),
@@ -171,7 +202,11 @@ def test_the_block_at_its_end_counts_to_the_same_result(vote: Vote) -> None:
     out, code = count_text(block, "vote.yaml")
 
     told = yaml.safe_load(out)
-    assert (told["method"], told["winner"], told["tied"]) == (result.method, result.winner, result.tied)
+    assert (told["method"], told["winner"], told["tied"]) == (
+        result.method,
+        result.winner,
+        result.tied,
+    )
     assert told["pairwise"] == result.pairwise
     assert code == (0 if result.winner else 75)
 
@@ -179,7 +214,7 @@ def test_the_block_at_its_end_counts_to_the_same_result(vote: Vote) -> None:
 def test_the_decision_is_machine_readable_and_names_who_decided() -> None:
     result, _ = counted(VOTE)
 
-    told = yaml.safe_load(yamldoor.dumps(decision(VOTE, result)))
+    told = yaml.safe_load(yaml_door.dumps(decision_yaml(VOTE, result)))
 
     assert told == {
         "catherd": 1,
@@ -202,7 +237,11 @@ def test_the_decision_is_machine_readable_and_names_who_decided() -> None:
         "constraints": [],
         "candidates": [
             {"id": n, "title": n.title(), "authors": [a], "sha256": "ab" * 32}
-            for n, a in (("trail", "claude"), ("recipe", "gemini"), ("ledger", "chatgpt"))
+            for n, a in (
+                ("trail", "claude"),
+                ("recipe", "gemini"),
+                ("ledger", "chatgpt"),
+            )
         ],
         "open_objection": {"by": "gemini", "text": "Maps go stale.", "risk": 2},
         "sha256": "ab" * 32,
@@ -213,32 +252,48 @@ def test_the_decision_is_machine_readable_and_names_who_decided() -> None:
 def test_a_tie_is_yours_and_your_choice_ends_it() -> None:
     result, _ = counted(TIED)
     assert decided(TIED, result).winner is None
-    assert "- no single ballot: without any one of them the result is the same\n" in record(TIED)
+    assert (
+        "- no single ballot: without any one of them the result is the same\n"
+        in record(TIED)
+    )
     assert decided(TIED, result).options == ["recipe", "trail"]
     chosen = msgspec.structs.replace(TIED, choice="recipe", reason="I cook.")
 
-    told = decision(chosen, counted(chosen)[0])
+    told = decision_yaml(chosen, counted(chosen)[0])
 
-    assert (told["winner"], told["by"], told["method"], told["reason"]) == ("recipe", "human", "human", "I cook.")
+    assert (told["winner"], told["by"], told["method"], told["reason"]) == (
+        "recipe",
+        "human",
+        "human",
+        "I cook.",
+    )
     assert told["tied"] == ["recipe", "trail"]
     assert told["open_objection"] == {"by": "b", "text": "major", "risk": 5}
     assert "\n3. You: recipe. I cook.\n" in record(chosen)
-    assert record(chosen).startswith("# The vote: Recipe\n\n**recipe** by gemini: you chose it. 3 of 4 ballots")
+    assert record(chosen).startswith(
+        "# The vote: Recipe\n\n**recipe** by gemini: you chose it. 3 of 4 ballots"
+    )
 
 
 def test_without_a_quorum_the_count_decides_nothing() -> None:
     few = changed(sheets=VOTE.sheets[1:2], missing=("claude", "chatgpt", "wildcard"))
     result, _ = counted(few)
 
-    assert decision(few, result)["winner"] is None
-    assert decision(few, result)["tied"] == ["ledger", "recipe", "trail"]
-    assert "1. Quorum: not met, 1 of 4 ballots, 3 are needed: the count decides nothing.\n" in record(few)
-    assert card(few).startswith("No quorum: 1 of 4 ballots, 3 are needed. You choose among all.\n")
+    assert decision_yaml(few, result)["winner"] is None
+    assert decision_yaml(few, result)["tied"] == ["ledger", "recipe", "trail"]
+    assert (
+        "1. Quorum: not met, 1 of 4 ballots, 3 are needed: the count decides nothing.\n"
+        in record(few)
+    )
+    assert card(few).startswith(
+        "No quorum: 1 of 4 ballots, 3 are needed. You choose among all.\n"
+    )
 
 
 def test_your_ballot_counts_but_is_no_part_of_the_quorum() -> None:
     yours = changed(
-        sheets=(*VOTE.sheets[:2], Sheet(voter="human", ranking=["ledger"])), missing=("chatgpt", "wildcard")
+        sheets=(*VOTE.sheets[:2], Sheet(voter="human", ranking=["ledger"])),
+        missing=("chatgpt", "wildcard"),
     )
     result, _ = counted(yours)
 
@@ -249,11 +304,19 @@ def test_your_ballot_counts_but_is_no_part_of_the_quorum() -> None:
 
 def test_it_says_who_was_spoiled_late_vetoed_merged_and_of_one_vendor() -> None:
     vote = changed(
-        spoiled={"wildcard": "bus/debate/ballots/wildcard.yaml:3:1: a quote is opened here and never closed"},
+        spoiled={
+            "wildcard": "bus/debate/ballots/wildcard.yaml:3:1: a quote is opened here and never closed"
+        },
         missing=(),
         late=("zoe",),
         gone=(
-            Gone(id="old", title="Old", authors=("wildcard",), how="vetoed", why="not *again*"),
+            Gone(
+                id="old",
+                title="Old",
+                authors=("wildcard",),
+                how="vetoed",
+                why="not *again*",
+            ),
             Gone(id="map", title="Map", authors=("zoe",), how="merged", into="trail"),
         ),
         same_vendor="claude and wildcard are of one vendor",
@@ -262,7 +325,10 @@ def test_it_says_who_was_spoiled_late_vetoed_merged_and_of_one_vendor() -> None:
 
     text = record(vote)
 
-    assert "- wildcard: spoiled, not counted: bus/debate/ballots/wildcard.yaml:3:1: a quote is opened" in text
+    assert (
+        "- wildcard: spoiled, not counted: bus/debate/ballots/wildcard.yaml:3:1: a quote is opened"
+        in text
+    )
     assert "- zoe: late, not counted\n" in text
     assert "- old, Old, by wildcard: vetoed by you: not \\*again\\*\n" in text
     assert "- map, Map, by zoe: merged into trail\n" in text
@@ -272,7 +338,11 @@ def test_it_says_who_was_spoiled_late_vetoed_merged_and_of_one_vendor() -> None:
 
 def headings(markdown: str) -> list[str]:
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
-    return [tokens[n + 1].content for n, token in enumerate(tokens) if token.type == "heading_open"]
+    return [
+        tokens[n + 1].content
+        for n, token in enumerate(tokens)
+        if token.type == "heading_open"
+    ]
 
 
 def kinds(markdown: str) -> set[str]:
@@ -282,7 +352,11 @@ def kinds(markdown: str) -> set[str]:
 
 def test_nothing_that_an_agent_wrote_breaks_the_record() -> None:
     sheet = Sheet(
-        voter="claude", ranking=["recipe", NASTY], reasons={"recipe": NASTY, "# x": "y"}, why=NASTY, notes=(NASTY,)
+        voter="claude",
+        ranking=["recipe", NASTY],
+        reasons={"recipe": NASTY, "# x": "y"},
+        why=NASTY,
+        notes=(NASTY,),
     )
     nasty = changed(
         brief=NASTY,
@@ -290,7 +364,12 @@ def test_nothing_that_an_agent_wrote_breaks_the_record() -> None:
         spoiled={"wildcard": NASTY},
         gone=(Gone(id="old", title=NASTY, authors=("zoe",), how="vetoed", why=NASTY),),
         candidates=(
-            candidate("trail", "claude", title=NASTY, objections=(Open(by="gemini", text=NASTY, answer=NASTY),)),
+            candidate(
+                "trail",
+                "claude",
+                title=NASTY,
+                objections=(Open(by="gemini", text=NASTY, answer=NASTY),),
+            ),
             *VOTE.candidates[1:],
         ),
         sheets=(sheet, *VOTE.sheets[1:]),
@@ -305,7 +384,9 @@ def test_nothing_that_an_agent_wrote_breaks_the_record() -> None:
     tables = [line for line in text.splitlines() if line.startswith("|")]
     expected = [line for line in record(VOTE).splitlines() if line.startswith("|")]
     assert len(tables) == len(expected)
-    assert [len(re.findall(r"(?<!\\)\|", line)) for line in tables] == [line.count("|") for line in expected]
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in tables] == [
+        line.count("|") for line in expected
+    ]
 
 
 def test_the_tie_card_shows_both_texts_their_duel_and_how_to_decide() -> None:
@@ -338,14 +419,16 @@ def test_the_tie_card_keeps_to_80_columns_whatever_was_written() -> None:
     vote = msgspec.structs.replace(
         TIED,
         candidates=tuple(
-            msgspec.structs.replace(c, title=long, text=long, objections=(Open(by="x", text=long),))
+            msgspec.structs.replace(
+                c, title=long, text=long, objections=(Open(by="x", text=long),)
+            )
             for c in TIED.candidates
         ),
     )
 
     text = card(vote)
 
-    assert max(width(line) for line in text.splitlines()) <= 80
+    assert max(text_width(line) for line in text.splitlines()) <= 80
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
     assert text.endswith("  choice: recipe\n  choice: trail\n")
 
@@ -353,24 +436,32 @@ def test_the_tie_card_keeps_to_80_columns_whatever_was_written() -> None:
 def test_no_ballots_give_a_card_of_all() -> None:
     none = changed(sheets=tuple(Sheet(voter=v, abstain=True) for v in VOTE.roll))
 
-    assert card(none).startswith("No ballot ranks anything (4 of 4 ballots). You choose among all.\n")
+    assert card(none).startswith(
+        "No ballot ranks anything (4 of 4 ballots). You choose among all.\n"
+    )
     assert card(none).count("choice: ") == 3
-    assert "1. No ballot ranks anything: a person decides among all.\n2. You: not yet.\n" in record(none)
+    assert (
+        "1. No ballot ranks anything: a person decides among all.\n2. You: not yet.\n"
+        in record(none)
+    )
 
 
 def test_a_single_proposal_is_recorded_as_unopposed() -> None:
     alone = changed(candidates=VOTE.candidates[:1], sheets=())
 
-    assert decision(alone, counted(alone)[0])["method"] == "unopposed"
+    assert decision_yaml(alone, counted(alone)[0])["method"] == "unopposed"
     assert "1. Unopposed: one proposal, no ballots needed.\n" in record(alone)
     assert "There is no pair." in record(alone)
 
 
 def test_text_is_measured_cut_and_wrapped_by_terminal_columns() -> None:
-    assert width("日本e\u0301") == 5
-    assert cut("日本語 text", 8) == "日本語…"
-    assert wrap("日本語日本語 ab", 6) == ["日本語", "日本語", "ab"]
-    assert wrap("one\n\ntwo", 9) == ["one", "", "two"]
-    assert inline("a|b\n*c* <d> [e]\x1b[1m") == "a\\|b \\*c\\* \\<d> \\[e\\]"
+    assert text_width("日本e\u0301") == 5
+    assert cut_columns("日本語 text", 8) == "日本語…"
+    assert wrap_columns("日本語日本語 ab", 6) == ["日本語", "日本語", "ab"]
+    assert wrap_columns("one\n\ntwo", 9) == ["one", "", "two"]
+    assert escape_inline("a|b\n*c* <d> [e]\x1b[1m") == "a\\|b \\*c\\* \\<d> \\[e\\]"
     assert quote("1. one\n# two") == "> 1. one\n> \\# two"
-    assert table(["a", "b"], [["日本", "1"]], right=[1]) == "| a    |   b |\n|------|----:|\n| 日本 |   1 |"
+    assert (
+        markdown_table(["a", "b"], [["日本", "1"]], right=[1])
+        == "| a    |   b |\n|------|----:|\n| 日本 |   1 |"
+    )

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from catherd import debate, prompts, statement
-from catherd.answers import Unusable
-from catherd.messages import Argument, Chat, Input, Pitch
-from catherd.model import ModelError, Request, Said
+from catherd.answers import prompts
+from catherd.answers.envelopes import Unusable
+from catherd.core.messages import Argument, Chat, Input, Pitch
+from catherd.core.model import ModelError, Request, Said
+from catherd.debate import parse, proposals
 from catherd.rehearsal import Rehearsal, library
 from stage import FOUR, ROOT, Debate, ask, card, debate_of
 
@@ -31,11 +32,20 @@ def winner(played: Debate) -> str:
 
 
 def request(
-    form: str = "pitch", who: str = "claude", *, options: dict[str, str] | None = None, more: tuple[Said, ...] = ()
+    form: str = "pitch",
+    who: str = "claude",
+    *,
+    options: dict[str, str] | None = None,
+    more: tuple[Said, ...] = (),
 ) -> Request:
-    shown = prompts.render(ROOT, ask(form), card(who))
+    shown = prompts.render_prompt(ROOT, ask(form), card(who))
     return Request(
-        who, f"debate.{form}.1", "rehearsal", shown.system, (Said("user", shown.prompt), *more), options=options or {}
+        who,
+        f"debate.{form}.1",
+        "rehearsal",
+        shown.system,
+        (Said("user", shown.prompt), *more),
+        options=options or {},
     )
 
 
@@ -66,7 +76,8 @@ def test_a_brief_is_quoted_by_every_pitch() -> None:
     played = debate_of(brief="a page for the neighbours in our house")
 
     assert all(
-        "The brief says “a page for the neighbours in our house”." in p.body for p in played.said["pitch"].values()
+        "The brief says “a page for the neighbours in our house”." in p.body
+        for p in played.said["pitch"].values()
     )
 
 
@@ -95,16 +106,29 @@ def test_only_the_two_that_can_be_built_ever_win_and_seeds_differ() -> None:
     for seed in range(int(os.environ.get("REHEARSAL_SWEEP", "49"))):
         played = debate_of(seed=seed, roll=tuple(sorted(rolls[seed % len(rolls)])))
         result = played.count()
-        won = {played.title(result.winner)} if result.winner else {played.title(c) for c in result.tied}
+        won = (
+            {played.title(result.winner)}
+            if result.winner
+            else {played.title(c) for c in result.tied}
+        )
         assert won <= {WEB, TERMINAL}, seed
         outcomes.add(result.winner and played.title(result.winner))
         for ballot in played.said["ballot"].values():
-            places = [n for n, c in enumerate(ballot.ranking) if played.title(c) in {WEB, TERMINAL}]
-            assert places == list(range(len(places))), seed  # the two come first on every ballot that lists them
+            places = [
+                n
+                for n, c in enumerate(ballot.ranking)
+                if played.title(c) in {WEB, TERMINAL}
+            ]
+            assert places == list(range(len(places))), (
+                seed
+            )  # the two come first on every ballot that lists them
     assert outcomes == {WEB, TERMINAL, None}
 
 
-@pytest.mark.parametrize("roll", [("claude",), ("gemini", "wildcard"), FIVE, (*FOUR, "a", "b", "c", "d", "e", "f")])
+@pytest.mark.parametrize(
+    "roll",
+    [("claude",), ("gemini", "wildcard"), FIVE, (*FOUR, "a", "b", "c", "d", "e", "f")],
+)
 def test_a_herd_of_any_size_can_rehearse(roll: tuple[str, ...]) -> None:
     played = debate_of(roll=tuple(sorted(roll)))
 
@@ -114,20 +138,32 @@ def test_a_herd_of_any_size_can_rehearse(roll: tuple[str, ...]) -> None:
     assert played.notes == []
 
 
-def test_the_same_game_is_the_same_to_the_letter_whoever_answers_first(default: Debate) -> None:
+def test_the_same_game_is_the_same_to_the_letter_whoever_answers_first(
+    default: Debate,
+) -> None:
     again, backwards = debate_of(), debate_of(backwards=True)
 
-    assert {k: r.text for k, r in default.replies.items()} == {k: r.text for k, r in again.replies.items()}
-    assert {k: r.text for k, r in default.replies.items()} == {k: r.text for k, r in backwards.replies.items()}
+    assert {k: r.text for k, r in default.replies.items()} == {
+        k: r.text for k, r in again.replies.items()
+    }
+    assert {k: r.text for k, r in default.replies.items()} == {
+        k: r.text for k, r in backwards.replies.items()
+    }
     assert default.chat == again.chat == backwards.chat
 
 
-def test_ballots_do_not_depend_on_the_order_in_which_candidates_are_shown(default: Debate) -> None:
+def test_ballots_do_not_depend_on_the_order_in_which_candidates_are_shown(
+    default: Debate,
+) -> None:
     shown = default.rendered["ballot", "gemini"]
-    head, *candidates = re.split(r"(?=^## Candidate )", shown.prompt, flags=re.MULTILINE)
+    head, *candidates = re.split(
+        r"(?=^## Candidate )", shown.prompt, flags=re.MULTILINE
+    )
     last, task = candidates[-1].split("\n# Your task", 1)
     turned = "".join([head, last, *candidates[-2::-1], "\n# Your task", task])
-    said = Rehearsal().complete(Request("gemini", "t", "m", shown.system, (Said("user", turned),)))
+    said = Rehearsal().complete(
+        Request("gemini", "t", "m", shown.system, (Said("user", turned),))
+    )
 
     assert turned != shown.prompt
     assert said.text == default.replies["ballot", "gemini"].text
@@ -137,26 +173,44 @@ def test_four_voices_can_be_told_apart(default: Debate) -> None:
     frames = []
     for name in (*FOUR, "other"):
         voice = library.voice(name)
-        frames += [f for field in voice.__struct_fields__ if field != "lens" for f in getattr(voice, field)]
+        frames += [
+            f
+            for field in voice.__struct_fields__
+            if field != "lens"
+            for f in getattr(voice, field)
+        ]
     assert len(frames) == len(set(frames))
 
-    spoken = {who: " ".join(text for _, w, text, _ in default.chat if w == who) for who in FOUR}
+    spoken = {
+        who: " ".join(text for _, w, text, _ in default.chat if w == who)
+        for who in FOUR
+    }
     assert spoken["wildcard"] == spoken["wildcard"].lower()
-    length = {who: len(t.split()) / len(re.findall(r"[.?!](?:\s|$)", t)) for who, t in spoken.items()}
+    length = {
+        who: len(t.split()) / len(re.findall(r"[.?!](?:\s|$)", t))
+        for who, t in spoken.items()
+    }
     assert length["chatgpt"] < min(length["claude"], length["gemini"])
 
 
 def test_pitches_keep_to_their_form() -> None:
-    for name in sorted(os.listdir(os.path.join(os.path.dirname(library.__file__), "ideas"))):
+    for name in sorted(
+        os.listdir(os.path.join(os.path.dirname(library.__file__), "ideas"))
+    ):
         idea = library.idea(name.removesuffix(".yaml"))
         assert idea is not None
-        assert library.slug(idea.title.split(":")[0]) == name.removesuffix(".yaml")
-        text = library.text(idea.pitch)
+        assert library.title_slug(idea.title.split(":")[0]) == name.removesuffix(
+            ".yaml"
+        )
+        text = library.body_text(idea.pitch)
         assert list(idea.pitch) == list(library.HEADINGS), name
         assert 100 < len(text.split()) <= 330, name
         for lens, spot in idea.spots.items():
             assert spot.quote in text, (name, lens)
-            assert (spot.old in text and bool(spot.new)) == (spot.stance == "accept"), (name, lens)
+            assert (spot.old in text and bool(spot.new)) == (spot.stance == "accept"), (
+                name,
+                lens,
+            )
         assert len(idea.spots) in {0, 4}, name
         assert not idea.spots or set(idea.tease) == set(FOUR), name
 
@@ -164,12 +218,19 @@ def test_pitches_keep_to_their_form() -> None:
 def test_objections_quote_what_they_object_to(default: Debate) -> None:
     bodies = {
         c: p.body
-        for c, p in zip(default.names, [default.said["pitch"][a] for a in default.names.values()], strict=True)
+        for c, p in zip(
+            default.names,
+            [default.said["pitch"][a] for a in default.names.values()],
+            strict=True,
+        )
     }
     for argument in default.said["objections"].values():
         assert len(argument.objections) == 3
         for one in argument.objections:
-            assert any(q in bodies[one.to] for q in re.findall(r"“(.+?)”(?=[ .:,])", one.objection)), one.objection
+            assert any(
+                q in bodies[one.to]
+                for q in re.findall(r"“(.+?)”(?=[ .:,])", one.objection)
+            ), one.objection
 
 
 def test_a_text_that_it_has_never_seen_is_quoted_too() -> None:
@@ -177,17 +238,28 @@ def test_a_text_that_it_has_never_seen_is_quoted_too() -> None:
         path="p", sha256="0", kind="proposal", by="dune",
         data={"title": "Plank", "body": "## User\nA carpenter.\n\n## Core loop\nEverybody always knows where every plank lies."},
     )  # fmt: skip
-    one = ask("objections", inputs=[stranger], names={"dune": "sh", "guest-1": "claude"})
-    shown = prompts.render(ROOT, one, card("claude"))
-    reply = Rehearsal().complete(Request("claude", "t", "m", shown.system, (Said("user", shown.prompt),)))
-    message = statement.hear(one, card("claude"), reply.text).message
+    one = ask(
+        "objections", inputs=[stranger], names={"dune": "sh", "guest-1": "claude"}
+    )
+    shown = prompts.render_prompt(ROOT, one, card("claude"))
+    reply = Rehearsal().complete(
+        Request("claude", "t", "m", shown.system, (Said("user", shown.prompt),))
+    )
+    message = parse.read_statement(one, card("claude"), reply.text).message
 
     assert isinstance(message, Argument)
-    assert "“Everybody always knows where every plank lies”" in message.objections[0].objection
+    assert (
+        "“Everybody always knows where every plank lies”"
+        in message.objections[0].objection
+    )
 
 
-def test_what_was_accepted_changes_the_text_and_what_was_rebutted_does_not(default: Debate) -> None:
-    revised = {a: m for a, m in default.said["answers"].items() if m.decision == "revise"}
+def test_what_was_accepted_changes_the_text_and_what_was_rebutted_does_not(
+    default: Debate,
+) -> None:
+    revised = {
+        a: m for a, m in default.said["answers"].items() if m.decision == "revise"
+    }
     assert set(revised) == {"chatgpt", "claude"}
     for agent, message in revised.items():
         before: Pitch = default.said["pitch"][agent]
@@ -195,7 +267,7 @@ def test_what_was_accepted_changes_the_text_and_what_was_rebutted_does_not(defau
         assert accepted
         assert {a.verdict for a in message.answers} == {"accept", "rebut"}
         assert message.body != before.body
-        assert len(message.body.split()) <= statement.PITCH_WORDS
+        assert len(message.body.split()) <= parse.PITCH_WORDS
 
 
 def test_an_unknown_objection_is_answered_and_may_change_the_text() -> None:
@@ -204,7 +276,10 @@ def test_an_unknown_objection_is_answered_and_may_change_the_text() -> None:
         sha256="0",
         kind="proposal",
         by="amber",
-        data={"title": WEB, "body": library.text(library.shelved(library.WEB).pitch)},
+        data={
+            "title": WEB,
+            "body": library.body_text(library.shelved(library.WEB).pitch),
+        },
     )
     verdicts = set()
     for n in range(6):
@@ -220,14 +295,21 @@ def test_an_unknown_objection_is_answered_and_may_change_the_text() -> None:
         }
         one = ask(
             "answers",
-            inputs=[own, Input(path="a", sha256="0", kind="argument", by="dune", data=data)],
+            inputs=[
+                own,
+                Input(path="a", sha256="0", kind="argument", by="dune", data=data),
+            ],
             names={"amber": "claude", "dune": "sh"},
         )
-        shown = prompts.render(ROOT, one, card("claude"))
-        reply = Rehearsal().complete(Request("claude", "t", "m", shown.system, (Said("user", shown.prompt),)))
-        message = statement.hear(one, card("claude"), reply.text).message
+        shown = prompts.render_prompt(ROOT, one, card("claude"))
+        reply = Rehearsal().complete(
+            Request("claude", "t", "m", shown.system, (Said("user", shown.prompt),))
+        )
+        message = parse.read_statement(one, card("claude"), reply.text).message
         assert isinstance(message, Argument)
-        assert message.decision == ("revise" if message.answers[0].verdict == "accept" else "stand")
+        assert message.decision == (
+            "revise" if message.answers[0].verdict == "accept" else "stand"
+        )
         verdicts.add(message.answers[0].verdict)
     assert verdicts == {"accept", "rebut"}
 
@@ -246,7 +328,9 @@ def test_some_withdraw_and_some_merge() -> None:
 
 
 def test_two_who_merge_name_each_other_and_write_the_same_text(default: Debate) -> None:
-    merging = {a: m for a, m in default.said["answers"].items() if m.decision == "merge"}
+    merging = {
+        a: m for a, m in default.said["answers"].items() if m.decision == "merge"
+    }
 
     assert set(merging) == {"gemini", "wildcard"}
     assert {default.names[m.merge_with] for m in merging.values()} == set(merging)
@@ -257,7 +341,9 @@ def test_a_revision_reads_like_the_whole_new_text(default: Debate) -> None:
     whole = debate_of(apart=False)
 
     assert whole.rendered["final", "claude"] != default.rendered["final", "claude"]
-    assert {k: r.text for k, r in whole.replies.items()} == {k: r.text for k, r in default.replies.items()}
+    assert {k: r.text for k, r in whole.replies.items()} == {
+        k: r.text for k, r in default.replies.items()
+    }
 
 
 def test_the_chat_has_threads(default: Debate) -> None:
@@ -265,9 +351,12 @@ def test_the_chat_has_threads(default: Debate) -> None:
     assert len(default.chains()) >= 3
     assert any(len(chain) >= 3 for chain in default.chains())
     assert len({text for _, _, text, _ in default.chat}) == 12
-    assert all(len(text.split()) <= statement.ASIDE_WORDS for _, _, text, _ in default.chat)
+    assert all(len(text.split()) <= parse.ASIDE_WORDS for _, _, text, _ in default.chat)
     assert any("@" in text for _, _, text, _ in default.chat)
-    assert all(set(re.findall(r"@([\w-]+)", text)) <= set(FOUR) for _, _, text, _ in default.chat)
+    assert all(
+        set(re.findall(r"@([\w-]+)", text)) <= set(FOUR)
+        for _, _, text, _ in default.chat
+    )
 
 
 def test_what_the_person_says_in_the_chat_is_answered() -> None:
@@ -289,9 +378,11 @@ def test_a_mention_is_answered_in_the_agents_own_voice() -> None:
         data={"text": "@wildcard why the drill?", "reply_to": ""},
     )
     one = ask("chat", inputs=[line])
-    shown = prompts.render(ROOT, one, card("wildcard"))
-    reply = Rehearsal().complete(Request("wildcard", "t", "m", shown.system, (Said("user", shown.prompt),)))
-    heard = statement.hear(one, card("wildcard"), reply.text)
+    shown = prompts.render_prompt(ROOT, one, card("wildcard"))
+    reply = Rehearsal().complete(
+        Request("wildcard", "t", "m", shown.system, (Said("user", shown.prompt),))
+    )
+    heard = parse.read_statement(one, card("wildcard"), reply.text)
 
     assert isinstance(heard.message, Chat)
     assert heard.message.reply_to == "0001.human"
@@ -299,24 +390,42 @@ def test_a_mention_is_answered_in_the_agents_own_voice() -> None:
     assert heard.message.text == heard.message.text.lower()
 
 
-def test_an_aside_does_not_hang_on_which_answers_to_mentions_came_in_time(default: Debate) -> None:
+def test_an_aside_does_not_hang_on_which_answers_to_mentions_came_in_time(
+    default: Debate,
+) -> None:
     """Answers to mentions are posted whenever they are ready, before or after the next round opens."""
     fresh = Debate()
     for form in ("pitch", "objections"):
         fresh.said[form] = default.said[form]
-    fresh.names, fresh.stand = default.names, debate.standing(default.names, default.said["pitch"], [])
+    fresh.names, fresh.stand = (
+        default.names,
+        proposals.standing(default.names, default.said["pitch"], []),
+    )
     fresh.chat = default.chat[:4]
     stem, _, text, _ = next(line for line in fresh.chat if "@claude" in line[2])
     line = Input(
-        path=f"chat/{stem}.yaml", sha256="0", kind="chat", by=stem.split(".")[1], data={"text": text, "reply_to": ""}
+        path=f"chat/{stem}.yaml",
+        sha256="0",
+        kind="chat",
+        by=stem.split(".")[1],
+        data={"text": text, "reply_to": ""},
     )
     heard = fresh.turn(ask("chat", inputs=[line]), "claude")
     assert isinstance(heard.message, Chat)
-    fresh.chat = [*fresh.chat, ("20260101T000099Z.claude", "claude", heard.message.text, stem)]
+    fresh.chat = [
+        *fresh.chat,
+        ("20260101T000099Z.claude", "claude", heard.message.text, stem),
+    ]
     fresh.hold("answers", fresh.shown())
 
-    assert heard.message.text == library.shelved("lending-shelf").retort["claude"][stem.split(".")[1]]
-    assert all(fresh.replies["answers", who].text == default.replies["answers", who].text for who in FOUR)
+    assert (
+        heard.message.text
+        == library.shelved("lending-shelf").retort["claude"][stem.split(".")[1]]
+    )
+    assert all(
+        fresh.replies["answers", who].text == default.replies["answers", who].text
+        for who in FOUR
+    )
 
 
 def test_tokens_are_counted_and_nothing_is_charged(default: Debate) -> None:
@@ -328,25 +437,40 @@ def test_tokens_are_counted_and_nothing_is_charged(default: Debate) -> None:
 
 def test_an_agent_can_be_told_to_be_silent() -> None:
     with pytest.raises(ModelError) as e:
-        Rehearsal().complete(request(options={"rehearsal": "slow=0,silent=debate/round-1"}))
-    assert (e.value.kind, e.value.what) == ("silent", "rehearsal: told to be silent in debate/round-1")
+        Rehearsal().complete(
+            request(options={"rehearsal": "slow=0,silent=debate/round-1"})
+        )
+    assert (e.value.kind, e.value.what) == (
+        "silent",
+        "rehearsal: told to be silent in debate/round-1",
+    )
 
-    assert Rehearsal().complete(request(options={"rehearsal": "silent=debate/round-2"})).text.startswith("---\n")
+    assert (
+        Rehearsal()
+        .complete(request(options={"rehearsal": "silent=debate/round-2"}))
+        .text.startswith("---\n")
+    )
 
 
 def test_garbage_stays_garbage_and_half_an_answer_is_mended_when_asked_again() -> None:
     again = (Said("assistant", "…"), Said("user", "title: missing"))
     for more in ((), again):
         with pytest.raises(Unusable):
-            statement.hear(
+            parse.read_statement(
                 ask("pitch"),
                 card("claude"),
-                Rehearsal().complete(request(options={"rehearsal": "garbage=all"}, more=more)).text,
+                Rehearsal()
+                .complete(request(options={"rehearsal": "garbage=all"}, more=more))
+                .text,
             )
 
     half = {"rehearsal": "half=debate/round-1"}
     with pytest.raises(Unusable):
-        statement.hear(ask("pitch"), card("claude"), Rehearsal().complete(request(options=half)).text)
+        parse.read_statement(
+            ask("pitch"),
+            card("claude"),
+            Rehearsal().complete(request(options=half)).text,
+        )
     whole = Rehearsal().complete(request(options=half, more=again)).text
     assert whole == Rehearsal().complete(request()).text
 
@@ -359,14 +483,19 @@ def test_an_agent_can_be_told_to_die_once_per_turn(tmp_path: Path) -> None:
     )
     for marker in (str(tmp_path / "died"), f"{tmp_path}/claude/"):
         command = [sys.executable, "-c", program, os.path.join(ROOT, "tests"), marker]
-        first, second = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
+        first, second = (
+            subprocess.run(command, capture_output=True, text=True, check=False)
+            for _ in range(2)
+        )
         assert first.returncode == -signal.SIGKILL
         assert (second.returncode, second.stdout[:15]) == (0, "---\nkind: pitch")
 
 
 def test_a_prompt_without_a_task_is_refused() -> None:
     with pytest.raises(ModelError) as e:
-        Rehearsal().complete(Request("claude", "t", "m", "system", (Said("user", "write a poem"),)))
+        Rehearsal().complete(
+            Request("claude", "t", "m", "system", (Said("user", "write a poem"),))
+        )
 
     assert (
         str(e.value)

@@ -16,15 +16,20 @@ import pytest
 
 import box_attacks
 import games
-from catherd import boxproc, sandbox
-from catherd.errors import CatherdError
+from catherd.box import proc_tree, sandbox
+from catherd.core.errors import CatherdError
 from terminal import play
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = {"ANTHROPIC_API_KEY": "hunter2", "OPENAI_API_KEY": "hunter2"}
-NAMES = sorted(box_attacks.tries(dict.fromkeys(("secret", "pid", "port", "unix", "abstract", "repo"), "")))
+NAMES = sorted(
+    box_attacks.tries(
+        dict.fromkeys(("secret", "pid", "port", "unix", "abstract", "repo"), "")
+    )
+)
 needs_box = pytest.mark.skipif(
-    sandbox.probe().name != "bwrap", reason=f"no bubblewrap box here: {sandbox.probe().why_not}"
+    sandbox.probe_tier().name != "bwrap",
+    reason=f"no bubblewrap box here: {sandbox.probe_tier().why_not}",
 )
 
 
@@ -47,7 +52,12 @@ def outcomes() -> dict[str, dict[str, dict[str, Any]]]:
     if os.geteuid() == 0 and (user := box_attacks.as_user()) is not None:
         lines["user"] = [*user, *script]
     running = {
-        who: subprocess.Popen(line, env={**env, "HOME": "/"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        who: subprocess.Popen(
+            line,
+            env={**env, "HOME": "/"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         for who, line in lines.items()
     }
     found: dict[str, dict[str, dict[str, Any]]] = {}
@@ -61,9 +71,13 @@ def outcomes() -> dict[str, dict[str, dict[str, Any]]]:
 @needs_box
 @pytest.mark.parametrize("who", ["us", "user"])
 @pytest.mark.parametrize("name", NAMES)
-def test_attack_is_contained(outcomes: dict[str, dict[str, dict[str, Any]]], name: str, who: str) -> None:
+def test_attack_is_contained(
+    outcomes: dict[str, dict[str, dict[str, Any]]], name: str, who: str
+) -> None:
     if who not in outcomes:
-        pytest.skip("no second user to be: we are not root, or no interpreter that another user can run")
+        pytest.skip(
+            "no second user to be: we are not root, or no interpreter that another user can run"
+        )
     got = outcomes[who][name]
     assert "ESCAPED" not in got["log"]
     assert got["tier"] == "bwrap"
@@ -92,7 +106,10 @@ def test_what_an_attack_leaves_is_known_to_the_last_detail(
     assert got["left on disk"]["tree"] == ["a.txt", "sparse", "tool"]
     assert got["git made"]["tree"] == ["a.txt", "new"]
     assert ".git" in got["git file"]["tree"]
-    assert got["odd output"]["log"] == "\\x1b]52;c;aGk=\\x07red\\x1b[31m\\x00\n\\x9b\\u202eevil\\u2066"
+    assert (
+        got["odd output"]["log"]
+        == "\\x1b]52;c;aGk=\\x07red\\x1b[31m\\x00\n\\x9b\\u202eevil\\u2066"
+    )
     lines = got["environment"]["log"].splitlines()
     assert "KEYS HOME LANG OLDPWD PATH PWD PYTHONDONTWRITEBYTECODE TERM" in lines
     assert "FDS [0, 1, 2, 3]" in lines  # 3 is the listing itself
@@ -102,27 +119,39 @@ def test_what_an_attack_leaves_is_known_to_the_last_detail(
 
 
 @needs_box
-def test_nothing_of_any_attack_is_alive_afterwards(outcomes: dict[str, dict[str, dict[str, Any]]]) -> None:
+def test_nothing_of_any_attack_is_alive_afterwards(
+    outcomes: dict[str, dict[str, dict[str, Any]]],
+) -> None:
     assert outcomes
-    alive = [boxproc.command_of(int(name)) for name in os.listdir("/proc") if name.isdigit()]
+    alive = [
+        proc_tree.command_of(int(name))
+        for name in os.listdir("/proc")
+        if name.isdigit()
+    ]
     assert [line for line in alive if box_attacks.TOKEN in line] == []
 
 
 @needs_box
-def test_the_attacks_do_escape_where_there_is_no_box(tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_attacks_do_escape_where_there_is_no_box(
+    tree: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CATHERD_BOX", "none")
     with tempfile.NamedTemporaryFile() as secret:
-        got = sandbox.run(
-            ["python3", "-c", box_attacks.PRELUDE + box_attacks.PLACES, secret.name], tree=tree, minimum="none"
+        got = sandbox.run_in_box(
+            ["python3", "-c", box_attacks.PRELUDE + box_attacks.PLACES, secret.name],
+            tree=tree,
+            minimum="none",
         )
     assert f"ESCAPED {secret.name}" in got.log
     assert got.tier == "none"
 
 
-def test_below_the_tier_that_is_asked_for_nothing_is_started(tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_below_the_tier_that_is_asked_for_nothing_is_started(
+    tree: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CATHERD_BOX", "weak")
     with pytest.raises(CatherdError) as caught:
-        sandbox.run(["touch", f"{tree}/ran"], tree=tree)
+        sandbox.run_in_box(["touch", f"{tree}/ran"], tree=tree)
     assert (
         str(caught.value)
         == "sandbox: the sandbox is weak, bwrap is needed: CATHERD_BOX=weak is set\n  fix: unset CATHERD_BOX"
@@ -135,26 +164,37 @@ def test_the_weak_tier_has_limits_and_a_clean_environment_and_says_that_it_is_we
 ) -> None:
     monkeypatch.setenv("CATHERD_BOX", "weak")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "hunter2")
-    got = sandbox.run(
-        ["sh", "-c", "env; cat a.txt; cat; touch b; ulimit -c; exit 5"], tree=tree, stdin=b"in\n", minimum="weak"
+    got = sandbox.run_in_box(
+        ["sh", "-c", "env; cat a.txt; cat; touch b; ulimit -c; exit 5"],
+        tree=tree,
+        stdin=b"in\n",
+        minimum="weak",
     )
     assert (got.rc, got.why, got.tier) == (5, None, "weak")
     assert "hunter2" not in got.log
     assert got.out.splitlines()[-3:] == ["a", "in", "0"]
     assert os.listdir(tree) == ["a.txt"]
-    ended = sandbox.run(
-        ["sh", "-c", "sleep 60 & sleep 60"], tree=tree, minimum="weak", limits=sandbox.Limits(wall_s=0.3)
+    ended = sandbox.run_in_box(
+        ["sh", "-c", "sleep 60 & sleep 60"],
+        tree=tree,
+        minimum="weak",
+        limits=sandbox.Limits(wall_s=0.3),
     )
     assert (ended.rc, ended.why) == (137, "wall")
 
 
-def test_root_itself_is_refused_as_the_user_of_a_box(tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_itself_is_refused_as_the_user_of_a_box(
+    tree: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root chooses who a box runs as")
     monkeypatch.setenv("CATHERD_BOX_UID", "0")
     with pytest.raises(CatherdError) as caught:
-        sandbox.run(["true"], tree=tree)
-    assert str(caught.value) == "CATHERD_BOX_UID: not an ordinary user's number: 0\n  fix: unset CATHERD_BOX_UID"
+        sandbox.run_in_box(["true"], tree=tree)
+    assert (
+        str(caught.value)
+        == "CATHERD_BOX_UID: not an ordinary user's number: 0\n  fix: unset CATHERD_BOX_UID"
+    )
 
 
 def test_a_machine_without_bubblewrap_is_told_what_to_install(
@@ -164,7 +204,7 @@ def test_a_machine_without_bubblewrap_is_told_what_to_install(
         found = shutil.which(program)
         (tmp_path / program).symlink_to(found or "/bin/true")
     monkeypatch.setenv("PATH", str(tmp_path))
-    tier = sandbox.probe()
+    tier = sandbox.probe_tier()
     sudo = "" if os.geteuid() == 0 else "sudo "
     assert (tier.name, tier.why_not) == ("weak", "not installed: bwrap")
     assert tier.fix == f"{sudo}apt-get install -y bubblewrap"
@@ -182,32 +222,54 @@ def test_a_person_runs_a_command_on_what_git_does_not_ignore(tmp_path: Path) -> 
         [game / ".venv/bin/catherd", "box", "--", "sh", "-c", script],
         cwd=game, env=games.env(), input="typed\n", capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    there = sorted(p.name for p in game.iterdir() if p.name not in {".git", ".env", ".venv"})
-    assert sorted(done.stdout.splitlines()) == sorted([*there, "not added yet", "typed"])
+    there = sorted(
+        p.name for p in game.iterdir() if p.name not in {".git", ".env", ".venv"}
+    )
+    assert sorted(done.stdout.splitlines()) == sorted(
+        [*there, "not added yet", "typed"]
+    )
     assert (done.stderr, done.returncode) == ("\x1b[31m", 7)
     shown = play(
-        game, [".venv/bin/catherd", "box", "--seconds", "1", "--", "sh", "-c", f"{script[:-6]}sleep 60"], games.env()
+        game,
+        [
+            ".venv/bin/catherd",
+            "box",
+            "--seconds",
+            "1",
+            "--",
+            "sh",
+            "-c",
+            f"{script[:-6]}sleep 60",
+        ],
+        games.env(),
     )
     assert shown.text.endswith("\\x1b[31mcatherd: stopped: wall\n")
 
 
 @needs_box
-def test_copy_mode_leaves_the_tree_alone_and_rw_mode_brings_changes_back(tree: str) -> None:
+def test_copy_mode_leaves_the_tree_alone_and_rw_mode_brings_changes_back(
+    tree: str,
+) -> None:
     os.makedirs(f"{tree}/old/deep")
     Path(f"{tree}/old/deep/x").write_text("x", encoding="ascii")
     Path(f"{tree}/gone").write_text("x", encoding="ascii")
     script = "echo b > b.txt; mkdir -p new/er; echo c > new/er/c; rm gone; rm -r old; ln -s /etc old; chmod 755 b.txt"
-    assert sandbox.run(["sh", "-c", script], tree=tree).rc == 0
+    assert sandbox.run_in_box(["sh", "-c", script], tree=tree).rc == 0
     assert sorted(os.listdir(tree)) == ["a.txt", "gone", "old"]
     before = os.stat(f"{tree}/a.txt").st_mtime_ns
-    assert sandbox.run(["sh", "-c", script], tree=tree, mode="rw").rc == 0
+    assert sandbox.run_in_box(["sh", "-c", script], tree=tree, mode="rw").rc == 0
     assert sorted(os.listdir(tree)) == ["a.txt", "b.txt", "new", "old"]
     assert os.readlink(f"{tree}/old") == "/etc"
     assert Path(f"{tree}/new/er/c").read_text(encoding="ascii") == "c\n"
     assert os.stat(f"{tree}/b.txt").st_mode & 0o777 == 0o755
     assert os.stat(f"{tree}/b.txt").st_uid == os.geteuid()
     assert os.stat(f"{tree}/a.txt").st_mtime_ns == before
-    assert sandbox.run(["sh", "-c", "rm old; mkdir old; echo y > old/y"], tree=tree, mode="rw").rc == 0
+    assert (
+        sandbox.run_in_box(
+            ["sh", "-c", "rm old; mkdir old; echo y > old/y"], tree=tree, mode="rw"
+        ).rc
+        == 0
+    )
     assert Path(f"{tree}/old/y").read_text(encoding="ascii") == "y\n"
     assert not os.path.exists("/etc/y")
 
@@ -222,22 +284,32 @@ def test_a_tree_below_a_closed_directory_can_be_used_too(tmp_path: Path) -> None
     os.chmod(closed, 0o700)
     sandbox.hand_over(str(closed / "data"))
     binds = (sandbox.Bind(host=str(closed / "data"), inside="/data", write=True),)
-    got = sandbox.run(["sh", "-c", "cat a.txt; echo kept > /data/b"], tree=str(closed / "tree"), binds=binds)
+    got = sandbox.run_in_box(
+        ["sh", "-c", "cat a.txt; echo kept > /data/b"],
+        tree=str(closed / "tree"),
+        binds=binds,
+    )
     assert (got.rc, got.out) == (0, "a\n"), got.log
     assert (closed / "data" / "b").read_text(encoding="ascii") == "kept\n"
 
 
 @needs_box
-def test_streams_and_input_are_kept_apart_and_files_of_python_do_not_run_outside(tree: str) -> None:
-    got = sandbox.run(["sh", "-c", "cat; echo err >&2; exit 3"], tree=tree, stdin=b"typed\n" * 30000)
+def test_streams_and_input_are_kept_apart_and_files_of_python_do_not_run_outside(
+    tree: str,
+) -> None:
+    got = sandbox.run_in_box(
+        ["sh", "-c", "cat; echo err >&2; exit 3"], tree=tree, stdin=b"typed\n" * 30000
+    )
     assert (got.rc, got.out, got.err) == (3, "typed\n" * 30000, "err\n")
     assert got.seconds > 0
-    missing = sandbox.run(["no-such-program"], tree=tree)
+    missing = sandbox.run_in_box(["no-such-program"], tree=tree)
     assert missing.rc == 127
     assert "no-such-program: not found" in missing.log
 
 
-FAKE = '#!/bin/sh\necho ESCAPED\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'
+FAKE = (
+    '#!/bin/sh\necho ESCAPED\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'
+)
 
 
 @needs_box
@@ -249,19 +321,38 @@ def test_the_environment_of_a_program_is_nothing_to_what_sets_its_limits(
     for name in ("prlimit", "sh", "setpriv", "env", "cp", "rm"):
         Path(f"{tree}/{name}").write_text(FAKE, encoding="ascii")
         os.chmod(f"{tree}/{name}", 0o755)  # noqa: S103
-    env = {"PATH": "/work:.:/usr/bin:/bin", "LD_PRELOAD": "/work/none.so", "A": "b =c", "-i": "x"}
+    env = {
+        "PATH": "/work:.:/usr/bin:/bin",
+        "LD_PRELOAD": "/work/none.so",
+        "A": "b =c",
+        "-i": "x",
+    }
     code = "import os,resource; print(resource.getrlimit(resource.RLIMIT_NOFILE), os.environ['A'], os.environ['PATH'])"
-    got = sandbox.run(["python3", "-c", code], tree=tree, env=env, limits=sandbox.Limits(files=99), minimum=tier)
+    got = sandbox.run_in_box(
+        ["python3", "-c", code],
+        tree=tree,
+        env=env,
+        limits=sandbox.Limits(files=99),
+        minimum=tier,
+    )
     assert got.out == "(99, 99) b =c /work:.:/usr/bin:/bin\n", got.log
     assert got.err.count("/work/none.so") == 1
 
 
 @needs_box
-def test_a_program_that_speaks_as_bubblewrap_is_no_box_that_could_not_be_built(tree: str) -> None:
-    got = sandbox.run(["sh", "-c", "echo bwrap: no such thing >&2; exit 1"], tree=tree)
+def test_a_program_that_speaks_as_bubblewrap_is_no_box_that_could_not_be_built(
+    tree: str,
+) -> None:
+    got = sandbox.run_in_box(
+        ["sh", "-c", "echo bwrap: no such thing >&2; exit 1"], tree=tree
+    )
     assert (got.rc, got.err) == (1, "bwrap: no such thing\n")
     with pytest.raises(CatherdError) as caught:
-        sandbox.run(["true"], tree=tree, binds=(sandbox.Bind(host=f"{tree}/none", inside="/data"),))
+        sandbox.run_in_box(
+            ["true"],
+            tree=tree,
+            binds=(sandbox.Bind(host=f"{tree}/none", inside="/data"),),
+        )
     assert str(caught.value) == (
         f"sandbox: the box could not be built: bwrap: Can't find source path {tree}/none: No such file or directory\n"
         "  fix: make doctor"
@@ -270,9 +361,12 @@ def test_a_program_that_speaks_as_bubblewrap_is_no_box_that_could_not_be_built(t
 
 @needs_box
 def test_no_word_of_a_program_becomes_one_of_bubblewraps(tree: str) -> None:
-    for options in ({"env": {"A": f"x\0--ro-bind\0{ROOT}\0/opt"}}, {"env": {"A\0": "x"}}):
+    for options in (
+        {"env": {"A": f"x\0--ro-bind\0{ROOT}\0/opt"}},
+        {"env": {"A\0": "x"}},
+    ):
         with pytest.raises(CatherdError) as caught:
-            sandbox.run(["ls", "/opt"], tree=tree, **options)
+            sandbox.run_in_box(["ls", "/opt"], tree=tree, **options)
         assert (
             str(caught.value)
             == "sandbox: a NUL among the words of a command: no program can be given one\n  fix: take it out"
@@ -280,18 +374,18 @@ def test_no_word_of_a_program_becomes_one_of_bubblewraps(tree: str) -> None:
 
 
 @needs_box
-def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(tree: str) -> None:
-    clean = sandbox.start(["sleep", "100"], tree=tree)
+def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(
+    tree: str,
+) -> None:
+    clean = sandbox.start_box(["sleep", "100"], tree=tree)
     assert clean.alive()
-    assert boxproc.command_of(clean.pid) != ""
+    assert proc_tree.command_of(clean.pid) != ""
     got = clean.stop(signal.SIGTERM, 5.0)
     assert (got.ended, got.left) == (True, [])
     assert not clean.alive()
 
-    code = (
-        "import os,sys,time\nif os.fork()==0:\n os.setsid(); time.sleep(100)\nprint('up',flush=True)\ntime.sleep(100)"
-    )
-    box = sandbox.start(["python3", "-c", code], tree=tree)
+    code = "import os,sys,time\nif os.fork()==0:\n os.setsid(); time.sleep(100)\nprint('up',flush=True)\ntime.sleep(100)"
+    box = sandbox.start_box(["python3", "-c", code], tree=tree)
     _until(box, "up")
     got = box.stop(signal.SIGTERM, 5.0)
     assert got.ended
@@ -299,7 +393,7 @@ def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(tree: str
     assert got.left[0].startswith("python3 -c import os,sys,time")
 
     code = "import signal,time; signal.signal(15, signal.SIG_IGN); print('up',flush=True); time.sleep(100)"
-    deaf = sandbox.start(["python3", "-c", code], tree=tree)
+    deaf = sandbox.start_box(["python3", "-c", code], tree=tree)
     _until(deaf, "up")
     got = deaf.stop(signal.SIGTERM, 0.3)
     assert (got.ended, deaf.alive()) == (False, False)
@@ -307,10 +401,12 @@ def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(tree: str
 
 @needs_box
 def test_a_box_that_talks_for_ever_keeps_its_last_words(tree: str) -> None:
-    code = (
-        "import time\nfor n in range(20000): print('line', n, flush=True)\nprint('last', flush=True); time.sleep(100)"
+    code = "import time\nfor n in range(20000): print('line', n, flush=True)\nprint('last', flush=True); time.sleep(100)"
+    box = sandbox.start_box(
+        ["python3", "-c", code],
+        tree=tree,
+        limits=sandbox.Limits(output_kb=16, wall_s=0),
     )
-    box = sandbox.start(["python3", "-c", code], tree=tree, limits=sandbox.Limits(output_kb=16, wall_s=0))
     _until(box, "last")
     assert box.alive()
     log = box.kill().log
@@ -321,32 +417,48 @@ def test_a_box_that_talks_for_ever_keeps_its_last_words(tree: str) -> None:
 @needs_box
 def test_killing_us_kills_the_box(tree: str) -> None:
     code = (
-        "import sys; from catherd import sandbox\n"
-        f"box = sandbox.start(['sleep', '31415'], tree={tree!r})\n"
+        "import sys; from catherd.box import sandbox\n"
+        f"box = sandbox.start_box(['sleep', '31415'], tree={tree!r})\n"
         "print(box.pid, flush=True); sys.stdin.read()"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    us = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+    us = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=env,
+    )
     assert us.stdout is not None
     pid = int(us.stdout.readline())
     fd = os.pidfd_open(pid)
     us.kill()
     us.communicate()
-    assert boxproc.ended(fd, 10.0)
+    assert proc_tree.ended(fd, 10.0)
     os.close(fd)
 
 
-def test_what_a_killed_process_wrote_apart_is_removed_by_the_next_sweep(tmp_path: Path) -> None:
+def test_what_a_killed_process_wrote_apart_is_removed_by_the_next_sweep(
+    tmp_path: Path,
+) -> None:
     code = (
-        "import sys; from catherd import boxtree\n"
-        "with boxtree.room('ci') as folder:\n print(folder, flush=True); sys.stdin.read()"
+        "import sys; from catherd.box import box_trees\n"
+        "with box_trees.scratch_directory('ci') as folder:\n print(folder, flush=True); sys.stdin.read()"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TMPDIR": str(tmp_path)}
-    us = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+    us = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=env,
+    )
     assert us.stdout is not None
     left = Path(us.stdout.readline().decode().strip())
     (left / "main").mkdir()
-    sweep = [sys.executable, "-c", "from catherd import boxtree; boxtree.sweep()"]
+    sweep = [
+        sys.executable,
+        "-c",
+        "from catherd.box import box_trees; box_trees.sweep_boxes()",
+    ]
     subprocess.run(sweep, env=env, check=True)
     assert (left / "main").is_dir()
     us.kill()
@@ -356,9 +468,16 @@ def test_what_a_killed_process_wrote_apart_is_removed_by_the_next_sweep(tmp_path
 
 
 def test_no_directory_of_ours_is_made_under_a_name_that_a_sweep_does_not_know() -> None:
-    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src" / "catherd").rglob("*.py"))
+    sources = (
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "src" / "catherd").rglob("*.py")
+    )
     assert [
-        text for text in sources if re.search(r"(?:TemporaryDirectory|mkdtemp)\(prefix=f?\"catherd-(?!{kind})", text)
+        text
+        for text in sources
+        if re.search(
+            r"(?:TemporaryDirectory|mkdtemp)\(prefix=f?\"catherd-(?!{kind})", text
+        )
     ] == []
 
 
@@ -370,5 +489,8 @@ def _until(box: sandbox.Box, word: str) -> None:
 
 
 def test_text_is_escaped_so_that_it_is_safe_on_a_terminal() -> None:
-    assert sandbox.plain(b"a\x1b[1m\tb\r\nc\rd\x00\x85\xff") == "a\\x1b[1m\tb\nc\\x0dd\\x00��"
-    assert sandbox.plain("ü ✓ \u202e\u009b") == "ü ✓ \\u202e\\x9b"
+    assert (
+        sandbox.box_text(b"a\x1b[1m\tb\r\nc\rd\x00\x85\xff")
+        == "a\\x1b[1m\tb\nc\\x0dd\\x00��"
+    )
+    assert sandbox.box_text("ü ✓ \u202e\u009b") == "ü ✓ \\u202e\\x9b"

@@ -9,12 +9,18 @@ from urllib.parse import quote
 
 import pytest
 
-from catherd import config, secrets, yamldoor
-from catherd.secrets import Finding
+from catherd.bus import config, yaml_door
+from catherd.git import secrets
+from catherd.git.secrets import SecretFound
 from gitrooms import put, sh
 
 KEY = "Zq7/unguessable+value=="
-ENV = {"MY_VENDOR_API_KEY": KEY, "HOME": "/home/you", "EDITOR_KEY": "short", "PATH": "/usr/bin:/bin"}
+ENV = {
+    "MY_VENDOR_API_KEY": KEY,
+    "HOME": "/home/you",
+    "EDITOR_KEY": "short",
+    "PATH": "/usr/bin:/bin",
+}
 A = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF"
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{A}{A}\n{A}\n-----END RSA PRIVATE KEY-----"
 
@@ -36,24 +42,34 @@ PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{A}{A}\n{A}\n-----END RSA PRIVATE KEY--
         ("AKIA" + "ABCDEFGHIJKLMNOP", "AWS key"),
         (PEM, "private key"),
         (PEM.replace("\n", "\\n"), "private key"),
-        (PEM.replace("\n", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0F\n\n", 1), "private key"),
+        (
+            PEM.replace(
+                "\n", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0F\n\n", 1
+            ),
+            "private key",
+        ),
         (PEM.partition("\n-----END")[0] + '"', "private key"),
         ("xoxb-" + "123456789012-1234567890123-" + A[:24], "Slack Token"),
         ("glpat-" + A[:20], "GitLab Token"),
-        ("https://you:" + "hunter2hunter2" + "@db.example.org/x", "Basic Auth Credentials"),
+        (
+            "https://you:" + "hunter2hunter2" + "@db.example.org/x",
+            "Basic Auth Credentials",
+        ),
     ],
 )
 def test_each_kind_of_secret_is_found_named_and_taken_out(text: str, kind: str) -> None:
     whole = f"first line\nbefore {text} after\n"
-    assert secrets.find(whole, "chat/1.yaml", ENV) == [Finding("chat/1.yaml", 2, kind)]
+    assert secrets.find_secrets(whole, "chat/1.yaml", ENV) == [
+        SecretFound("chat/1.yaml", 2, kind)
+    ]
     cleaned, found = secrets.redact(whole, "chat/1.yaml", ENV)
-    assert found == [Finding("chat/1.yaml", 2, kind)]
+    assert found == [SecretFound("chat/1.yaml", 2, kind)]
     assert str(found[0]) == f"chat/1.yaml:2: {kind}"
     assert f"[removed: {kind}]" in cleaned
     assert A not in cleaned
     assert cleaned.startswith("first line\nbefore ")
     assert cleaned.endswith(" after\n")
-    assert secrets.find(cleaned, "", ENV) == []
+    assert secrets.find_secrets(cleaned, "", ENV) == []
 
 
 def test_what_is_no_secret_passes_unchanged() -> None:
@@ -73,14 +89,25 @@ def test_what_is_no_secret_passes_unchanged() -> None:
     assert secrets.redact(text, "x", ENV) == (text, [])
 
 
-def test_a_key_is_known_by_what_the_yaml_calls_it_whatever_its_name_looks_like(tmp_path: Path) -> None:
-    put(tmp_path, {"agents/m.yaml": "name: M\nmodel: mistral/x\nkey: MISTRAL_WORK_ACCOUNT\n"})
-    put(tmp_path, {"agents/c.yaml": "name: C\ncommand: {argv: [c], keys: [THE_LOGIN]}\n"})
+def test_a_key_is_known_by_what_the_yaml_calls_it_whatever_its_name_looks_like(
+    tmp_path: Path,
+) -> None:
+    put(
+        tmp_path,
+        {"agents/m.yaml": "name: M\nmodel: mistral/x\nkey: MISTRAL_WORK_ACCOUNT\n"},
+    )
+    put(
+        tmp_path,
+        {"agents/c.yaml": "name: C\ncommand: {argv: [c], keys: [THE_LOGIN]}\n"},
+    )
     named = config.secret_names(str(tmp_path))
     assert named == {"MISTRAL_WORK_ACCOUNT", "THE_LOGIN"}
     environ = {"MISTRAL_WORK_ACCOUNT": KEY, "THE_LOGIN": "open-sesame-1"}
-    assert secrets.find(f"{KEY} open-sesame-1", "", environ) == []
-    assert [one.kind for one in secrets.find(f"{KEY} open-sesame-1", "", environ, named)] == [
+    assert secrets.find_secrets(f"{KEY} open-sesame-1", "", environ) == []
+    assert [
+        one.kind
+        for one in secrets.find_secrets(f"{KEY} open-sesame-1", "", environ, named)
+    ] == [
         "the value of MISTRAL_WORK_ACCOUNT",
         "the value of THE_LOGIN",
     ]
@@ -109,29 +136,36 @@ def test_files_are_cleaned_so_that_they_still_read_and_what_is_no_text_passes() 
     }
     picture = b"\x89PNG\r\n\x1a\n\x00 sk-ant-" + A.encode()
     files = {
-        "a.yaml": yamldoor.dumps(data).encode(),
+        "a.yaml": yaml_door.dumps(data).encode(),
         "a.json": json.dumps(data).encode(),
         "a.svg": f'<svg><text x="sk-ant-{A}">sk-ant-{A}</text></svg>'.encode(),
         "a.png": picture,
         "nul.bin": b"\0 sk-ant-" + A.encode(),
-        "latin.md": "é\r\nabout -----BEGIN PRIVATE KEY----- and what follows it\n".encode("latin-1"),
+        "latin.md": "é\r\nabout -----BEGIN PRIVATE KEY----- and what follows it\n".encode(
+            "latin-1"
+        ),
         "crlf.md": f"a\r\nsk-ant-{A}\r\n".encode(),
     }
-    made, found = secrets.clean(files)
+    made, found = secrets.without_secrets(files)
     clean = {
         "word": "removed-Anthropic-key",
         "lines": "log\nremoved-private-key\nend\n",
         "quoted": '"removed-Anthropic-key", \t',
         "n": ["removed-AWS-key", 7],
     }
-    assert yamldoor.loads(made["a.yaml"].decode(), "a.yaml").data == clean
+    assert yaml_door.loads(made["a.yaml"].decode(), "a.yaml").data == clean
     assert json.loads(made["a.json"]) == clean
-    assert made["a.svg"] == b'<svg><text x="removed-Anthropic-key">removed-Anthropic-key</text></svg>'
+    assert (
+        made["a.svg"]
+        == b'<svg><text x="removed-Anthropic-key">removed-Anthropic-key</text></svg>'
+    )
     assert made["crlf.md"] == b"a\r\nremoved-Anthropic-key\r\n"
     for name in ("a.png", "nul.bin", "latin.md"):
         assert made[name] is files[name]
     assert {one.where for one in found} == {"a.yaml", "a.json", "a.svg", "crlf.md"}
-    assert [str(one) for one in found if one.where == "crlf.md"] == ["crlf.md:2: Anthropic key"]
+    assert [str(one) for one in found if one.where == "crlf.md"] == [
+        "crlf.md:2: Anthropic key"
+    ]
 
 
 def test_the_words_of_its_header_alone_are_no_private_key() -> None:
@@ -142,38 +176,50 @@ def test_the_words_of_its_header_alone_are_no_private_key() -> None:
 def test_two_nets_on_one_secret_make_one_finding_and_leave_nothing_of_it() -> None:
     key = f"sk-ant-{A}"
     cleaned, found = secrets.redact(f"{key} {key}", "", {"ANTHROPIC_API_KEY": key})
-    assert cleaned == "[removed: the value of ANTHROPIC_API_KEY] [removed: the value of ANTHROPIC_API_KEY]"
-    assert found == [Finding("", 1, "the value of ANTHROPIC_API_KEY")]
+    assert (
+        cleaned
+        == "[removed: the value of ANTHROPIC_API_KEY] [removed: the value of ANTHROPIC_API_KEY]"
+    )
+    assert found == [SecretFound("", 1, "the value of ANTHROPIC_API_KEY")]
 
 
 def test_the_same_token_twice_on_a_line_is_taken_out_twice() -> None:
     token = "glpat-" + A[:20]
-    assert secrets.redact(f"{token}, {token}", "", {})[0] == "[removed: GitLab Token], [removed: GitLab Token]"
+    assert (
+        secrets.redact(f"{token}, {token}", "", {})[0]
+        == "[removed: GitLab Token], [removed: GitLab Token]"
+    )
 
 
-def test_files_are_looked_at_with_their_links_and_whatever_bytes_they_hold(tmp_path: Path) -> None:
+def test_files_are_looked_at_with_their_links_and_whatever_bytes_they_hold(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "a.py").write_text(f"x = 1\nkey = '{KEY}'\n")
     (tmp_path / "b.bin").write_bytes(b"\xff\x00\n\n" + KEY.encode() + b"\x00")
     (tmp_path / "c").symlink_to(f"/nowhere/{KEY}")
     (tmp_path / "fine.md").write_text("fine\n")
-    assert secrets.find_in_files(["a.py", "b.bin", "c", "fine.md", "gone"], str(tmp_path), ENV) == [
-        Finding("a.py", 2, "the value of MY_VENDOR_API_KEY"),
-        Finding("b.bin", 3, "the value of MY_VENDOR_API_KEY"),
-        Finding("c", 1, "the value of MY_VENDOR_API_KEY"),
+    assert secrets.find_in_files(
+        ["a.py", "b.bin", "c", "fine.md", "gone"], str(tmp_path), ENV
+    ) == [
+        SecretFound("a.py", 2, "the value of MY_VENDOR_API_KEY"),
+        SecretFound("b.bin", 3, "the value of MY_VENDOR_API_KEY"),
+        SecretFound("c", 1, "the value of MY_VENDOR_API_KEY"),
     ]
 
 
 def test_a_long_prompt_is_looked_through_in_a_moment() -> None:
     text = ("lorem ipsum dolor sit amet, consectetur " * 3 + "\n") * 8000
-    assert secrets.find(text + KEY, "", ENV) == [Finding("", 8001, "the value of MY_VENDOR_API_KEY")]
+    assert secrets.find_secrets(text + KEY, "", ENV) == [
+        SecretFound("", 8001, "the value of MY_VENDOR_API_KEY")
+    ]
 
 
 def test_without_detect_secrets_the_other_nets_hold() -> None:
     """The base set of packages does not bring it; a rehearsal needs none."""
     code = (
         "import sys; sys.modules['detect_secrets'] = None\n"
-        "from catherd import secrets\n"
-        f"print([f.kind for f in secrets.find('sk-ant-{A} and {KEY}', '', {ENV!r})])"
+        "from catherd.git import secrets\n"
+        f"print([f.kind for f in secrets.find_secrets('sk-ant-{A} and {KEY}', '', {ENV!r})])"
     )
     out = subprocess.run(
         [sys.executable, "-c", code],
@@ -182,11 +228,18 @@ def test_without_detect_secrets_the_other_nets_hold() -> None:
         env={"PYTHONPATH": "src"},
         cwd=Path(__file__).parent.parent,
     )
-    assert (out.stdout, out.stderr) == ("['Anthropic key', 'the value of MY_VENDOR_API_KEY']\n", "")
+    assert (out.stdout, out.stderr) == (
+        "['Anthropic key', 'the value of MY_VENDOR_API_KEY']\n",
+        "",
+    )
 
 
-def test_this_repository_holds_none_so_that_a_game_in_a_clone_of_it_can_be_published() -> None:
+def test_this_repository_holds_none_so_that_a_game_in_a_clone_of_it_can_be_published() -> (
+    None
+):
     root = Path(__file__).parent.parent
-    tracked = [path for path in sh(root, "ls-files", "-z", "tests", "docs").split("\0") if path]
+    tracked = [
+        path for path in sh(root, "ls-files", "-z", "tests", "docs").split("\0") if path
+    ]
     assert len(tracked) > 100
     assert secrets.find_in_files(tracked, str(root), {}) == []

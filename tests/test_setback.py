@@ -10,13 +10,15 @@ import msgspec
 import pytest
 
 import games
-from catherd import config, herd, live, setback, yamldoor
-from catherd import game as games_
-from catherd.agent import Daemon, Leave
-from catherd.bus import Bus
-from catherd.messages import Ask, Game, Trouble
-from catherd.model import ModelError
-from catherd.turns import Snapshot, Speak
+from catherd.bus import config, yaml_door
+from catherd.bus.store import Bus
+from catherd.core.messages import Ask, Game, Trouble
+from catherd.core.model import ModelError
+from catherd.core.turns import Snapshot, Speak
+from catherd.game import lifecycle as games_
+from catherd.herd import processes
+from catherd.herd.daemon import Daemon, Leave
+from catherd.models import accounts, cooldown
 from test_herd import until
 from vendors import Fault, Seen, Vendors
 
@@ -37,9 +39,11 @@ LOST = "lost; it may have been billed"
         ("refused", LOST, 99.0, [0, 0, 0, 0]),
     ],
 )
-def test_an_agent_rests_longer_with_each_failure(kind: str, what: str, asked: float | None, rests: list[float]) -> None:
+def test_an_agent_rests_longer_with_each_failure(
+    kind: str, what: str, asked: float | None, rests: list[float]
+) -> None:
     error = ModelError(kind, what, retry_after_s=asked)
-    assert [setback.rest(error, n) for n in range(1, len(rests) + 1)] == rests
+    assert [cooldown.rest(error, n) for n in range(1, len(rests) + 1)] == rests
 
 
 class Table(msgspec.Struct):
@@ -61,12 +65,24 @@ class Table(msgspec.Struct):
 
 def table(root: Path, **lines: str) -> Table:
     file = root / "agents" / "chatgpt.yaml"
-    kept = [line for line in file.read_text().splitlines() if line.partition(":")[0] not in lines]
-    file.write_text("\n".join([*kept, *(f"{key}: {value}" for key, value in lines.items())]) + "\n")
+    kept = [
+        line
+        for line in file.read_text().splitlines()
+        if line.partition(":")[0] not in lines
+    ]
+    file.write_text(
+        "\n".join([*kept, *(f"{key}: {value}" for key, value in lines.items())]) + "\n"
+    )
     bus = Bus(str(root))
     games_.lay(bus)
     game = Game(id="g", roll=["chatgpt"], models="live")
-    asked = Ask(gate="round-1", step="debate/round-1", kind="pitch", template="debate/round-1.md.j2", roll=["chatgpt"])
+    asked = Ask(
+        gate="round-1",
+        step="debate/round-1",
+        kind="pitch",
+        template="debate/round-1.md.j2",
+        roll=["chatgpt"],
+    )
     bus.post("game.yaml", game)
     (root / "bus" / "goal").write_text("debate\n")
     daemon = Daemon(bus, config.agent(str(root), "agents/chatgpt.yaml"))
@@ -84,7 +100,7 @@ def test_a_wrong_address_is_named_with_its_line_and_costs_three_calls(
             at.ask()
             assert len(server.seen) == made
         assert at.daemon.turn(at.snapshot) is None  # given up
-        spent = sum(one.spent for one in live.entries(at.bus))
+        spent = sum(one.spent for one in accounts.entries(at.bus))
         line = len((game / "agents" / "chatgpt.yaml").read_text().splitlines())
         what = (
             "ChatGPT (openai/gpt-6-sol) cannot answer, 3 calls in a row: the answer was cut off or is not what this vendor "
@@ -100,7 +116,7 @@ def test_a_wrong_address_is_named_with_its_line_and_costs_three_calls(
         at.ask()  # another turn, for which it is no better
         assert (told := at.told()) is not None
         assert f"4 calls in a row: {what[60:90]}" in told.what
-        assert told.what.endswith(f"; it tries again at {setback.clock(told.until)}")
+        assert told.what.endswith(f"; it tries again at {cooldown.clock(told.until)}")
         assert at.daemon.rests()
 
 
@@ -123,10 +139,14 @@ def test_an_unreachable_server_is_told_at_the_third_failure_and_booked_at_nothin
     assert told.fix == "correct or unset OPENAI_BASE_URL, then make debate"
     monkeypatch.delenv("OPENAI_BASE_URL")
     at.daemon.unanswered(
-        Speak(at.snapshot.asks[0]), ModelError("unavailable", "the server cannot be reached", requests=6), game_of(at)
+        Speak(at.snapshot.asks[0]),
+        ModelError("unavailable", "the server cannot be reached", requests=6),
+        game_of(at),
     )
     assert (told := at.told()) is not None
-    assert told.fix == "look whether the network and the vendor are up, then make debate"
+    assert (
+        told.fix == "look whether the network and the vendor are up, then make debate"
+    )
 
 
 def game_of(at: Table) -> Game:
@@ -137,13 +157,21 @@ def game_of(at: Table) -> Game:
 @pytest.mark.parametrize(
     ("kind", "what", "fix"),
     [
-        ("auth", "the key is missing", "export OPENAI_API_KEY= with a key that is valid, then make debate"),
+        (
+            "auth",
+            "the key is missing",
+            "export OPENAI_API_KEY= with a key that is valid, then make debate",
+        ),
         (
             "quota",
             "no credit",
             "raise what the account of OPENAI_API_KEY may spend, or name another `model:` in agents/chatgpt.yaml, then make debate",
         ),
-        ("not_found", "no such model", "correct `model:` in agents/chatgpt.yaml, then make debate"),
+        (
+            "not_found",
+            "no such model",
+            "correct `model:` in agents/chatgpt.yaml, then make debate",
+        ),
         (
             "unpriced",
             "unknown",
@@ -165,9 +193,14 @@ def test_each_failure_that_is_yours_to_mend_is_told_at_once_with_the_one_thing_t
     game: Path, kind: str, what: str, fix: str
 ) -> None:
     at = table(game)
-    at.daemon.unanswered(Speak(at.snapshot.asks[0]), ModelError(kind, what, requests=1), game_of(at))
+    at.daemon.unanswered(
+        Speak(at.snapshot.asks[0]), ModelError(kind, what, requests=1), game_of(at)
+    )
     assert (told := at.told()) is not None
-    assert (told.what, told.fix) == (f"ChatGPT (openai/gpt-6-sol) cannot answer: {what}", fix)
+    assert (told.what, told.fix) == (
+        f"ChatGPT (openai/gpt-6-sol) cannot answer: {what}",
+        fix,
+    )
 
 
 def test_a_failure_says_no_key(game: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,13 +223,17 @@ def test_an_answer_takes_back_what_was_told_and_counts_from_the_start(
         assert at.told() is not None
         at.ask()
     assert at.told() is None
-    assert at.daemon.setback == setback.Setback()
+    assert at.daemon.setback == cooldown.Setback()
     assert (game / "bus" / "debate" / "round-1" / "chatgpt.yaml").is_file()
 
 
-def test_a_daemon_leaves_to_begin_anew_when_what_was_told_of_its_model_is_taken_back(game: Path) -> None:
+def test_a_daemon_leaves_to_begin_anew_when_what_was_told_of_its_model_is_taken_back(
+    game: Path,
+) -> None:
     at = table(game)
-    error = ModelError("rate_limited", "too many requests", retry_after_s=4000, requests=1)
+    error = ModelError(
+        "rate_limited", "too many requests", retry_after_s=4000, requests=1
+    )
     at.daemon.unanswered(Speak(at.snapshot.asks[0]), error, game_of(at))
     assert at.daemon.turn(at.snapshot) is None
     again = Daemon(at.bus, at.daemon.agent)  # as one that was killed is started again
@@ -208,7 +245,9 @@ def test_a_daemon_leaves_to_begin_anew_when_what_was_told_of_its_model_is_taken_
     assert Daemon(at.bus, at.daemon.agent).turn(at.snapshot) is not None
 
 
-def test_make_and_status_say_whose_model_fails_and_until_when_an_agent_waits(game: Path) -> None:
+def test_make_and_status_say_whose_model_fails_and_until_when_an_agent_waits(
+    game: Path,
+) -> None:
     """Claude's vendor wants an hour of quiet, ChatGPT's key is wrong. A daemon that is killed while it waits goes on waiting."""
     asked: dict[str, int] = {}
 
@@ -221,23 +260,41 @@ def test_make_and_status_say_whose_model_fails_and_until_when_an_agent_waits(gam
     bus, screen = Bus(str(game)), game.parent / "screen.txt"
     with Vendors(None, fault) as server, screen.open("w") as out:
         told = games.env(LIVE="1", AGENTS="claude chatgpt", **server.environ())
-        make = subprocess.Popen(["make", "round-1"], cwd=game, env=told, stdin=subprocess.DEVNULL, stdout=out)
+        make = subprocess.Popen(
+            ["make", "round-1"],
+            cwd=game,
+            env=told,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+        )
         until("both are told", lambda: screen.read_text().count("look at ") == 2, 90)
-        before = herd.pid_of(bus, "claude")
+        before = processes.pid_of(bus, "claude")
         assert before is not None
         os.kill(before, signal.SIGKILL)
-        until("it lives again", lambda: herd.pid_of(bus, "claude") not in {None, before}, 90)
+        until(
+            "it lives again",
+            lambda: processes.pid_of(bus, "claude") not in {None, before},
+            90,
+        )
         status = games.catherd(game, "status").stdout
         games.make(game, "down")
         make.wait(60)
     assert asked == {"claude": 1, "chatgpt": 1}
-    at = setback.clock(yamldoor.read(str(game / "bus/problems/model-claude.yaml")).data["until"])
+    at = cooldown.clock(
+        yaml_door.read_yaml(str(game / "bus/problems/model-claude.yaml")).data["until"]
+    )
     quiet = f"until {at}: too many requests (HTTP 429, rate_limit_error)"
     wrong = "cannot answer: the key is missing, wrong or not allowed to do this (HTTP 401, invalid_api_key)"
     fix = "export OPENAI_API_KEY= with a key that is valid, then make round-1"
     said = screen.read_text()
-    assert f"look at agents/claude.yaml: Claude (anthropic/claude-opus-5-5) waits {quiet}\n" in said
-    assert f"look at agents/chatgpt.yaml:6:6: ChatGPT (openai/gpt-6-sol) {wrong}\n  fix: {fix}\n" in said
+    assert (
+        f"look at agents/claude.yaml: Claude (anthropic/claude-opus-5-5) waits {quiet}\n"
+        in said
+    )
+    assert (
+        f"look at agents/chatgpt.yaml:6:6: ChatGPT (openai/gpt-6-sol) {wrong}\n  fix: {fix}\n"
+        in said
+    )
     needs, _, rows = status.partition("agents\n")
     assert fix in needs
     assert "Claude" not in needs
@@ -246,21 +303,42 @@ def test_make_and_status_say_whose_model_fails_and_until_when_an_agent_waits(gam
     assert re.search(r"^  chatgpt +alive +its model fails", rows, re.MULTILINE)
 
 
-def test_what_was_corrected_holds_as_soon_as_the_goal_is_typed_again(game: Path) -> None:
+def test_what_was_corrected_holds_as_soon_as_the_goal_is_typed_again(
+    game: Path,
+) -> None:
     """In another terminal, while the first one waits: the daemon begins anew with the YAML of now, nobody else is disturbed."""
-    bus, screen, file = Bus(str(game)), game.parent / "screen.txt", game / "agents" / "claude.yaml"
+    bus, screen, file = (
+        Bus(str(game)),
+        game.parent / "screen.txt",
+        game / "agents" / "claude.yaml",
+    )
     good = file.read_text()
     file.write_text(good + "options: {effort: huge}\n")
     with Vendors() as server, screen.open("w") as out:
         told = games.env(LIVE="1", AGENTS="claude chatgpt", **server.environ())
-        make = subprocess.Popen(["make", "round-1"], cwd=game, env=told, stdin=subprocess.DEVNULL, stdout=out)
+        make = subprocess.Popen(
+            ["make", "round-1"],
+            cwd=game,
+            env=told,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+        )
         until("it is told", lambda: "look at " in screen.read_text(), 90)
-        other = herd.pid_of(bus, "chatgpt")
+        other = processes.pid_of(bus, "chatgpt")
         file.write_text(good)
-        done = games.make(game, "round-1", seconds=120, LIVE="1", AGENTS="claude chatgpt", **server.environ())
+        done = games.make(
+            game,
+            "round-1",
+            seconds=120,
+            LIVE="1",
+            AGENTS="claude chatgpt",
+            **server.environ(),
+        )
         make.wait(60)
-        assert herd.pid_of(bus, "chatgpt") in {None, other}
-    assert (make.returncode, done.returncode) == (0, 0), screen.read_text() + done.stdout + done.stderr
+        assert processes.pid_of(bus, "chatgpt") in {None, other}
+    assert (make.returncode, done.returncode) == (0, 0), (
+        screen.read_text() + done.stdout + done.stderr
+    )
     assert (
         "Claude (anthropic/claude-opus-5-5) cannot answer: options: effort is low, medium or high\n"
         "  fix: correct `options:` in agents/claude.yaml, then make round-1\n"

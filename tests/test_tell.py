@@ -10,17 +10,31 @@ import pytest
 
 import games
 import terminal
-from catherd import yamldoor
-from catherd.bus import Bus
-from catherd.gates import Verdict
-from catherd.hearing import Heard
-from catherd.messages import Argument, Ask, Ballot, Chat, Objection, Pitch, Spoken, Trouble
-from catherd.tell import Teller, cut, headline, plain, trouble
+from catherd.bus import yaml_door
+from catherd.bus.narrator import Teller, cut_line, headline, terminal_text, trouble
+from catherd.bus.store import Bus
+from catherd.core.closing import CloseVerdict, Heard
+from catherd.core.messages import (
+    Argument,
+    Ask,
+    Ballot,
+    Chat,
+    Objection,
+    Pitch,
+    Spoken,
+    Trouble,
+)
 from gitrooms import sh
 from test_herd import Typed, until
 
 NAMES = {"claude": "Claude", "gemini": "Gemini"}
-ASK = Ask(gate="round-1", step="debate/round-1", kind="pitch", template="t", roll=["claude", "gemini"])
+ASK = Ask(
+    gate="round-1",
+    step="debate/round-1",
+    kind="pitch",
+    template="t",
+    roll=["claude", "gemini"],
+)
 
 
 def heard(message: Pitch | Argument | Ballot) -> Heard:
@@ -31,7 +45,9 @@ def heard(message: Pitch | Argument | Ballot) -> Heard:
 # Piped
 
 
-def test_piped_there_are_plain_lines_without_colour_pace_or_bell(finished_game: Path) -> None:
+def test_piped_there_are_plain_lines_without_colour_pace_or_bell(
+    finished_game: Path,
+) -> None:
     shown = (finished_game.parent / "session.txt").read_text()
     assert "\x1b" not in shown
     assert "\a" not in shown
@@ -39,18 +55,28 @@ def test_piped_there_are_plain_lines_without_colour_pace_or_bell(finished_game: 
     lines = shown.splitlines()
     assert [line for line in lines if line.rstrip() != line] == []
     assert [line for line in lines if line.startswith("── ")] == [
-        f"── {name} {'─' * (76 - len(name))}" for name in ("round 1", "round 2", "round 3", "round 4", "ballots")
+        f"── {name} {'─' * (76 - len(name))}"
+        for name in ("round 1", "round 2", "round 3", "round 4", "ballots")
     ]
-    assert [line for line in lines if len(line) > 80 and not line.startswith("a rehearsal, free;")] == []
+    assert [
+        line
+        for line in lines
+        if len(line) > 80 and not line.startswith("a rehearsal, free;")
+    ] == []
     assert "round-1 closed: 4 of 4 heard" in lines
     assert lines[-3:-1] == [
         "debate: done",
         "rehearsal: no model was called. For real: set your keys, then make debate LIVE=1",
     ]
-    assert re.fullmatch(r"undo: git reset --keep refs/catherd/before/g-[0-9a-f-]+ && make new", lines[-1])
+    assert re.fullmatch(
+        r"undo: git reset --keep refs/catherd/before/g-[0-9a-f-]+ && make new",
+        lines[-1],
+    )
 
 
-def test_a_second_time_nothing_is_done_and_nothing_else_is_said(finished_game: Path, tmp_path: Path) -> None:
+def test_a_second_time_nothing_is_done_and_nothing_else_is_said(
+    finished_game: Path, tmp_path: Path
+) -> None:
     game = games.copy(finished_game, tmp_path / "game")
     head = sh(game, "rev-parse", "main")
     done = games.make(game, "debate")
@@ -62,7 +88,11 @@ def test_a_second_time_nothing_is_done_and_nothing_else_is_said(finished_game: P
 def test_our_own_words_never_shout(finished_game: Path) -> None:
     """The agents may; catherd's lines are those that begin at the margin and name nobody."""
     shown = (finished_game.parent / "session.txt").read_text().splitlines()
-    ours = [line for line in shown if not re.match(r"\s|(Claude|ChatGPT|Gemini|Wildcard) ", line)]
+    ours = [
+        line
+        for line in shown
+        if not re.match(r"\s|(Claude|ChatGPT|Gemini|Wildcard) ", line)
+    ]
     assert len(ours) > 10
     assert [line for line in ours if "!" in line] == []
 
@@ -86,12 +116,17 @@ def test_our_own_words_never_shout(finished_game: Path) -> None:
 def test_nothing_that_a_terminal_obeys_gets_through(
     hostile: str, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert plain(hostile) == shown
+    assert terminal_text(hostile) == shown
     teller = Teller({"claude": hostile}, rehearsal=True, tty=False)
-    teller.said(ASK, {"claude": heard(Pitch(title=hostile, body=hostile))}, {"1.claude": Chat(text=hostile)})
+    teller.said(
+        ASK,
+        {"claude": heard(Pitch(title=hostile, body=hostile))},
+        {"1.claude": Chat(text=hostile)},
+    )
     teller.troubles([Trouble(where=hostile, what=hostile, fix=hostile)])
     assert not re.search(
-        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", capsys.readouterr().out
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]",
+        capsys.readouterr().out,
     )
 
 
@@ -100,9 +135,15 @@ def test_each_answer_and_each_message_is_told_once_and_what_was_told_before_is_n
 ) -> None:
     teller = Teller(NAMES, rehearsal=True, tty=False)
     teller.knows({"1.gemini"})
-    chat = {"1.gemini": Chat(text="before"), "2.claude": Chat(text="now", reply_to="1.gemini"), "me": Chat(text="mine")}
+    chat = {
+        "1.gemini": Chat(text="before"),
+        "2.claude": Chat(text="now", reply_to="1.gemini"),
+        "me": Chat(text="mine"),
+    }
     for _ in range(2):
-        teller.said(ASK, {"claude": heard(Pitch(title="Shed", body="## User\nMarta"))}, chat)
+        teller.said(
+            ASK, {"claude": heard(Pitch(title="Shed", body="## User\nMarta"))}, chat
+        )
     assert capsys.readouterr().out.splitlines() == [
         f"── round 1 {'─' * (Teller(NAMES, rehearsal=True, tty=False).width - 11)}",
         "Claude   │ Shed. Marta",
@@ -111,12 +152,17 @@ def test_each_answer_and_each_message_is_told_once_and_what_was_told_before_is_n
     ]
 
 
-def test_what_needs_a_look_is_told_once_with_its_fix(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_needs_a_look_is_told_once_with_its_fix(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     teller = Teller(NAMES, rehearsal=True, tty=False)
     one = Trouble(where="bus/x.yaml:1:2", what="is wrong", fix="rm bus/x.yaml")
     teller.troubles([one, one])
     teller.troubles([one])
-    assert capsys.readouterr().out == "look at bus/x.yaml:1:2: is wrong\n  fix: rm bus/x.yaml\n"
+    assert (
+        capsys.readouterr().out
+        == "look at bus/x.yaml:1:2: is wrong\n  fix: rm bus/x.yaml\n"
+    )
     assert trouble(Trouble(where="x", what="y")) == "look at x: y"
 
 
@@ -135,32 +181,42 @@ def test_what_needs_a_look_is_told_once_with_its_fix(capsys: pytest.CaptureFixtu
             ),
             "to hazel: dull (and 1 more)",
         ),
-        (Argument(decision="merge", merge_with="birch"), "merge with birch; accepts 0 of 0 objections"),
+        (
+            Argument(decision="merge", merge_with="birch"),
+            "merge with birch; accepts 0 of 0 objections",
+        ),
         (Argument(speaks_for="hazel", body="small"), "for hazel: small"),
     ],
 )
-def test_a_headline_says_what_an_answer_comes_to(message: Pitch | Argument | Ballot, line: str) -> None:
+def test_a_headline_says_what_an_answer_comes_to(
+    message: Pitch | Argument | Ballot, line: str
+) -> None:
     assert headline(message) == line
 
 
 def test_a_long_text_is_cut_between_words() -> None:
-    assert cut("one two three", 9) == "one two …"
-    assert cut("one", 9) == "one"
+    assert cut_line("one two three", 9) == "one two …"
+    assert cut_line("one", 9) == "one"
 
 
 @pytest.mark.parametrize(
     ("verdict", "line"),
     [
-        (Verdict("wait", ("claude", "human")), "round-1: 12 s, waiting for Claude, you"),
-        (Verdict("wait"), "round-1: 12 s, waiting for answers in the chat"),
         (
-            Verdict("wait", ("gemini",), (), "no quorum: the timebox runs once more"),
+            CloseVerdict("wait", ("claude", "human")),
+            "round-1: 12 s, waiting for Claude, you",
+        ),
+        (CloseVerdict("wait"), "round-1: 12 s, waiting for answers in the chat"),
+        (
+            CloseVerdict(
+                "wait", ("gemini",), (), "no quorum: the timebox runs once more"
+            ),
             "round-1: 12 s, waiting for Gemini (no quorum: the timebox runs once more)",
         ),
     ],
 )
 def test_one_line_says_who_is_still_thinking_and_for_how_long(
-    verdict: Verdict, line: str, capsys: pytest.CaptureFixture[str]
+    verdict: CloseVerdict, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     teller = Teller(NAMES, rehearsal=True, tty=True)
     teller.waiting("round-1", verdict, paused=False, waited=12.7)
@@ -175,7 +231,9 @@ def test_one_line_says_who_is_still_thinking_and_for_how_long(
 def test_that_line_never_wraps(capsys: pytest.CaptureFixture[str]) -> None:
     names = {f"a{n}": f"Somebody {n}" for n in range(20)}
     teller = Teller(names, rehearsal=True, tty=True)
-    teller.waiting("round-1", Verdict("wait", tuple(names)), paused=False, waited=1)
+    teller.waiting(
+        "round-1", CloseVerdict("wait", tuple(names)), paused=False, waited=1
+    )
     assert len(capsys.readouterr().out.removeprefix("\r\x1b[K")) < teller.width
 
 
@@ -194,27 +252,40 @@ def _fill(game: Path) -> Callable[[], object]:
     return fill
 
 
-def test_on_a_terminal_you_are_asked_for_a_brief_and_a_vote_and_your_ballot_counts(game: Path) -> None:
+def test_on_a_terminal_you_are_asked_for_a_brief_and_a_vote_and_your_ballot_counts(
+    game: Path,
+) -> None:
     notified = game.parent / "notified"
     shown = terminal.play(
         game,
         ["make", "debate"],
         games.env(NOTIFY=f"echo called >> {notified}"),
-        [("what should they build?", "A tool shed.\n"), ("vote too? [y/N] ", "y\n"), ("your ballot: ", _fill(game))],
+        [
+            ("what should they build?", "A tool shed.\n"),
+            ("vote too? [y/N] ", "y\n"),
+            ("your ballot: ", _fill(game)),
+        ],
     )
     assert shown.code == 0, shown.text
     assert shown.widest <= 80
     assert "brief: A tool shed." in shown.lines
-    assert "your ballot: bus/debate/ballots/human.yaml, best first behind `ranking:`; it" in shown.lines
+    assert (
+        "your ballot: bus/debate/ballots/human.yaml, best first behind `ranking:`; it"
+        in shown.lines
+    )
     assert any(re.fullmatch(r"you      │ \w+", line) for line in shown.lines)
     assert "ballots closed: 4 of 4 ballots" in shown.lines
     assert re.search(
-        r"^decided: Lending Shelf \(\w+; it beats every rival; 4 of 4 ballots and yours\)$", shown.text, re.MULTILINE
+        r"^decided: Lending Shelf \(\w+; it beats every rival; 4 of 4 ballots and yours\)$",
+        shown.text,
+        re.MULTILINE,
     )
     assert "\x1b[1;" in shown.raw
     assert shown.raw.count("\a") == 2  # asked for the vote; done
     assert notified.read_text() == "called\n" * 2
-    assert "4 of 4 ballots and yours" in (game / "docs/debate/vote-results.md").read_text()
+    assert (
+        "4 of 4 ballots and yours" in (game / "docs/debate/vote-results.md").read_text()
+    )
     assert [line for line in shown.lines if line.startswith("make")] == []
 
 
@@ -228,21 +299,30 @@ def test_on_a_terminal_a_tie_is_yours_to_break_by_its_number(game: Path) -> None
     assert shown.code == 0, shown.text
     assert shown.widest <= 80
     assert "\x1b[1;" not in shown.raw
-    assert re.search(r"^decided: .+ \(\w+; you chose it; 4 of 4 ballots\)$", shown.text, re.MULTILINE)
-    decision = yamldoor.read(str(game / "docs/debate/decision.yaml")).data
+    assert re.search(
+        r"^decided: .+ \(\w+; you chose it; 4 of 4 ballots\)$", shown.text, re.MULTILINE
+    )
+    decision = yaml_door.read_yaml(str(game / "docs/debate/decision.yaml")).data
     assert decision["by"] == "human"
 
 
-def test_without_a_terminal_the_last_lines_of_a_tie_name_the_file_and_its_choice_ends_it(game: Path) -> None:
+def test_without_a_terminal_the_last_lines_of_a_tie_name_the_file_and_its_choice_ends_it(
+    game: Path,
+) -> None:
     notified = game.parent / "notified"
-    tied = games.make(game, "debate", "REHEARSAL_SEED=4", NOTIFY=f"echo called >> {notified}")
+    tied = games.make(
+        game, "debate", "REHEARSAL_SEED=4", NOTIFY=f"echo called >> {notified}"
+    )
     assert tied.returncode == 2
     last = tied.stderr.splitlines()[:2]
     found = re.fullmatch(
-        r"catherd: needs you: bus/debate/tiebreak.yaml: the vote is tied between (\w+) and (\w+)", last[0]
+        r"catherd: needs you: bus/debate/tiebreak.yaml: the vote is tied between (\w+) and (\w+)",
+        last[0],
     )
     assert found is not None, tied.stderr
-    assert last[1] == (f"  fix: fill in `choice:` there with one of {found[1]}, {found[2]}, then type make debate")
+    assert last[1] == (
+        f"  fix: fill in `choice:` there with one of {found[1]}, {found[2]}, then type make debate"
+    )
     assert tied.stderr.splitlines()[2].endswith("Error 75")
     assert notified.read_text() == "called\n"
     screen = games.make(game, "status").stdout.splitlines()
@@ -262,10 +342,14 @@ def test_without_a_terminal_the_last_lines_of_a_tie_name_the_file_and_its_choice
     ), wrong.stderr
     assert "'oak' is not among the tied\n" in games.make(game, "status").stdout
     assert not (game / "bus/goal").exists()
-    path.write_text(form.replace("choice:\nreason:\n", f"choice: {found[2]}\nreason: It can be tried here.\n"))
+    path.write_text(
+        form.replace(
+            "choice:\nreason:\n", f"choice: {found[2]}\nreason: It can be tried here.\n"
+        )
+    )
     done = games.make(game, "debate")
     assert done.returncode == 0, done.stderr
-    decision = yamldoor.read(str(game / "docs/debate/decision.yaml")).data
+    decision = yaml_door.read_yaml(str(game / "docs/debate/decision.yaml")).data
     assert (decision["winner"], decision["by"]) == (found[2], "human")
     assert "It can be tried here." in (game / "docs/debate/vote-results.md").read_text()
     assert Bus(str(game)).names("problems") == []
@@ -280,39 +364,70 @@ def test_what_you_say_arrives_as_you_typed_it_and_bare_say_reads_your_input(
     game = games.copy(finished_game, tmp_path / "game")
     words = """it's "so", $HOME, $(id), `id`, 100 % \\ and #1; @gemini"""
     said = games.make(game, "say", f"MSG={words}")
-    assert yamldoor.read(str(game / said.stdout.strip())).data["text"] == words
+    assert yaml_door.read_yaml(str(game / said.stdout.strip())).data["text"] == words
     typed = subprocess.run(
-        ["make", "say"], cwd=game, env=games.env(), input=f"{words}\nsecond line\n", capture_output=True, text=True
+        ["make", "say"],
+        cwd=game,
+        env=games.env(),
+        input=f"{words}\nsecond line\n",
+        capture_output=True,
+        text=True,
     )
-    assert yamldoor.read(str(game / typed.stdout.strip())).data["text"] == f"{words}\nsecond line"
-    nothing = subprocess.run(["make", "say"], cwd=game, env=games.env(), input="\n", capture_output=True, text=True)
-    assert nothing.stderr.startswith("catherd: MSG: nothing to say\n  fix: make say MSG='@gemini why not offline?'\n")
+    assert (
+        yaml_door.read_yaml(str(game / typed.stdout.strip())).data["text"]
+        == f"{words}\nsecond line"
+    )
+    nothing = subprocess.run(
+        ["make", "say"],
+        cwd=game,
+        env=games.env(),
+        input="\n",
+        capture_output=True,
+        text=True,
+    )
+    assert nothing.stderr.startswith(
+        "catherd: MSG: nothing to say\n  fix: make say MSG='@gemini why not offline?'\n"
+    )
     to = games.make(game, "say", "MSG=why?", "TO=gemini")
     assert to.stderr == "nobody is running; it is read once a goal is typed\n"
-    assert yamldoor.read(str(game / to.stdout.strip())).data["text"] == "@gemini why?"
+    assert (
+        yaml_door.read_yaml(str(game / to.stdout.strip())).data["text"]
+        == "@gemini why?"
+    )
     assert games.make(game, "chat").stdout.splitlines()[-1] == "you      » @gemini why?"
 
 
-def test_before_the_first_game_each_command_says_what_begins_one(tmp_path: Path) -> None:
+def test_before_the_first_game_each_command_says_what_begins_one(
+    tmp_path: Path,
+) -> None:
     game = games.lay(tmp_path / "game")
     for command in ("say", "chat"):
         done = games.make(game, command, "MSG=hi")
-        assert done.stderr.startswith("catherd: bus/chat/: no game is on\n  fix: make debate begins one\n")
+        assert done.stderr.startswith(
+            "catherd: bus/chat/: no game is on\n  fix: make debate begins one\n"
+        )
     assert games.make(game, "ballot").stderr.startswith(
         "catherd: bus/debate/ballots/: the ballots are not open yet\n  fix: make ballots goes on to them\n"
     )
-    assert games.make(game, "status").stdout.splitlines()[0] == "no game is on; make debate begins one"
+    assert (
+        games.make(game, "status").stdout.splitlines()[0]
+        == "no game is on; make debate begins one"
+    )
     assert games.make(game, "new").stdout == "no game is on\n"
     assert games.make(game, "go").stderr.startswith(
         "catherd: bus/STEP: no gate is held\n  fix: make debate STEP=1 holds every gate\n"
     )
 
 
-def test_status_says_that_nobody_turns_the_crank(finished_game: Path, tmp_path: Path) -> None:
+def test_status_says_that_nobody_turns_the_crank(
+    finished_game: Path, tmp_path: Path
+) -> None:
     game = games.copy(finished_game, tmp_path / "game")
     (game / "bus/goal").write_text("plan\n")
     first = games.make(game, "status").stdout.splitlines()[0]
-    assert first.endswith(" · rehearsal · stopped short of plan; type make plan to go on")
+    assert first.endswith(
+        " · rehearsal · stopped short of plan; type make plan to go on"
+    )
 
 
 def test_a_ballot_after_the_vote_is_refused(finished_game: Path) -> None:
@@ -325,13 +440,21 @@ def test_a_ballot_after_the_vote_is_refused(finished_game: Path) -> None:
 
 def test_a_mention_of_yours_is_answered_while_the_game_is_on(game: Path) -> None:
     typed = Typed(game, "round-1", "STEP=1")
-    until("it is held", lambda: "round-1: held (STEP); make go closes it\n" in typed.said)
+    until(
+        "it is held", lambda: "round-1: held (STEP); make go closes it\n" in typed.said
+    )
     said = games.make(game, "say", "MSG=@gemini why not offline?").stdout.strip()
     stem = Path(said).stem
-    until("it is answered", lambda: [m for m in Bus(str(game)).chat().values() if m.reply_to == stem])
+    until(
+        "it is answered",
+        lambda: [m for m in Bus(str(game)).chat().values() if m.reply_to == stem],
+    )
     bound = games.make(game, "say", "MSG=@gemini it must run offline.", "BINDING=1")
     stem = Path(bound.stdout.strip()).stem
-    until("it is accepted", lambda: [m for m in Bus(str(game)).chat().values() if m.reply_to == stem])
+    until(
+        "it is accepted",
+        lambda: [m for m in Bus(str(game)).chat().values() if m.reply_to == stem],
+    )
     assert [m.text for m in Bus(str(game)).chat().values() if m.reply_to == stem] == [
         "“it must run offline” is binding; I accept it without a survey. Whatever I argue from here on keeps to it."
     ]

@@ -6,41 +6,66 @@ from pathlib import Path
 
 import pytest
 
-from catherd import changeset, git, objects, treescan, worktree
-from catherd.errors import CatherdError, NeedsYou
+from catherd.core.errors import CatherdError, NeedsYou
+from catherd.git import objects, pr_rules, run, treescan, worktree
 from gitrooms import everything, put, repo, sh
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> str:
-    return repo(tmp_path / "game", {"worktrees/README.md": "agents work here\n", "app/main.py": "print(1)\n"})
+    return repo(
+        tmp_path / "game",
+        {"worktrees/README.md": "agents work here\n", "app/main.py": "print(1)\n"},
+    )
 
 
-def begin(root: str, task: str = "T-001", agent: str = "claude", expected: str = "") -> worktree.Begun:
-    return worktree.begin(root, agent, task, "main", expected=expected)
+def begin(
+    root: str, task: str = "T-001", agent: str = "claude", expected: str = ""
+) -> worktree.BranchBegun:
+    return worktree.begin_branch(root, agent, task, "main", expected=expected)
 
 
 def test_a_worktree_is_made_once_and_reused_clean_for_the_next_task(root: str) -> None:
     first = begin(root)
-    assert first == worktree.Begun(f"{root}/worktrees/claude", "claude/T-001", git.rev(root, "main"), ())
-    put(Path(first.path), {"app/main.py": "half done\n", "app/junk": "x", ".env": "ignored\n"})
+    assert first == worktree.BranchBegun(
+        f"{root}/worktrees/claude", "claude/T-001", run.rev(root, "main"), ()
+    )
+    put(
+        Path(first.path),
+        {"app/main.py": "half done\n", "app/junk": "x", ".env": "ignored\n"},
+    )
     second = begin(root, "T-002")
     assert second.branch == "claude/T-002"
-    assert everything(second.path).keys() == {"README.md", ".gitignore", "worktrees/README.md", "app/main.py"}
-    assert sh(first.path, "status", "--porcelain=v1", "-b", "--ignored") == "## claude/T-002"
+    assert everything(second.path).keys() == {
+        "README.md",
+        ".gitignore",
+        "worktrees/README.md",
+        "app/main.py",
+    }
+    assert (
+        sh(first.path, "status", "--porcelain=v1", "-b", "--ignored")
+        == "## claude/T-002"
+    )
     assert [e.name for e in Path(root, ".git/worktrees").iterdir()] == ["claude"]
     assert sh(root, "status", "--porcelain") == ""
 
 
 def test_commits_are_the_agents_own_and_hold_the_bytes_as_they_are(root: str) -> None:
     tree = Path(begin(root).path)
-    put(tree, {".gitattributes": "* text eol=crlf ident\n", "app/new.txt": "$Id$\r\nx\n", "app/run": "#!/bin/sh\n"})
+    put(
+        tree,
+        {
+            ".gitattributes": "* text eol=crlf ident\n",
+            "app/new.txt": "$Id$\r\nx\n",
+            "app/run": "#!/bin/sh\n",
+        },
+    )
     (tree / "app/run").chmod(0o755)
     (tree / "app/main.py").unlink()
-    paths = worktree.changed(root, "claude")
+    paths = worktree.changed_paths(root, "claude")
     assert paths == [".gitattributes", "app/main.py", "app/new.txt", "app/run"]
     sha = worktree.commit(root, "claude", paths, "Start the app")
-    assert git.rev(root, "claude/T-001") == sha
+    assert run.rev(root, "claude/T-001") == sha
     assert objects.read_blob(root, sha, "app/new.txt") == b"$Id$\r\nx\n"
     assert objects.list_tree(root, sha, "app/run")["app/run"][0] == "100755"
     assert objects.read_blob(root, sha, "app/main.py") is None
@@ -48,14 +73,18 @@ def test_commits_are_the_agents_own_and_hold_the_bytes_as_they_are(root: str) ->
         sh(root, "show", "-s", "--format=%an <%ae> %cn", sha)
         == "Claude (catherd) <claude@agents.invalid> Claude (catherd)"
     )
-    assert worktree.commit(root, "claude", ["app/run", "app/never-there"], "again") == sha
+    assert (
+        worktree.commit(root, "claude", ["app/run", "app/never-there"], "again") == sha
+    )
 
 
 def test_a_file_becomes_a_directory_and_back(root: str) -> None:
     tree = Path(begin(root).path)
     (tree / "app/main.py").unlink()
     put(tree, {"app/main.py/part.py": "x\n"})
-    sha = worktree.commit(root, "claude", worktree.changed(root, "claude"), "split")
+    sha = worktree.commit(
+        root, "claude", worktree.changed_paths(root, "claude"), "split"
+    )
     assert set(objects.list_tree(root, sha, "app")) == {"app/main.py/part.py"}
     shutil.rmtree(tree / "app/main.py")
     put(tree, {"app/main.py": "y\n"})
@@ -71,7 +100,7 @@ def test_a_branch_is_continued_where_the_attempt_before_left_it(root: str) -> No
     again = begin(root, expected=one)
     assert (again.head, again.notes) == (one, ())
     assert (tree / "app/one").read_text() == "1"
-    over = worktree.begin(root, "gemini", "T-001", one)
+    over = worktree.begin_branch(root, "gemini", "T-001", one)
     assert (over.branch, over.head) == ("gemini/T-001", one)
 
 
@@ -81,7 +110,9 @@ def test_a_worktree_that_a_person_removed_is_made_again(root: str) -> None:
     one = worktree.commit(root, "claude", ["app/one"], "one")
     shutil.rmtree(tree)
     again = begin(root, expected=one)
-    assert again.notes == ("worktrees/claude was removed: made again from the last commit",)
+    assert again.notes == (
+        "worktrees/claude was removed: made again from the last commit",
+    )
     assert (tree / "app/one").read_text() == "1"
     assert sh(tree, "status", "--porcelain", "-b") == "## claude/T-001"
     shutil.rmtree(tree)
@@ -93,7 +124,9 @@ def test_a_worktree_that_a_person_removed_is_made_again(root: str) -> None:
 def test_what_stands_where_a_worktree_should_be_is_moved_not_deleted(root: str) -> None:
     put(Path(root), {"worktrees/claude/my notes": "precious\n"})
     saved = f"{root}/.git/catherd/saved/claude-1"
-    assert begin(root).notes == (f"worktrees/claude is not a worktree: moved to {saved}",)
+    assert begin(root).notes == (
+        f"worktrees/claude is not a worktree: moved to {saved}",
+    )
     assert everything(saved) == {"my notes": b"precious\n"}
 
 
@@ -105,24 +138,30 @@ def test_a_branch_deleted_by_hand_is_made_again_and_told(root: str) -> None:
     sh(root, "branch", "-q", "-D", "claude/T-001")
     again = begin(root, expected=one)
     assert again.head == one
-    assert again.notes == (f"branch claude/T-001 was deleted: made again at {one[:12]}",)
+    assert again.notes == (
+        f"branch claude/T-001 was deleted: made again at {one[:12]}",
+    )
 
 
-def test_a_branch_moved_by_hand_is_gone_on_with_and_the_old_head_is_kept(root: str) -> None:
+def test_a_branch_moved_by_hand_is_gone_on_with_and_the_old_head_is_kept(
+    root: str,
+) -> None:
     tree = Path(begin(root).path)
     put(tree, {"app/one": "1"})
     one = worktree.commit(root, "claude", ["app/one"], "one")
     begin(root, "T-002")
     sh(root, "branch", "-q", "-f", "claude/T-001", "main")
-    main = git.rev(root, "main")
+    main = run.rev(root, "main")
     again = begin(root, expected=one)
     assert again.notes == (
         f"branch claude/T-001 was moved by hand from {one[:12]} to {main[:12]}: going on from there",
     )
-    assert git.rev(root, f"refs/catherd/moved/claude/T-001/{one[:12]}") == one
+    assert run.rev(root, f"refs/catherd/moved/claude/T-001/{one[:12]}") == one
 
 
-def test_a_branch_with_commits_on_top_is_gone_on_with_and_nothing_is_told(root: str) -> None:
+def test_a_branch_with_commits_on_top_is_gone_on_with_and_nothing_is_told(
+    root: str,
+) -> None:
     tree = Path(begin(root).path)
     put(tree, {"app/one": "1"})
     one = worktree.commit(root, "claude", ["app/one"], "one")
@@ -130,7 +169,7 @@ def test_a_branch_with_commits_on_top_is_gone_on_with_and_nothing_is_told(root: 
     two = worktree.commit(root, "claude", ["app/one"], "two")
     again = begin(root, expected=one)
     assert (again.head, again.notes) == (two, ())
-    assert git.call(root, "for-each-ref", "refs/catherd").out == b""
+    assert run.call(root, "for-each-ref", "refs/catherd").out == b""
 
 
 def test_a_branch_that_you_work_on_is_yours(root: str) -> None:
@@ -139,14 +178,28 @@ def test_a_branch_that_you_work_on_is_yours(root: str) -> None:
     sh(root, "switch", "-q", "claude/T-001")
     with pytest.raises(NeedsYou) as caught:
         begin(root)
-    assert str(caught.value) == f"{root}: you have claude/T-001 checked out\n  fix: git -C {root} switch -"
+    assert (
+        str(caught.value)
+        == f"{root}: you have claude/T-001 checked out\n  fix: git -C {root} switch -"
+    )
 
 
 def test_names_that_are_no_branches_are_refused(root: str) -> None:
-    for task in ("HEAD", "-D", "../x", "a/b", "x.lock", "", "a b", "T\n1", "ü", "x" * 62):
+    for task in (
+        "HEAD",
+        "-D",
+        "../x",
+        "a/b",
+        "x.lock",
+        "",
+        "a b",
+        "T\n1",
+        "ü",
+        "x" * 62,
+    ):
         with pytest.raises(CatherdError) as caught:
             begin(root, task)
-        name = changeset.shown(f"claude/{task}")
+        name = pr_rules.shown_path(f"claude/{task}")
         fix = "use letters, digits and - in task ids"
         assert str(caught.value) == f"tasks: `{name}` is no branch name\n  fix: {fix}"
     sh(root, "branch", "claude")
@@ -158,19 +211,26 @@ def test_names_that_are_no_branches_are_refused(root: str) -> None:
     )
 
 
-def test_a_rewritten_git_file_does_not_lead_git_astray(root: str, tmp_path: Path) -> None:
+def test_a_rewritten_git_file_does_not_lead_git_astray(
+    root: str, tmp_path: Path
+) -> None:
     mark = tmp_path / "mark"
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\necho ran >> {mark}\ncat\n")
     program.chmod(0o755)
     trap = repo(tmp_path / "trap", {"app/main.py": "x\n"})
-    for key in ("filter.f.clean", "filter.f.smudge", "core.fsmonitor", "core.sshCommand"):
+    for key in (
+        "filter.f.clean",
+        "filter.f.smudge",
+        "core.fsmonitor",
+        "core.sshCommand",
+    ):
         sh(trap, "config", key, str(program))
     mark.unlink(missing_ok=True)
     tree = Path(begin(root).path)
     (tree / ".git").write_text(f"gitdir: {trap}/.git\n")
     put(tree, {".gitattributes": "* filter=f\n", "app/main.py": "mine\n"})
-    worktree.commit(root, "claude", worktree.changed(root, "claude"), "m")
+    worktree.commit(root, "claude", worktree.changed_paths(root, "claude"), "m")
     assert sh(trap, "log", "--format=%s") == "start"
     again = begin(root)
     assert again.notes == (
@@ -187,9 +247,12 @@ def test_a_rewritten_git_file_does_not_lead_git_astray(root: str, tmp_path: Path
 
 def test_the_scan_names_everything_hostile(root: str, tmp_path: Path) -> None:
     tree = Path(begin(root).path)
-    assert treescan.scan(str(tree)) == []
+    assert treescan.scan_tree(str(tree)) == []
     sh(tree, "init", "-q", "vendor")
-    put(tree, {"app/.GIT/hooks/x": "x", "setuid": "x", "new\nline": "x", "deep/a/b/c/d": "x"})
+    put(
+        tree,
+        {"app/.GIT/hooks/x": "x", "setuid": "x", "new\nline": "x", "deep/a/b/c/d": "x"},
+    )
     (tree / "setuid").chmod(0o4755)
     os.mkfifo(tree / "fifo")
     os.symlink("/etc/passwd", tree / "app/link")
@@ -198,8 +261,12 @@ def test_the_scan_names_everything_hostile(root: str, tmp_path: Path) -> None:
     os.truncate(tree / "app/huge", 200_000_000)
     put(tree, {".venv/x": "x"})
     os.symlink("x", tree / ".venv/python")
-    limits = treescan.Limits(total=1_000_000, depth=3)
-    found = [f for f in treescan.scan(str(tree), limits, skip=(".venv",)) if not f.path.startswith("vendor/.git/")]
+    limits = treescan.TreeLimits(total=1_000_000, depth=3)
+    found = [
+        f
+        for f in treescan.scan_tree(str(tree), limits, skip=(".venv",))
+        if not f.path.startswith("vendor/.git/")
+    ]
     assert [str(f) for f in found] == [
         ".: size error: more than 1000000 bytes in all",
         "app/.GIT: nested error: a repository inside the worktree; remove its .git",
@@ -211,7 +278,7 @@ def test_the_scan_names_everything_hostile(root: str, tmp_path: Path) -> None:
         "setuid: setuid error: a setuid or setgid bit; chmod ug-s",
         "vendor/.git: nested error: a repository inside the worktree; remove its .git",
     ]
-    many = treescan.scan(str(tree), treescan.Limits(files=3))
+    many = treescan.scan_tree(str(tree), treescan.TreeLimits(files=3))
     assert any(str(f) == ".: count error: more than 3 files" for f in many)
 
 
@@ -225,7 +292,12 @@ def test_a_tree_full_of_traps_is_emptied_for_the_next_task(root: str) -> None:
     os.symlink("/etc", tree / "app")
     (tree / "closed").chmod(0)
     begin(root, "T-002")
-    assert everything(str(tree)).keys() == {"README.md", ".gitignore", "worktrees/README.md", "app/main.py"}
+    assert everything(str(tree)).keys() == {
+        "README.md",
+        ".gitignore",
+        "worktrees/README.md",
+        "app/main.py",
+    }
     assert everything(root)["app/main.py"] == b"print(1)\n"
 
 
@@ -246,9 +318,9 @@ def test_paths_that_are_no_plain_files_are_not_committed(root: str) -> None:
         "../../README.md": "../../README.md: `..` is no name: it begins with - or a blank, or ends with a dot or a blank\n"
         "  fix: rename it",
     }
-    head = git.rev(root, "claude/T-001")
+    head = run.rev(root, "claude/T-001")
     for path, text in cases.items():
         with pytest.raises(CatherdError) as caught:
             worktree.commit(root, "claude", [path], "m")
         assert str(caught.value) == text
-    assert git.rev(root, "claude/T-001") == head
+    assert run.rev(root, "claude/T-001") == head

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catherd import yamldoor
-from catherd.errors import CatherdError
-from catherd.messages import Argument, Ballot, Chat, Pitch
+from catherd.bus import yaml_door
+from catherd.core.errors import CatherdError
+from catherd.core.messages import Argument, Ballot, Chat, Pitch
 
 REFUSED = {
     "a tab": (
@@ -81,7 +81,10 @@ REFUSED = {
             "  fix: remove the character; YAML holds text only"
         ),
     ),
-    "a key that is a list": ("? [a]\n: b\n", "x.yaml:1:3: a key must be a word\n  fix: quote the key"),
+    "a key that is a list": (
+        "? [a]\n: b\n",
+        "x.yaml:1:3: a key must be a word\n  fix: quote the key",
+    ),
     "more than a file of the bus holds": (
         f"title: {'x' * (1 << 20)}\n",
         "x.yaml: larger than 1048576 bytes\n  fix: split it; no file of the bus is that large",
@@ -118,7 +121,11 @@ MISTYPED: dict[str, tuple[str, type, str]] = {
         Argument,
         "x.yaml:2:40: objections.0.risk: Expected `int`, got `str`\n  fix: write it like risk: 3",
     ),
-    "a missing key": ("title: a\n", Pitch, "x.yaml:1:1: body is missing\n  fix: add a line `body: …`"),
+    "a missing key": (
+        "title: a\n",
+        Pitch,
+        "x.yaml:1:1: body is missing\n  fix: add a line `body: …`",
+    ),
     "a newer format": (
         "catherd: 2\ntext: hi\n",
         Chat,
@@ -127,8 +134,16 @@ MISTYPED: dict[str, tuple[str, type, str]] = {
             "  fix: git pull && make .venv, or make CATHERD=/path/to/a/newer/catherd.whl"
         ),
     ),
-    "a list": ("- a\n", Pitch, "x.yaml:1:1: expected `key: value` lines\n  fix: see docs/handbook/bus.md"),
-    "nothing": ("", Pitch, "x.yaml: expected `key: value` lines\n  fix: see docs/handbook/bus.md"),
+    "a list": (
+        "- a\n",
+        Pitch,
+        "x.yaml:1:1: expected `key: value` lines\n  fix: see docs/handbook/bus.md",
+    ),
+    "nothing": (
+        "",
+        Pitch,
+        "x.yaml: expected `key: value` lines\n  fix: see docs/handbook/bus.md",
+    ),
 }
 
 
@@ -136,21 +151,25 @@ MISTYPED: dict[str, tuple[str, type, str]] = {
 def test_what_is_not_taken_is_named_with_its_place_and_a_fix(case: str) -> None:
     text, message = REFUSED[case]
     with pytest.raises(CatherdError) as caught:
-        yamldoor.loads(text, "x.yaml")
+        yaml_door.loads(text, "x.yaml")
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("case", MISTYPED)
-def test_a_wrong_type_is_named_with_its_place_and_the_line_as_it_would_be_taken(case: str) -> None:
+def test_a_wrong_type_is_named_with_its_place_and_the_line_as_it_would_be_taken(
+    case: str,
+) -> None:
     text, kind, message = MISTYPED[case]
     with pytest.raises(CatherdError) as caught:
-        yamldoor.typed(yamldoor.loads(text, "x.yaml"), kind)
+        yaml_door.typed(yaml_door.loads(text, "x.yaml"), kind)
     assert str(caught.value) == message
 
 
 def test_the_deepest_nesting_does_not_end_the_process() -> None:
-    code = "from catherd import yamldoor\nfor one in ('[', '{a: ', '- ', '? '):\n try: yamldoor.loads(one * 200_000, 'x')\n except Exception as e: print(type(e).__name__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    code = "from catherd.bus import yaml_door\nfor one in ('[', '{a: ', '- ', '? '):\n try: yaml_door.loads(one * 200_000, 'x')\n except Exception as e: print(type(e).__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stdout) == (0, "CatherdError\n" * 4), done.stderr
 
 
@@ -176,22 +195,24 @@ def test_the_deepest_nesting_does_not_end_the_process() -> None:
     ],
 )
 def test_nothing_is_guessed_from_a_plain_word(text: str, value: Any) -> None:
-    assert yamldoor.loads(f"key: {text}\n", "x").data == {"key": value}
+    assert yaml_door.loads(f"key: {text}\n", "x").data == {"key": value}
 
 
 def test_a_key_with_nothing_behind_it_is_a_key_that_is_not_there() -> None:
-    assert yamldoor.typed(yamldoor.loads("text: hi\nreply_to:\n", "x"), Chat) == Chat(text="hi")
+    assert yaml_door.typed(yaml_door.loads("text: hi\nreply_to:\n", "x"), Chat) == Chat(
+        text="hi"
+    )
 
 
 def test_an_unknown_key_is_kept_and_told_apart() -> None:
-    document = yamldoor.loads("text: hi\ncolour: red\n", "x.yaml")
-    assert yamldoor.unknown(document, Chat) == ["colour"]
+    document = yaml_door.loads("text: hi\ncolour: red\n", "x.yaml")
+    assert yaml_door.unknown(document, Chat) == ["colour"]
     assert document.where("colour") == "x.yaml:2:9"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xef\xbb\xbftext: hi\n")
-    assert yamldoor.read(str(tmp_path / "x.yaml")).data == {"text": "hi"}
+    assert yaml_door.read_yaml(str(tmp_path / "x.yaml")).data == {"text": "hi"}
 
 
 @settings(max_examples=200, deadline=None)
@@ -202,8 +223,16 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
         max_leaves=12,
     )
 )
-def test_what_is_written_comes_back_and_hides_nothing_from_a_terminal(thing: Any) -> None:
-    text = yamldoor.dumps({"thing": thing})
-    assert yamldoor.loads(text, "x").data == {"thing": thing}
-    assert not [char for char in text if char != "\n" and (ord(char) < 32 or 0x7F <= ord(char) < 0xA0)]
-    assert not set(text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
+def test_what_is_written_comes_back_and_hides_nothing_from_a_terminal(
+    thing: Any,
+) -> None:
+    text = yaml_door.dumps({"thing": thing})
+    assert yaml_door.loads(text, "x").data == {"thing": thing}
+    assert not [
+        char
+        for char in text
+        if char != "\n" and (ord(char) < 32 or 0x7F <= ord(char) < 0xA0)
+    ]
+    assert not set(text) & set(
+        "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
+    )

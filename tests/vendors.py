@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from catherd.model import Request, Said
+from catherd.core.model import Request, Said
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -81,16 +81,22 @@ def tokens(text: str) -> int:
 class Vendors:
     """The server. `faults` is asked for every request; `seen` lists them all; `billed` those that were answered in full."""
 
-    def __init__(self, answer: Answers | None = None, faults: Faults | None = None) -> None:
+    def __init__(
+        self, answer: Answers | None = None, faults: Faults | None = None
+    ) -> None:
         self.answer, self.faults = answer or rehearsed, faults or (lambda _seen: None)
         self.seen: list[Seen] = []
-        self.billed: list[tuple[Seen, int, int]] = []  # the request, tokens in, tokens out
+        self.billed: list[
+            tuple[Seen, int, int]
+        ] = []  # the request, tokens in, tokens out
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._http = _Server(("127.0.0.1", 0), _Handler)
         self._http.vendors = self
         self.port: int = self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
 
     def __enter__(self) -> "Vendors":
         self._thread.start()
@@ -139,7 +145,11 @@ def rehearsed(seen: Seen) -> str:
     """The rehearsal model's answer to the very prompt; who is asked stands in it."""
     from catherd.rehearsal import Rehearsal
 
-    return Rehearsal().complete(Request("", "", "rehearsal", seen.system, seen.messages)).text
+    return (
+        Rehearsal()
+        .complete(Request("", "", "rehearsal", seen.system, seen.messages))
+        .text
+    )
 
 
 class _Server(ThreadingHTTPServer):
@@ -162,7 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         vendors = self.server.vendors
-        named = [self.headers.get(name) for name in ("x-api-key", "x-goog-api-key", "authorization")]
+        named = [
+            self.headers.get(name)
+            for name in ("x-api-key", "x-goog-api-key", "authorization")
+        ]
         key = next((k for k in named if k), "")
         seen = vendors.note(lambda n: _seen(n, self.path, body, key))
         fault = vendors.faults(seen) or Fault()
@@ -171,7 +184,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.hold:
             self._hold()
         elif fault.status != 200 or fault.body is not None or fault.huge:
-            data = fault.body if fault.body is not None else error_body(seen.vendor, fault.status, fault.code)
+            data = (
+                fault.body
+                if fault.body is not None
+                else error_body(seen.vendor, fault.status, fault.code)
+            )
             self._send(fault, data, fault.kind)
         else:
             self._answer(vendors, seen, fault)
@@ -185,12 +202,16 @@ class _Handler(BaseHTTPRequestHandler):
             if seen.stream
             else (json.dumps(_whole(seen, say, come, go)).encode(), "application/json")
         )
-        if fault.cut < 0 and fault.early < 0:  # before it is sent: who has the answer may look at the bill
+        if (
+            fault.cut < 0 and fault.early < 0
+        ):  # before it is sent: who has the answer may look at the bill
             vendors.bill(seen, come, go)
         self._send(fault, data if fault.early < 0 else data[: fault.early], kind)
 
     def do_GET(self) -> None:
-        self.server.vendors.note(lambda n: Seen(n, "get", self.path, "", "", (), False, 0, "", {}))
+        self.server.vendors.note(
+            lambda n: Seen(n, "get", self.path, "", "", (), False, 0, "", {})
+        )
         self._send(Fault(status=404), b"{}", "application/json")
 
     def _send(self, fault: Fault, data: bytes, kind: str) -> None:
@@ -223,14 +244,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drop(self) -> None:
         self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
         self.connection.close()
 
     def _hold(self) -> None:
         self.close_connection = True
         while not self.server.vendors.closing.wait(0.05):
             try:
-                if self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
+                if (
+                    self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                    == b""
+                ):
                     return
             except BlockingIOError:
                 continue
@@ -254,17 +280,48 @@ def _seen(n: int, path: str, body: dict[str, Any], key: str) -> Seen:
             body,
         )
     if ":" in path:
-        said = [({"model": "assistant"}.get(c["role"], c["role"]), _text(c["parts"])) for c in body["contents"]]
-        system = _text((body.get("system_instruction") or body.get("systemInstruction") or {}).get("parts", ""))
-        limit = body.get("generationConfig", {}).get("max_output_tokens") or body.get("generationConfig", {}).get(
-            "maxOutputTokens", 0
+        said = [
+            ({"model": "assistant"}.get(c["role"], c["role"]), _text(c["parts"]))
+            for c in body["contents"]
+        ]
+        system = _text(
+            (body.get("system_instruction") or body.get("systemInstruction") or {}).get(
+                "parts", ""
+            )
         )
-        return _made(n, "gemini", path, path.rpartition("/")[2].partition(":")[0], system, said, limit, key, body)
+        limit = body.get("generationConfig", {}).get("max_output_tokens") or body.get(
+            "generationConfig", {}
+        ).get("maxOutputTokens", 0)
+        return _made(
+            n,
+            "gemini",
+            path,
+            path.rpartition("/")[2].partition(":")[0],
+            system,
+            said,
+            limit,
+            key,
+            body,
+        )
     if path.endswith("/responses"):
-        items = [{"role": "user", "content": body["input"]}] if isinstance(body["input"], str) else body["input"]
+        items = (
+            [{"role": "user", "content": body["input"]}]
+            if isinstance(body["input"], str)
+            else body["input"]
+        )
         said = [(m.get("role", "user"), _text(m.get("content") or "")) for m in items]
         limit = body.get("max_output_tokens", 0)
-        return _made(n, "openai", path, body["model"], body.get("instructions") or "", said, limit, key, body)
+        return _made(
+            n,
+            "openai",
+            path,
+            body["model"],
+            body.get("instructions") or "",
+            said,
+            limit,
+            key,
+            body,
+        )
     said = [(m["role"], _text(m["content"])) for m in body["messages"]]
     limit = body.get("max_completion_tokens") or body.get("max_tokens", 0)
     return _made(n, "openai", path, body["model"], "", said, limit, key, body)
@@ -281,7 +338,9 @@ def _made(
     key: str,
     body: dict[str, Any],
 ) -> Seen:
-    system = "\n".join([system, *(t for r, t in said if r in {"system", "developer"})]).strip("\n")
+    system = "\n".join(
+        [system, *(t for r, t in said if r in {"system", "developer"})]
+    ).strip("\n")
     messages = tuple(Said(r, t) for r, t in said if r not in {"system", "developer"})
     stream = bool(body.get("stream")) or ":stream" in path
     return Seen(n, vendor, path, model, system, messages, stream, limit, key, body)
@@ -294,18 +353,40 @@ def _text(content: Any) -> str:
 
 
 def _usage(seen: Seen, say: Say) -> tuple[int, int]:
-    return sum(tokens(t) for t in [seen.system, *(m.content for m in seen.messages)]), tokens(say.text)
+    return sum(
+        tokens(t) for t in [seen.system, *(m.content for m in seen.messages)]
+    ), tokens(say.text)
 
 
 def error_body(vendor: str, status: int, code: str) -> bytes:
     """An error as this vendor words it. `code` is the vendor's code word; the message echoes what a scrubber must hide."""
     message = f"{code or 'error'}: PROMPT-ECHO sk-secret-key /home/you/prompt.txt"
     if vendor == "anthropic":
-        return json.dumps({"type": "error", "error": {"type": code or "api_error", "message": message}}).encode()
+        return json.dumps(
+            {
+                "type": "error",
+                "error": {"type": code or "api_error", "message": message},
+            }
+        ).encode()
     if vendor == "gemini":
-        return json.dumps({"error": {"code": status, "message": message, "status": code or "INTERNAL"}}).encode()
+        return json.dumps(
+            {
+                "error": {
+                    "code": status,
+                    "message": message,
+                    "status": code or "INTERNAL",
+                }
+            }
+        ).encode()
     return json.dumps(
-        {"error": {"message": message, "type": code or "server_error", "param": None, "code": code or None}}
+        {
+            "error": {
+                "message": message,
+                "type": code or "server_error",
+                "param": None,
+                "code": code or None,
+            }
+        }
     ).encode()
 
 
@@ -349,10 +430,22 @@ def _whole(seen: Seen, say: Say, come: int, go: int) -> dict[str, Any]:
         message["refusal"] = "I cannot help with that."
     if say.finish == "tool":
         message["tool_calls"] = [
-            {"id": "c1", "type": "function", "function": {"name": "bash", "arguments": '{"cmd": "ls'}}
+            {
+                "id": "c1",
+                "type": "function",
+                "function": {"name": "bash", "arguments": '{"cmd": "ls'},
+            }
         ]
     choices = (
-        [] if say.finish == "none" else [{"index": 0, "message": message, "finish_reason": _OA.get(say.finish, "stop")}]
+        []
+        if say.finish == "none"
+        else [
+            {
+                "index": 0,
+                "message": message,
+                "finish_reason": _OA.get(say.finish, "stop"),
+            }
+        ]
     )
     usage = {
         "prompt_tokens": come,
@@ -370,8 +463,12 @@ def _whole(seen: Seen, say: Say, come: int, go: int) -> dict[str, Any]:
     }
 
 
-def _anthropic(seen: Seen, say: Say, come: int, go: int, text: str | None) -> dict[str, Any]:
-    content: list[dict[str, Any]] = [] if text is None else [{"type": "text", "text": text}]
+def _anthropic(
+    seen: Seen, say: Say, come: int, go: int, text: str | None
+) -> dict[str, Any]:
+    content: list[dict[str, Any]] = (
+        [] if text is None else [{"type": "text", "text": text}]
+    )
     if say.finish == "tool":
         content = [{"type": "tool_use", "id": "c1", "name": "bash", "input": {}}]
     return {
@@ -381,14 +478,19 @@ def _anthropic(seen: Seen, say: Say, come: int, go: int, text: str | None) -> di
     }  # fmt: skip
 
 
-def _gemini(seen: Seen, say: Say, come: int, go: int, text: str | None) -> dict[str, Any]:
+def _gemini(
+    seen: Seen, say: Say, come: int, go: int, text: str | None
+) -> dict[str, Any]:
     usage = {
         "promptTokenCount": come,
         "candidatesTokenCount": go,
         "totalTokenCount": come + go,
         "cachedContentTokenCount": say.cached,
     }
-    candidate: dict[str, Any] = {"finishReason": _GE.get(say.finish, "STOP"), "index": 0}
+    candidate: dict[str, Any] = {
+        "finishReason": _GE.get(say.finish, "STOP"),
+        "index": 0,
+    }
     if text is not None:
         candidate["content"] = {"role": "model", "parts": [{"text": text}]}
     return {
@@ -399,13 +501,23 @@ def _gemini(seen: Seen, say: Say, come: int, go: int, text: str | None) -> dict[
     }
 
 
-def _responses(seen: Seen, say: Say, come: int, go: int, text: str | None) -> dict[str, Any]:
+def _responses(
+    seen: Seen, say: Say, come: int, go: int, text: str | None
+) -> dict[str, Any]:
     part = (
         {"type": "refusal", "refusal": "I cannot."}
         if say.finish == "refusal"
         else {"type": "output_text", "text": text or "", "annotations": []}
     )
-    output = [{"type": "message", "id": "m1", "role": "assistant", "status": "completed", "content": [part]}]
+    output = [
+        {
+            "type": "message",
+            "id": "m1",
+            "role": "assistant",
+            "status": "completed",
+            "content": [part],
+        }
+    ]
     status = "incomplete" if say.finish == "length" else "completed"
     usage = {
         "input_tokens": come, "output_tokens": go, "total_tokens": come + go,
@@ -423,13 +535,16 @@ def _stream(seen: Seen, say: Say, come: int, go: int) -> tuple[bytes, str]:
     """Server-sent events of the answer, a few words each."""
     silent = say.finish in {"filter", "refusal", "empty", "tool", "none"}
     words = [] if silent else re.findall(r"(?s).{1,60}", say.text)
-    make = {"anthropic": _anthropic_events, "gemini": _gemini_events}.get(seen.vendor, _openai_events)
+    make = {"anthropic": _anthropic_events, "gemini": _gemini_events}.get(
+        seen.vendor, _openai_events
+    )
     if seen.path.endswith("/responses"):
         make = _responses_events
     lines = []
     for name, event in make(seen, say, come, go, words):
         lines.append(
-            (f"event: {name}\n" if name else "") + f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n"
+            (f"event: {name}\n" if name else "")
+            + f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n"
         )
     return "".join(lines).encode(), "text/event-stream"
 
@@ -437,7 +552,9 @@ def _stream(seen: Seen, say: Say, come: int, go: int) -> tuple[bytes, str]:
 Events = Iterator[tuple[str, Any]]
 
 
-def _openai_events(seen: Seen, say: Say, come: int, go: int, words: list[str]) -> Events:
+def _openai_events(
+    seen: Seen, say: Say, come: int, go: int, words: list[str]
+) -> Events:
     def chunk(choices: list[Any], **more: Any) -> tuple[str, Any]:
         return "", {
             "id": f"cmpl-{seen.n}",
@@ -450,57 +567,106 @@ def _openai_events(seen: Seen, say: Say, come: int, go: int, words: list[str]) -
 
     for i, word in enumerate(words):
         yield chunk(
-            [{"index": 0, "delta": {"content": word} | ({} if i else {"role": "assistant"}), "finish_reason": None}]
+            [
+                {
+                    "index": 0,
+                    "delta": {"content": word} | ({} if i else {"role": "assistant"}),
+                    "finish_reason": None,
+                }
+            ]
         )
-    yield chunk([{"index": 0, "delta": {}, "finish_reason": _OA.get(say.finish, "stop")}])
+    yield chunk(
+        [{"index": 0, "delta": {}, "finish_reason": _OA.get(say.finish, "stop")}]
+    )
     if (seen.body.get("stream_options") or {}).get("include_usage"):
-        usage = {"prompt_tokens": come, "completion_tokens": go, "total_tokens": come + go}
+        usage = {
+            "prompt_tokens": come,
+            "completion_tokens": go,
+            "total_tokens": come + go,
+        }
         yield chunk([], usage=usage)
     yield "", "[DONE]"
 
 
-def _anthropic_events(seen: Seen, say: Say, come: int, go: int, words: list[str]) -> Events:
+def _anthropic_events(
+    seen: Seen, say: Say, come: int, go: int, words: list[str]
+) -> Events:
     start = _anthropic(seen, say, come, 0, None) | {"content": [], "stop_reason": None}
     yield "message_start", {"type": "message_start", "message": start}
     if words:
         yield (
             "content_block_start",
-            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            {
+                "type": "content_block_start",
+                "index": 0,
+                "content_block": {"type": "text", "text": ""},
+            },
         )
     for word in words:
         yield (
             "content_block_delta",
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}},
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": word},
+            },
         )
     if words:
         yield "content_block_stop", {"type": "content_block_stop", "index": 0}
     delta = {"stop_reason": _AN.get(say.finish, say.finish), "stop_sequence": None}
-    yield "message_delta", {"type": "message_delta", "delta": delta, "usage": {"output_tokens": go}}
+    yield (
+        "message_delta",
+        {"type": "message_delta", "delta": delta, "usage": {"output_tokens": go}},
+    )
     yield "message_stop", {"type": "message_stop"}
 
 
-def _gemini_events(seen: Seen, say: Say, come: int, go: int, words: list[str]) -> Events:
+def _gemini_events(
+    seen: Seen, say: Say, come: int, go: int, words: list[str]
+) -> Events:
     for word in words:
         yield (
             "",
             {
-                "candidates": [{"content": {"role": "model", "parts": [{"text": word}]}, "index": 0}],
+                "candidates": [
+                    {
+                        "content": {"role": "model", "parts": [{"text": word}]},
+                        "index": 0,
+                    }
+                ],
                 "modelVersion": seen.model,
             },
         )
     yield "", _gemini(seen, say, come, go, None if say.finish != "stop" else "")
 
 
-def _responses_events(seen: Seen, say: Say, come: int, go: int, words: list[str]) -> Events:
+def _responses_events(
+    seen: Seen, say: Say, come: int, go: int, words: list[str]
+) -> Events:
     whole = _responses(seen, say, come, go, say.text)
     yield (
         "response.created",
-        {"type": "response.created", "response": whole | {"output": [], "status": "in_progress"}, "sequence_number": 0},
+        {
+            "type": "response.created",
+            "response": whole | {"output": [], "status": "in_progress"},
+            "sequence_number": 0,
+        },
     )
-    item = {"type": "message", "id": "m1", "role": "assistant", "status": "in_progress", "content": []}
+    item = {
+        "type": "message",
+        "id": "m1",
+        "role": "assistant",
+        "status": "in_progress",
+        "content": [],
+    }
     yield (
         "response.output_item.added",
-        {"type": "response.output_item.added", "output_index": 0, "item": item, "sequence_number": 1},
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": item,
+            "sequence_number": 1,
+        },
     )
     for i, word in enumerate(words):
         delta = {
@@ -515,6 +681,18 @@ def _responses_events(seen: Seen, say: Say, come: int, go: int, words: list[str]
     item = whole["output"][0]
     yield (
         "response.output_item.done",
-        {"type": "response.output_item.done", "output_index": 0, "item": item, "sequence_number": len(words) + 2},
+        {
+            "type": "response.output_item.done",
+            "output_index": 0,
+            "item": item,
+            "sequence_number": len(words) + 2,
+        },
     )
-    yield "response.completed", {"type": "response.completed", "response": whole, "sequence_number": len(words) + 3}
+    yield (
+        "response.completed",
+        {
+            "type": "response.completed",
+            "response": whole,
+            "sequence_number": len(words) + 3,
+        },
+    )

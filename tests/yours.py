@@ -31,7 +31,9 @@ KINDS: list[type[FileSystemEvent]] = [
     FileModifiedEvent,
     FileMovedEvent,
 ]
-OURS = re.compile(r"(bus|worktrees)/(?!README\.md)|\.(git|venv|catherd)(/|$)")  # what a game writes beside its merges
+OURS = re.compile(
+    r"(bus|worktrees)/(?!README\.md)|\.(git|venv|catherd)(/|$)"
+)  # what a game writes beside its merges
 
 
 class Yours(FileSystemEventHandler):
@@ -51,8 +53,14 @@ class Yours(FileSystemEventHandler):
         for folder in ("", "bus", "worktrees", ".git"):
             self.observer.schedule(self, str(self.root / folder), event_filter=KINDS)
         for path in self.root.iterdir():
-            if path.is_dir() and path.name not in {"bus", "worktrees"} and not path.name.startswith("."):
-                self.observer.schedule(self, str(path), recursive=True, event_filter=KINDS)
+            if (
+                path.is_dir()
+                and path.name not in {"bus", "worktrees"}
+                and not path.name.startswith(".")
+            ):
+                self.observer.schedule(
+                    self, str(path), recursive=True, event_filter=KINDS
+                )
         self.observer.start()
         return self
 
@@ -71,7 +79,17 @@ class Yours(FileSystemEventHandler):
     def strange(self) -> list[str]:
         """What was touched though no commit since then brought it."""
         span = f"{self.before}..HEAD"
-        brought = set(sh(self.root, "log", "--first-parent", "-m", "--name-only", "--format=", span).split("\n"))
+        brought = set(
+            sh(
+                self.root,
+                "log",
+                "--first-parent",
+                "-m",
+                "--name-only",
+                "--format=",
+                span,
+            ).split("\n")
+        )
         above = {os.path.dirname(path) for path in brought}
         while above - {""}:
             brought |= above

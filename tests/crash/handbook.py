@@ -26,7 +26,10 @@ class Row(msgspec.Struct, frozen=True):
         if door != self.door:
             return False
         parts = re.split(r"(<\w+>)", self.path)
-        pattern = "".join(WORDS.get(part, "[^/]+") if part.startswith("<") else re.escape(part) for part in parts)
+        pattern = "".join(
+            WORDS.get(part, "[^/]+") if part.startswith("<") else re.escape(part)
+            for part in parts
+        )
         return re.fullmatch(pattern, path) is not None
 
 
@@ -43,5 +46,7 @@ def rows(page: Path = PAGE) -> list[Row]:
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if len(cells) == 5 and (door := re.fullmatch(r"`([\w-]+)`", cells[0])):
             goals = frozenset(re.findall(r"[\w-]+", cells[2]))
-            found += [Row(door[1], path, goals) for path in re.findall(r"`([^`]+)`", cells[1])]
+            found += [
+                Row(door[1], path, goals) for path in re.findall(r"`([^`]+)`", cells[1])
+            ]
     return found

@@ -22,8 +22,14 @@ import games
 STRAY = "1-0-1-stray.yaml"
 TRIES = 3  # how often a person types the same command before they complain
 SECONDS = 180.0  # more than any trial takes; a hang is a fault
-PRIOR = {"plan": "debate", "poc": "plan", "mvp": "poc"}  # what is played already when a goal is proved
-EXPECTED = "rehearsal: no model was called"  # of the last lines of a goal that was reached
+PRIOR = {
+    "plan": "debate",
+    "poc": "plan",
+    "mvp": "poc",
+}  # what is played already when a goal is proved
+EXPECTED = (
+    "rehearsal: no model was called"  # of the last lines of a goal that was reached
+)
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -64,14 +70,18 @@ def template(where: Path, goal: str = "debate") -> Template:
     compileall.compile_dir(engine, quiet=1)
     for name in ("python", "catherd"):
         script = game / ".venv" / "bin" / name
-        script.write_text(script.read_text().replace(str(games.ROOT / "src"), str(engine)))
+        script.write_text(
+            script.read_text().replace(str(games.ROOT / "src"), str(engine))
+        )
     games.mess(game)
     if goal in PRIOR:
         done = games.make(game, PRIOR[goal], seconds=600)
         if done.returncode or games.make(game, "down", seconds=60).returncode:
             raise SystemExit(f"make {PRIOR[goal]} failed:\n{done.stdout}{done.stderr}")
     (game / "bus" / ".tmp").mkdir(exist_ok=True)
-    (game / "bus" / ".tmp" / STRAY).write_text("of a process that died long ago\n")  # sweeping is an effect, too
+    (game / "bus" / ".tmp" / STRAY).write_text(
+        "of a process that died long ago\n"
+    )  # sweeping is an effect, too
     return Template(game, engine)
 
 
@@ -88,7 +98,10 @@ def begin(from_: Template, where: Path) -> Trial:
     crash = where.with_name(f"{where.name}.crash")
     crash.mkdir(parents=True)
     game = games.copy(from_.game, where)
-    for pointer in (*game.glob(".git/worktrees/*/gitdir"), *game.glob("worktrees/*/.git")):
+    for pointer in (
+        *game.glob(".git/worktrees/*/gitdir"),
+        *game.glob("worktrees/*/.git"),
+    ):
         pointer.write_text(pointer.read_text().replace(f"{from_.game}/", f"{game}/"))
     return Trial(game=game, crash=crash, killed=[], faults=[])
 
@@ -99,7 +112,9 @@ def clear(trial: Trial) -> None:
     shutil.rmtree(trial.crash)
 
 
-def type_again(trial: Trial, goal: str, env: dict[str, str], tries: int = TRIES) -> None:
+def type_again(
+    trial: Trial, goal: str, env: dict[str, str], tries: int = TRIES
+) -> None:
     """Type `make GOAL` as often as a person would, until it is done; then once more, with nothing left to do."""
     for _ in range(tries):
         trial.typed += 1
@@ -164,7 +179,12 @@ def living(game: Path) -> dict[int, str]:
         try:
             where = os.readlink(f"/proc/{pid}/cwd")
             if where == str(game) or where.startswith(f"{game}/"):
-                found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[pid] = (
+                    Path(f"/proc/{pid}/cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode(errors="replace")
+                )
         except OSError:
             continue
     return {pid: line for pid, line in found.items() if line}  # a zombie has none
@@ -192,11 +212,15 @@ def effects(crash: Path) -> dict[str, list[tuple[str, str]]]:
     found = {}
     for log in sorted(crash.glob("*.log")):
         lines = log.read_text(errors="replace").splitlines()
-        found[log.stem] = [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines]
+        found[log.stem] = [
+            (line.partition(" ")[0], line.partition(" ")[2]) for line in lines
+        ]
     return found
 
 
-def killed_at(from_: Template, where: Path, goal: str, hit: Hit, *, crank: bool = False) -> tuple[Trial, Hit | None]:
+def killed_at(
+    from_: Template, where: Path, goal: str, hit: Hit, *, crank: bool = False
+) -> tuple[Trial, Hit | None]:
     """A trial in which a role kills itself at its n-th effect; the hit with its door and path, None: it never got there.
 
     With `crank` nobody types the command again: a daemon must take up the work.
@@ -227,7 +251,11 @@ def killed_at_random(from_: Template, where: Path, goal: str, seed: int) -> Tria
         said.start()
         threading.Event().wait(draw.uniform(0.0, 2.2))
         who = sorted(living(trial.game).items())
-        chosen = who if draw.random() < 0.2 else draw.sample(who, min(len(who), draw.randint(1, 2)))
+        chosen = (
+            who
+            if draw.random() < 0.2
+            else draw.sample(who, min(len(who), draw.randint(1, 2)))
+        )
         trial.killed += [line for pid, line in chosen if kill(pid)]
         if child.pid not in dict(chosen) and draw.random() < 0.5:
             os.killpg(child.pid, signal.SIGKILL) if kill(child.pid) else None

@@ -44,11 +44,21 @@ class End(msgspec.Struct):
     seconds: float
 
 
-def play(from_: lab.Template, where: Path, goal: str, kills: random.Random | None, *, crank: bool, pause: float) -> End:
+def play(
+    from_: lab.Template,
+    where: Path,
+    goal: str,
+    kills: random.Random | None,
+    *,
+    crank: bool,
+    pause: float,
+) -> End:
     """One game; with `kills` a daemon dies every few seconds until the goal is reached."""
     game, began = games.copy(from_.game, where), time.monotonic()
     over, killed = threading.Event(), list[str]()
-    killer = threading.Thread(target=_kill, args=(game, kills, over, killed, crank, pause))
+    killer = threading.Thread(
+        target=_kill, args=(game, kills, over, killed, crank, pause)
+    )
     if kills is not None:
         killer.start()
     try:
@@ -83,11 +93,20 @@ def _type(game: Path, goal: str) -> tuple[int, str]:
 
 
 def _kill(
-    game: Path, draw: random.Random | None, over: threading.Event, killed: list[str], crank: bool, pause: float
+    game: Path,
+    draw: random.Random | None,
+    over: threading.Event,
+    killed: list[str],
+    crank: bool,
+    pause: float,
 ) -> None:
     assert draw is not None
     while not over.wait(draw.uniform(0.4 * pause, 1.6 * pause)):
-        who = {pid: line for pid, line in lab.living(game).items() if crank or " agent agents/" in line}
+        who = {
+            pid: line
+            for pid, line in lab.living(game).items()
+            if crank or " agent agents/" in line
+        }
         if len(killed) >= ENOUGH and crank:
             return
         if who:
@@ -99,34 +118,59 @@ def _brief(line: str) -> str:
     """Who that was, in a few words."""
     words = line.rsplit("main(prog_name='catherd')", maxsplit=1)[-1].split()
     return (
-        " ".join(words[-2:] if " agent agents/" in line else [os.path.basename(words[0]), *words[-1:]])
+        " ".join(
+            words[-2:]
+            if " agent agents/" in line
+            else [os.path.basename(words[0]), *words[-1:]]
+        )
         if words
         else line
     )
 
 
 def _tree(game: Path) -> tuple[dict[str, str], Counter[str]]:
-    rows = [row.split(None, 3) for row in sh(game, "ls-tree", "-r", "main", "--", "app", "docs").splitlines()]
+    rows = [
+        row.split(None, 3)
+        for row in sh(game, "ls-tree", "-r", "main", "--", "app", "docs").splitlines()
+    ]
     files = {path: blob for _, _, blob, path in rows if not path.startswith(ASIDE)}
-    subjects = sh(game, "log", "--first-parent", "--merges", "--format=%s", "main").splitlines()
+    subjects = sh(
+        game, "log", "--first-parent", "--merges", "--format=%s", "main"
+    ).splitlines()
     return files, Counter(subject.split("/")[1].split(":")[0] for subject in subjects)
 
 
 def differences(want: End, got: End) -> list[str]:
     """What is not the same."""
-    paths = sorted(path for path in want.files.keys() | got.files.keys() if want.files.get(path) != got.files.get(path))
+    paths = sorted(
+        path
+        for path in want.files.keys() | got.files.keys()
+        if want.files.get(path) != got.files.get(path)
+    )
     found = [f"main differs in {path}" for path in paths]
-    found += [f"{task} was merged {n} times" for task, n in got.merged.items() if n != 1]
-    return [*found, *(f"{task} is not on main" for task in want.merged if task not in got.merged), *got.faults]
+    found += [
+        f"{task} was merged {n} times" for task, n in got.merged.items() if n != 1
+    ]
+    return [
+        *found,
+        *(f"{task} is not on main" for task in want.merged if task not in got.merged),
+        *got.faults,
+    ]
 
 
 def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--goal", default="poc")
-    parser.add_argument("--seeds", type=int, default=1, help="so many disturbed games (1)")
-    parser.add_argument("--pause", type=float, default=3.0, help="seconds between two kills, about (3)")
-    parser.add_argument("--crank", action="store_true", help="kill make and the gates, too")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="so many disturbed games (1)"
+    )
+    parser.add_argument(
+        "--pause", type=float, default=3.0, help="seconds between two kills, about (3)"
+    )
+    parser.add_argument(
+        "--crank", action="store_true", help="kill make and the gates, too"
+    )
     lab.heed_interrupts()
     told = parser.parse_args()
     room = Path(tempfile.mkdtemp(prefix="random-poc-"))
@@ -139,12 +183,24 @@ def main() -> int:
     )
     wrong = bool(want.faults)
     for seed in range(told.seeds):
-        got = play(from_, room / f"seed-{seed}", told.goal, random.Random(seed), crank=told.crank, pause=told.pause)
+        got = play(
+            from_,
+            room / f"seed-{seed}",
+            told.goal,
+            random.Random(seed),
+            crank=told.crank,
+            pause=told.pause,
+        )
         found = differences(want, got)
         wrong = wrong or bool(found)
         per = ", ".join(f"{n}x {who}" for who, n in Counter(got.killed).most_common())
-        print(f"seed {seed}: {len(got.killed)} kills, typed {got.typed} times, {got.seconds:.0f} s", flush=True)
-        print(f"  killed {per}\n  " + ("\n  ".join(found) or "the same main"), flush=True)
+        print(
+            f"seed {seed}: {len(got.killed)} kills, typed {got.typed} times, {got.seconds:.0f} s",
+            flush=True,
+        )
+        print(
+            f"  killed {per}\n  " + ("\n  ".join(found) or "the same main"), flush=True
+        )
     if wrong:
         print(f"look into {room}")
     else:

@@ -34,7 +34,9 @@ class Share(msgspec.Struct):
     faults: list[str]
 
 
-def play(from_: lab.Template, where: Path, goal: str, want: compare.Left, share: str) -> Share:
+def play(
+    from_: lab.Template, where: Path, goal: str, want: compare.Left, share: str
+) -> Share:
     """One game with its share of the kills; it stays where it is when it is not as it should be."""
     began, trial = time.monotonic(), lab.begin(from_, where)
     env = lab.environment(trial.crash, f"every:{share}")
@@ -44,13 +46,26 @@ def play(from_: lab.Template, where: Path, goal: str, want: compare.Left, share:
     if rc or lab.EXPECTED not in out:
         trial.faults.append(f"with nothing left to do: exit {rc}: {out[-600:]}")
     lab.at_rest(trial)
-    killed, passed = _killed(trial.crash), {(role, *e) for role, made in lab.effects(trial.crash).items() for e in made}
+    killed, passed = (
+        _killed(trial.crash),
+        {(role, *e) for role, made in lab.effects(trial.crash).items() for e in made},
+    )
     try:
-        found = compare.faults(want, compare.left(trial.game), trial.game, len(killed), same_talk=goal == "debate")
+        found = compare.faults(
+            want,
+            compare.left(trial.game),
+            trial.game,
+            len(killed),
+            same_talk=goal == "debate",
+        )
     except Exception as error:
         found = [f"cannot be read: {type(error).__name__}: {error}"]
     audit = games.catherd(trial.game, "audit", seconds=120)
-    found += [f"catherd audit: {audit.stdout[-1500:]}{audit.stderr[-500:]}"] if audit.returncode else []
+    found += (
+        [f"catherd audit: {audit.stdout[-1500:]}{audit.stderr[-500:]}"]
+        if audit.returncode
+        else []
+    )
     if not (faults := trial.faults + found):
         lab.clear(trial)
     return Share(share, killed, passed, trial.typed, time.monotonic() - began, faults)
@@ -62,7 +77,9 @@ def _until_done(trial: Trial, goal: str, env: dict[str, str]) -> None:
         had = len(_killed(trial.crash))
         rc, out = _typed(trial, goal, env)
         if (now := compare.yours(trial.game)) != yours:
-            trial.faults.append(f"your checkout: {sorted(yours ^ now)} after {trial.typed} commands")
+            trial.faults.append(
+                f"your checkout: {sorted(yours ^ now)} after {trial.typed} commands"
+            )
         if rc == 0:
             return
         idle = 0 if len(_killed(trial.crash)) > had else idle + 1
@@ -78,7 +95,11 @@ def _typed(trial: Trial, goal: str, env: dict[str, str]) -> tuple[int, str]:
         try:
             out, _ = child.communicate(timeout=0.5)
         except subprocess.TimeoutExpired:
-            blown = [p for p in (trial.game / "bus/problems").glob("fuse-*.yaml") if _mtime(p) > began]
+            blown = [
+                p
+                for p in (trial.game / "bus/problems").glob("fuse-*.yaml")
+                if _mtime(p) > began
+            ]
             if blown and not stopped:
                 os.killpg(child.pid, signal.SIGINT)
                 stopped = True
@@ -98,7 +119,9 @@ def _mtime(path: Path) -> float:
 
 def _killed(crash: Path) -> list[tuple[str, Point]]:
     found = []
-    for mark in sorted(crash.glob("*.killed"), key=lambda path: path.stat().st_mtime_ns):
+    for mark in sorted(
+        crash.glob("*.killed"), key=lambda path: path.stat().st_mtime_ns
+    ):
         role, when, door, path = mark.read_text().rstrip("\n").split(" ", 3)
         found.append((when, (role, door, path)))
     return found
@@ -109,18 +132,40 @@ def table(played: list[Share]) -> list[str]:
     kills = Counter((role, when) for one in played for when, (role, _, _) in one.killed)
     roles = sorted({role for role, _ in kills})
     said = [f"{'killed':<12}{'before':>8}{'after':>8}"]
-    said += [f"{role:<12}{kills[role, 'before']:>8}{kills[role, 'after']:>8}" for role in roles]
-    said += [f"{'all':<12}{sum(kills[r, 'before'] for r in roles):>8}{sum(kills[r, 'after'] for r in roles):>8}", ""]
-    hits = Counter((row, when) for one in played for when, (_, *effect) in one.killed if (row := handbook.row(*effect)))
+    said += [
+        f"{role:<12}{kills[role, 'before']:>8}{kills[role, 'after']:>8}"
+        for role in roles
+    ]
+    said += [
+        f"{'all':<12}{sum(kills[r, 'before'] for r in roles):>8}{sum(kills[r, 'after'] for r in roles):>8}",
+        "",
+    ]
+    hits = Counter(
+        (row, when)
+        for one in played
+        for when, (_, *effect) in one.killed
+        if (row := handbook.row(*effect))
+    )
     rows = [row for row in handbook.rows() if hits[row, "before"] + hits[row, "after"]]
-    said += [f"{hits[r, 'before']:>8}{hits[r, 'after']:>8}  {r.door} {r.path}" for r in rows]
+    said += [
+        f"{hits[r, 'before']:>8}{hits[r, 'after']:>8}  {r.door} {r.path}" for r in rows
+    ]
     return said
 
 
 def uncovered(played: list[Share], goal: str) -> list[str]:
     """What the handbook names for this goal and nobody was killed at; what happened and it does not name."""
-    hits = {row for one in played for _, (_, *effect) in one.killed if (row := handbook.row(*effect))}
+    hits = {
+        row
+        for one in played
+        for _, (_, *effect) in one.killed
+        if (row := handbook.row(*effect))
+    }
     due = [row for row in handbook.rows() if row.goals & {goal, "any"}]
     never = [f"never hit: {row.door} {row.path}" for row in due if row not in hits]
     made = {(door, path) for one in played for _, door, path in one.passed}
-    return never + sorted(f"not in {handbook.PAGE.name}: {d} {p}" for d, p in made if handbook.row(d, p) is None)
+    return never + sorted(
+        f"not in {handbook.PAGE.name}: {d} {p}"
+        for d, p in made
+        if handbook.row(d, p) is None
+    )

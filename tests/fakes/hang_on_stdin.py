@@ -17,12 +17,25 @@ with open("done.txt", "w") as file:
     file.write(prompt)
 print(
     json.dumps(
-        {"type": "item.completed", "item": {"type": "agent_message", "text": f"I read {len(prompt)} characters."}}
+        {
+            "type": "item.completed",
+            "item": {
+                "type": "agent_message",
+                "text": f"I read {len(prompt)} characters.",
+            },
+        }
     )
 )
 print(
     json.dumps(
-        {"type": "turn.completed", "usage": {"input_tokens": 120, "cached_input_tokens": 100, "output_tokens": 7}}
+        {
+            "type": "turn.completed",
+            "usage": {
+                "input_tokens": 120,
+                "cached_input_tokens": 100,
+                "output_tokens": 7,
+            },
+        }
     ),
     flush=True,
 )

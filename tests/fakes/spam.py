@@ -11,11 +11,25 @@ for _ in range(20_000):
     sys.stderr.write(junk)
     sys.stdout.write(junk)
 sys.stdout.write("y" * (20 << 20) + "\n")
-sys.stdout.write('{"type": "item.completed", "item"\n{"type": 7}\n\xff\xfe{}\n{"type": "unheard.of", "deep": [[1]]}\n')
+sys.stdout.write(
+    '{"type": "item.completed", "item"\n{"type": 7}\n\xff\xfe{}\n{"type": "unheard.of", "deep": [[1]]}\n'
+)
 with open("done.txt", "w") as file:
     file.write("done\n")
 with open(".aider.chat.history.md", "w") as file:
     file.write("litter\n")
 told = {"env": dict(os.environ), "argv": sys.argv[1:], "cwd": os.getcwd()}
-print(json.dumps({"type": "item.completed", "item": {"type": "agent_message", "text": json.dumps(told)}}))
-print(json.dumps({"type": "turn.completed", "usage": {"input_tokens": 5, "output_tokens": 6}}), flush=True)
+print(
+    json.dumps(
+        {
+            "type": "item.completed",
+            "item": {"type": "agent_message", "text": json.dumps(told)},
+        }
+    )
+)
+print(
+    json.dumps(
+        {"type": "turn.completed", "usage": {"input_tokens": 5, "output_tokens": 6}}
+    ),
+    flush=True,
+)

@@ -8,7 +8,10 @@ import sys
 
 def git(*args: str) -> str:
     return subprocess.run(
-        ["git", "-c", "user.name=x", "-c", "user.email=x@x", *args], check=True, capture_output=True, text=True
+        ["git", "-c", "user.name=x", "-c", "user.email=x@x", *args],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
 
 

@@ -9,7 +9,7 @@ Switches, all in `request.options`: `latency` (seconds per answer, a tenth of it
 
 from collections.abc import Callable
 
-from catherd.model import ModelError, Reply, Request
+from catherd.core.model import ModelError, Reply, Request
 from catherd.rehearsal import misbehaviour, reading
 from catherd.rehearsal.reading import Scene
 
@@ -21,11 +21,19 @@ class Rehearsal:
 
     def complete(self, request: Request) -> Reply:
         """The answer to `request`; ModelError where it was told to fail or cannot know what is wanted."""
-        scene = reading.read(request)
-        misbehaviour.before(request, scene.step)
+        scene = reading.read_prompt(request)
+        misbehaviour.misbehave_before(request, scene.step)
         text = misbehaviour.after(request, scene.step, _book(scene.form)(scene))
-        asked = len(request.system) + sum(len(said.content) for said in request.messages)
-        return Reply(text, NAME, prompt_tokens=-(-asked // 4), completion_tokens=-(-len(text) // 4), requests=1)
+        asked = len(request.system) + sum(
+            len(said.content) for said in request.messages
+        )
+        return Reply(
+            text,
+            NAME,
+            prompt_tokens=-(-asked // 4),
+            completion_tokens=-(-len(text) // 4),
+            requests=1,
+        )
 
 
 def _book(form: str) -> Callable[[Scene], str]:
@@ -37,22 +45,27 @@ def _book(form: str) -> Callable[[Scene], str]:
             "pitch": debate.pitch,
             "objections": debate.objections,
             "answers": debate.answers,
-            "final": debate.final,
+            "final": debate.final_statement,
         }[form]
     if form == "ballot":
         from catherd.rehearsal import vote
 
-        return vote.ballot
+        return vote.play_ballot
     if form == "chat":
         from catherd.rehearsal import talk
 
-        return talk.reply
+        return talk.reply_aside
     if form in {"bid", "swap", "write", "revise", "review"}:
         from catherd.rehearsal import work
 
-        return {"bid": work.bid, "swap": work.swap, "write": work.write, "revise": work.write, "review": work.review}[
-            form
-        ]
+        return {
+            "bid": work.bid,
+            "swap": work.swap,
+            "write": work.play_write,
+            "revise": work.play_write,
+            "review": work.play_review,
+        }[form]
     raise ModelError(
-        "refused", f"the rehearsal has no answer to '{form}': the prompt needs a line 'Your task: <step> (<form>)'"
+        "refused",
+        f"the rehearsal has no answer to '{form}': the prompt needs a line 'Your task: <step> (<form>)'",
     )

@@ -11,8 +11,8 @@ from functools import lru_cache
 import msgspec
 import yaml
 
-from catherd.errors import Fault
-from catherd.rehearsal.reading import draw
+from catherd.core.errors import Fault
+from catherd.rehearsal.reading import draw_number
 
 HEADINGS = {
     "user": "User",
@@ -28,7 +28,14 @@ PACKS = {
     "gemini": ["street-almanac", "recipe-arithmetic"],
     "wildcard": ["unsent", "lost-sounds"],
 }
-SPARE = ["five-line-standup", "quiet-hours", "recipe-arithmetic", "street-almanac", "unsent", "lost-sounds"]
+SPARE = [
+    "five-line-standup",
+    "quiet-hours",
+    "recipe-arithmetic",
+    "street-almanac",
+    "unsent",
+    "lost-sounds",
+]
 WEB, TERMINAL = "lending-shelf", "halfpast"  # the two that later phases can build
 _HERE = os.path.dirname(__file__)
 
@@ -62,7 +69,9 @@ class Idea(msgspec.Struct, kw_only=True):
     weak: str
     tease: dict[str, str]
     parody: str
-    retort: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)  # author → who teased → the answer to it
+    retort: dict[str, dict[str, str]] = msgspec.field(
+        default_factory=dict
+    )  # author → who teased → the answer to it
     merges_with: str = ""  # the idea that is really the same app …
     merged: str = ""  # … and what the two become
 
@@ -92,7 +101,7 @@ class Voice(msgspec.Struct, kw_only=True):
     bound: list[str]  # to you as well, about a constraint
 
 
-def slug(title: str) -> str:
+def title_slug(title: str) -> str:
     """The file name of a title."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
@@ -100,7 +109,11 @@ def slug(title: str) -> str:
 @lru_cache(maxsize=1)
 def shelf() -> list[str]:
     """The names of all ideas."""
-    return sorted(f.removesuffix(".yaml") for f in os.listdir(os.path.join(_HERE, "ideas")) if f.endswith(".yaml"))
+    return sorted(
+        f.removesuffix(".yaml")
+        for f in os.listdir(os.path.join(_HERE, "ideas"))
+        if f.endswith(".yaml")
+    )
 
 
 @lru_cache(maxsize=64)
@@ -116,7 +129,11 @@ def shelved(name: str) -> Idea:
     """The idea called `name`; where a herd is larger than the shelf, the small one that fits any topic."""
     found = idea(name) or idea("one-number")
     if found is None:
-        raise Fault("the rehearsal's own ideas are missing", where=_HERE, fix="install catherd again")
+        raise Fault(
+            "the rehearsal's own ideas are missing",
+            where=_HERE,
+            fix="install catherd again",
+        )
     return found
 
 
@@ -124,7 +141,14 @@ def shelved(name: str) -> Idea:
 def voice(name: str) -> Voice:
     """The voice of agent `name`; whoever has none of its own speaks like `other`."""
     path = os.path.join(_HERE, "voices", f"{name}.yaml")
-    return msgspec.convert(_load(path if os.path.isfile(path) else os.path.join(_HERE, "voices", "other.yaml")), Voice)
+    return msgspec.convert(
+        _load(
+            path
+            if os.path.isfile(path)
+            else os.path.join(_HERE, "voices", "other.yaml")
+        ),
+        Voice,
+    )
 
 
 def _load(path: str) -> object:
@@ -132,16 +156,28 @@ def _load(path: str) -> object:
         return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe, one is fast
 
 
-def text(sections: dict[str, str]) -> str:
+def body_text(sections: dict[str, str]) -> str:
     """A proposal's body out of its sections."""
-    return "\n\n".join(f"## {heading}\n{sections[key].strip()}" for key, heading in HEADINGS.items() if key in sections)
+    return "\n\n".join(
+        f"## {heading}\n{sections[key].strip()}"
+        for key, heading in HEADINGS.items()
+        if key in sections
+    )
 
 
 def assigned(me: str, roll: list[str], seed: int) -> str:
     """Which idea `me` pitches. The two that can be built go to claude and chatgpt, or to whoever plays in their place."""
     herd = sorted({*roll, me})
-    web = "claude" if "claude" in herd else next((a for a in herd if a != "chatgpt"), herd[0])
-    terminal = "chatgpt" if "chatgpt" in herd and web != "chatgpt" else next((a for a in herd if a != web), "")
+    web = (
+        "claude"
+        if "claude" in herd
+        else next((a for a in herd if a != "chatgpt"), herd[0])
+    )
+    terminal = (
+        "chatgpt"
+        if "chatgpt" in herd and web != "chatgpt"
+        else next((a for a in herd if a != web), "")
+    )
     if me == web:
         return WEB
     if me == terminal:
@@ -151,7 +187,9 @@ def assigned(me: str, roll: list[str], seed: int) -> str:
         if each in {web, terminal}:
             continue
         wanted = PACKS.get(each, [])
-        order = sorted(wanted, key=lambda n: _order(seed, each, n)) + sorted(SPARE, key=lambda n: _order(seed, "", n))
+        order = sorted(wanted, key=lambda n: _order(seed, each, n)) + sorted(
+            SPARE, key=lambda n: _order(seed, "", n)
+        )
         mine = next((n for n in order if n not in taken), "")
         taken.add(mine)
         if each == me:
@@ -160,4 +198,4 @@ def assigned(me: str, roll: list[str], seed: int) -> str:
 
 
 def _order(seed: int, name: str, idea: str) -> int:
-    return draw("pack", seed, name, idea)
+    return draw_number("pack", seed, name, idea)

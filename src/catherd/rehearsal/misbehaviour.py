@@ -22,7 +22,7 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from catherd.model import ModelError, Request
+from catherd.core.model import ModelError, Request
 
 GARBAGE = "As a large language model I would love to, but first: colourless green ideas sleep furiously, 4 of 5 dentists agree."
 
@@ -57,9 +57,11 @@ def _is(request: Request, what: str, step: str) -> bool:
     return any(w == what and where in {step, "all"} for w, where in _told(request))
 
 
-def before(request: Request, step: str) -> None:
+def misbehave_before(request: Request, step: str) -> None:
     """What happens before there is an answer: waiting, silence, death. Raises ModelError."""
-    wait = float(request.options.get("latency") or 0) * (0.1 if request.turn.startswith("chat/") else 1.0)
+    wait = float(request.options.get("latency") or 0) * (
+        0.1 if request.turn.startswith("chat/") else 1.0
+    )
     wait += sum(float(s) for w, s in _told(request) if w == "slow" and s != "all")
     if _is(request, "die", step) and _first(request):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -67,9 +69,23 @@ def before(request: Request, step: str) -> None:
         wait += request.deadline_s + 1
     if wait > 0:
         threading.Event().wait(wait)
-    for mine, other in (where.split("+", 1) for what, where in _told(request) if what == "conflict" and "+" in where):
-        if step.endswith(f"/{mine}") and ".write." in request.turn and len(request.messages) < 2:
-            _until(os.path.join(request.options.get("rehearsal_marker", ""), "../../claims/done", f"{other}.lock"))
+    for mine, other in (
+        where.split("+", 1)
+        for what, where in _told(request)
+        if what == "conflict" and "+" in where
+    ):
+        if (
+            step.endswith(f"/{mine}")
+            and ".write." in request.turn
+            and len(request.messages) < 2
+        ):
+            _until(
+                os.path.join(
+                    request.options.get("rehearsal_marker", ""),
+                    "../../claims/done",
+                    f"{other}.lock",
+                )
+            )
     if _is(request, "silent", step):
         raise ModelError("silent", f"rehearsal: told to be silent in {step}")
 
@@ -81,6 +97,11 @@ def _until(path: str) -> None:
         threading.Event().wait(0.1)
 
 
+def _spoilt(text: str, code: str) -> str:
+    """The answer with `code` at the end of each test file."""
+    return _TESTS.sub(lambda m: f"{m[1]}file path={m[2]}\n{m[3]}\n{code}\n{m[1]}", text)
+
+
 def after(request: Request, step: str, text: str) -> str:
     """The answer as it leaves: whole, cut in half, garbage, with code that the box must stop or the gate see, with a wish."""
     if _is(request, "garbage", step):
@@ -90,9 +111,11 @@ def after(request: Request, step: str, text: str) -> str:
     if ".write." in request.turn and len(request.messages) < 2:
         for what, code in SPOILT.items():
             if _is(request, what, step):
-                text = _TESTS.sub(lambda m, code=code: f"{m[1]}file path={m[2]}\n{m[3]}\n{code}\n{m[1]}", text)  # type: ignore[misc]
+                text = _spoilt(text, code)
     if ".write." in request.turn and _is(request, "red", step):
-        text = _CODE.sub(lambda m: f"{m[1]}file path={m[2]}\n{m[3]}{LEFT}\n{m[1]}", text, count=1)
+        text = _CODE.sub(
+            lambda m: f"{m[1]}file path={m[2]}\n{m[3]}{LEFT}\n{m[1]}", text, count=1
+        )
     if ".review-" in request.turn and _is(request, "changes", step):
         added = _ADDED.search(request.messages[0].content)
         if added and TWICE not in request.messages[0].content:

@@ -3,10 +3,10 @@
 import re
 
 from catherd.rehearsal import library
-from catherd.rehearsal.reading import Line, Scene, draw, pick, title
+from catherd.rehearsal.reading import Line, Scene, draw_number, pick, title
 
 
-def opening(scene: Scene) -> tuple[str, str]:
+def opening_aside(scene: Scene) -> tuple[str, str]:
     """Round 2: answer the person if they spoke, else tease the rival whose text suits this voice best."""
     voice = library.voice(scene.me)
     yours = _yours(scene)
@@ -15,14 +15,25 @@ def opening(scene: Scene) -> tuple[str, str]:
     rivals = [b for b in scene.proposals() if b.by in scene.targets]
     if not rivals:
         return "", ""
-    rival = pick(sorted(rivals, key=title), "tease", scene.seed, scene.me, *sorted(title(b) for b in rivals))
-    known = library.idea(library.slug(title(rival)))
+    rival = pick(
+        sorted(rivals, key=title),
+        "tease",
+        scene.seed,
+        scene.me,
+        *sorted(title(b) for b in rivals),
+    )
+    known = library.idea(library.title_slug(title(rival)))
     said = known.tease.get(scene.me, "") if known else ""
-    if said and set(re.findall(r"@([\w-]+)", said)) <= set(scene.roll):  # nobody is called who is not there
+    if said and set(re.findall(r"@([\w-]+)", said)) <= set(
+        scene.roll
+    ):  # nobody is called who is not there
         return said, ""
     parody = known.parody if known else "a very small hammer looking for its nail"
     return _voiced(
-        scene, pick(voice.tease, "tease", scene.me, title(rival)).format(title=title(rival), parody=parody)
+        scene,
+        pick(voice.tease, "tease", scene.me, title(rival)).format(
+            title=title(rival), parody=parody
+        ),
     ), ""
 
 
@@ -51,31 +62,63 @@ def _respond(scene: Scene, frames: list[str]) -> tuple[str, str]:
     answered = {line.to for line in lines if line.by == scene.me}
 
     def rank(line: Line) -> tuple[int, int]:
-        elsewhere = line.id in answered or f"@{scene.me}" in line.text  # a mention is answered by `reply`
+        elsewhere = (
+            line.id in answered or f"@{scene.me}" in line.text
+        )  # a mention is answered by `reply`
         about = own is not None and title(own).lower() in line.text.lower()
         return (
             4 * elsewhere - 2 * (line.to in written) - about - bool(line.to),
-            draw("who", scene.seed, scene.me, line.by, line.text),
+            draw_number("who", scene.seed, scene.me, line.by, line.text),
         )
 
     line = min(others, key=rank)
     retort = _retort(scene.me, line)
     about = own is not None and title(own).lower() in line.text.lower()
     said = retort or pick(
-        voice.defend if about else frames, "aside", scene.seed, scene.me, scene.form, line.by, line.text
+        voice.defend if about else frames,
+        "aside",
+        scene.seed,
+        scene.me,
+        scene.form,
+        line.by,
+        line.text,
     )
-    slots = {"who": line.by, "quote": _short(line.text), "title": title(own) if own else "nothing at all"}
+    slots = {
+        "who": line.by,
+        "quote": _short(line.text),
+        "title": title(own) if own else "nothing at all",
+    }
     return _voiced(scene, said if retort else said.format(**slots)), line.id
 
 
-def reply(scene: Scene) -> str:
+def reply_aside(scene: Scene) -> str:
     """A mention is answered: a tease about one's own idea as it deserves, the person with care, others with a line."""
     voice = library.voice(scene.me)
-    named = [line for line in scene.chat if f"@{scene.me}" in line.text and line.by != scene.me]
+    named = [
+        line
+        for line in scene.chat
+        if f"@{scene.me}" in line.text and line.by != scene.me
+    ]
     asked = [line for line in scene.chat if line.id in scene.targets]
-    line = asked[0] if asked else named[-1] if named else scene.chat[-1] if scene.chat else Line("", "you", "", "")
-    frames = voice.answer if line.by != "you" else voice.bound if line.binding else voice.to_you
-    said = pick(frames, "mention", scene.me, line.by, line.text).format(who=line.by, quote=_short(line.text))
+    line = (
+        asked[0]
+        if asked
+        else named[-1]
+        if named
+        else scene.chat[-1]
+        if scene.chat
+        else Line("", "you", "", "")
+    )
+    frames = (
+        voice.answer
+        if line.by != "you"
+        else voice.bound
+        if line.binding
+        else voice.to_you
+    )
+    said = pick(frames, "mention", scene.me, line.by, line.text).format(
+        who=line.by, quote=_short(line.text)
+    )
     head = ["---", "kind: chat", *([f"reply_to: {line.id}"] if line.id else []), "---"]
     return "\n".join([*head, _voiced(scene, _retort(scene.me, line) or said), ""])
 
@@ -83,7 +126,9 @@ def reply(scene: Scene) -> str:
 def _to_you(scene: Scene, line: Line) -> str:
     voice = library.voice(scene.me)
     frames = voice.bound if line.binding else voice.to_you
-    return _voiced(scene, pick(frames, "you", scene.me, line.text).format(quote=_short(line.text)))
+    return _voiced(
+        scene, pick(frames, "you", scene.me, line.text).format(quote=_short(line.text))
+    )
 
 
 def _voiced(scene: Scene, text: str) -> str:
@@ -103,7 +148,11 @@ def _retort(me: str, line: Line) -> str:
 def _was_reply(line: Line) -> bool:
     """Whether a rehearsed agent said this because it was called by name."""
     voice = library.voice(line.by)
-    if any(line.text == said for name in library.shelf() for said in _retorts(name, line.by)):
+    if any(
+        line.text == said
+        for name in library.shelf()
+        for said in _retorts(name, line.by)
+    ):
         return True
     return any(
         re.fullmatch(re.sub(r"\\\{\w+\\\}", ".*", re.escape(frame)), line.text)
@@ -115,7 +164,9 @@ def _retorts(name: str, by: str) -> list[str]:
     """What `by` answers to the teases that call it by name."""
     known = library.idea(name)
     said = known.retort.get(by, {}) if known else {}
-    return [text for who, text in said.items() if known and f"@{by}" in known.tease[who]]
+    return [
+        text for who, text in said.items() if known and f"@{by}" in known.tease[who]
+    ]
 
 
 def _yours(scene: Scene) -> Line | None:
@@ -125,7 +176,9 @@ def _yours(scene: Scene) -> Line | None:
 
 def _mine_to_answer(scene: Scene, line: Line) -> bool:
     """Whether this agent answers the person in passing: nobody was named, the draw over the roll hits it, and once."""
-    if "@" in line.text or any(other.by == scene.me and other.to == line.id for other in scene.chat):
+    if "@" in line.text or any(
+        other.by == scene.me and other.to == line.id for other in scene.chat
+    ):
         return False
     return bool(scene.roll) and pick(scene.roll, "host", line.text) == scene.me
 

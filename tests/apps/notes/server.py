@@ -57,7 +57,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {"error": "no such page"})
 
     def do_POST(self) -> None:
-        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"].strip()
+        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))[
+            "text"
+        ].strip()
         if not text:
             self.answer(422, {"error": "text is required"})
             return

@@ -1,0 +1,86 @@
+"""What is wrong with the files in `debate/veto/`, told as soon as somebody looks: a veto that is not read would be missed at the vote.
+
+An id is known once the round of pitches is closed; until then a veto for any id may come true.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+
+from catherd.bus.config import Phase
+from catherd.bus.store import OPEN, Bus, slug
+from catherd.core.errors import CatherdError
+from catherd.core.messages import Ask, Veto
+
+FOLDER = "debate/veto"
+
+
+def tell(bus: Bus, phases: Mapping[str, Phase]) -> None:
+    """Report each veto that takes nothing off the ballot, once per content; what was mended or removed is solved."""
+    wrong = _wrong(bus, phases)
+    for name in bus.names("problems"):
+        stem = name.removesuffix(".yaml")
+        if stem.startswith(slug(FOLDER)) and stem not in map(slug, wrong):
+            bus.solved(stem)
+    for path, error in wrong.items():
+        bus.broken(path, error)
+
+
+def _wrong(bus: Bus, phases: Mapping[str, Phase]) -> dict[str, CatherdError]:
+    """Path → what is wrong; nothing when the vote is over, or in a phase without pitches."""
+    names = bus.names(FOLDER)
+    gates = {
+        gate.kind: gate for phase in phases.values() for gate in phase.gates.values()
+    }
+    if (
+        not names
+        or "pitch" not in gates
+        or "ballot" not in gates
+        or bus.closed(gates["ballot"].name)
+    ):
+        return {}
+    closed = bus.receipt(gates["pitch"].name)
+    known = (
+        [one for one in closed.data.get("names", {}) if not one.startswith("guest-")]
+        if closed
+        else None
+    )
+    ballot = bus.get(f"{gates['ballot'].step}/{OPEN}", Ask)
+    shown = (
+        {one.by for one in ballot.inputs if one.kind == "proposal"} if ballot else set()
+    )
+    found = {f"{FOLDER}/{name}": _fault(bus, name, known, shown) for name in names}
+    return {path: error for path, error in found.items() if error is not None}
+
+
+def _fault(
+    bus: Bus, name: str, known: list[str] | None, shown: set[str]
+) -> CatherdError | None:
+    path, (one, ending) = f"bus/{FOLDER}/{name}", os.path.splitext(name)
+    if ending != ".yaml":
+        return CatherdError(
+            "a veto is <id>.yaml",
+            where=path,
+            fix=f"mv '{path}' 'bus/{FOLDER}/{one}.yaml'",
+        )
+    if known is not None and one not in known:
+        near = difflib.get_close_matches(one, known, 1)
+        fix = f"mv '{path}' bus/{FOLDER}/{near[0]}.yaml" if near else f"rm '{path}'"
+        return CatherdError(
+            f"'{one}' is no proposal; there are {', '.join(known)}", where=path, fix=fix
+        )
+    sample = f"echo 'reason: why it goes' > '{path}'"
+    try:
+        veto = bus.get(f"{FOLDER}/{name}", Veto)
+    except CatherdError as error:
+        error.fix = sample if error.what.startswith("expected `key") else error.fix
+        return error
+    if veto is not None and not veto.reason.strip():
+        return CatherdError("a veto needs a reason", where=path, fix=sample)
+    if one in shown:
+        return CatherdError(
+            "came after the ballots were opened; it is not counted",
+            where=path,
+            fix=f"rm '{path}'",
+        )
+    return None

@@ -1,0 +1,151 @@
+"""A vote as a whole: proposals, ballots as cast, who was missing, and what came of it. Pure; `record` and `tiecard` tell it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from catherd.debate import tally
+from catherd.debate.tally import CountResult, WhatIfs
+
+HUMAN = "human"
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """An objection that nobody settled: who raised it, the risk it sees (1–5, 0 unknown), what the authors answered."""
+
+    by: str
+    text: str
+    risk: int = 0
+    answer: str = ""
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal on the ballot: its code name, its frozen text and the hash of that, whose it is, what stays open."""
+
+    id: str
+    title: str
+    authors: tuple[str, ...]
+    text: str
+    sha256: str
+    statement: str = ""
+    objections: tuple[Open, ...] = ()
+
+
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal that is not on the ballot. `how`: vetoed (`why` is your reason), withdrawn, or merged (`into` an id)."""
+
+    id: str
+    title: str
+    authors: tuple[str, ...]
+    how: str
+    why: str = ""
+    into: str = ""
+
+
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+    """One counted ballot as it stands in its file; `edited` by you after its voter cast it; `notes` from the casting."""
+
+    voter: str
+    ranking: Sequence[Any] = ()
+    reasons: dict[str, str] = msgspec.field(default_factory=dict)
+    shown: tuple[str, ...] = ()
+    abstain: bool = False
+    why: str = ""
+    edited: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Vote(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the record of a vote is made of.
+
+    `roll` are the agents that may vote; your own sheet (voter `human`) is extra and not part of the quorum `needed`.
+    `spoiled` maps a voter to what is wrong with its file. `late` and `missing` name voters. `choice` and `reason` are yours,
+    from the tiebreak. `same_vendor` is a sentence, or empty.
+    """
+
+    game: str
+    base: str
+    candidates: tuple[Candidate, ...]
+    roll: tuple[str, ...]
+    needed: int
+    sheets: tuple[Sheet, ...] = ()
+    brief: str = ""
+    constraints: tuple[str, ...] = ()
+    spoiled: dict[str, str] = msgspec.field(default_factory=dict)
+    late: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    gone: tuple[Gone, ...] = ()
+    same_vendor: str = ""
+    choice: str = ""
+    reason: str = ""
+    rule: str = tally.RULE
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """`by` is herd or human, empty while nobody decided; `options` are those that a person had, or has, to choose from."""
+
+    winner: str | None
+    method: str
+    by: str
+    options: list[str]
+
+
+def counted(vote: Vote) -> tuple[CountResult, WhatIfs]:
+    """The vote, counted: authors recused, your sheet like any other."""
+    ids = [c.id for c in vote.candidates]
+    casts = [tally.Cast(s.voter, s.ranking, abstain=s.abstain) for s in vote.sheets]
+    shown = {s.voter: s.shown for s in vote.sheets}
+    return tally.count_ballots(ids, casts, recused(vote)), tally.what_ifs(
+        ids, casts, recused(vote), shown
+    )
+
+
+def recused(vote: Vote) -> dict[str, list[str]]:
+    """Per voter, the candidates that it is an author of."""
+    return {
+        s.voter: [c.id for c in vote.candidates if s.voter in c.authors]
+        for s in vote.sheets
+    }
+
+
+def decided(vote: Vote, result: CountResult) -> Decided:
+    """Who won and who said so: your choice, else the count, which without a quorum decides nothing."""
+    quorate = present(vote) >= vote.needed or result.method == "unopposed"
+    options = result.tied if quorate else sorted(result.pairwise)
+    if vote.choice:
+        return Decided(vote.choice, "human", "human", options)
+    if not quorate:
+        return Decided(None, "no_quorum", "", options)
+    return Decided(
+        result.winner, result.method, "herd" if result.winner else "", options
+    )
+
+
+def present(vote: Vote) -> int:
+    """How many on the roll cast a ballot that could be read, abstentions among them."""
+    return sum(s.voter in vote.roll for s in vote.sheets)
+
+
+def turnout(vote: Vote) -> str:
+    """`3 of 4 ballots`, `4 of 4 ballots and yours`."""
+    yours = (
+        " and yours"
+        if any(s.voter == HUMAN for s in vote.sheets) and HUMAN not in vote.roll
+        else ""
+    )
+    return f"{present(vote)} of {len(vote.roll)} ballots{yours}"
+
+
+def strongest(candidate: Candidate) -> Open | None:
+    """The objection that stays open: the greatest risk, the first among equals."""
+    return max(candidate.objections, key=lambda o: o.risk, default=None)
+
+
+def level(each: Any) -> str:
+    """One rank of a ballot as cast: an id, or `a = b`."""
+    return (
+        " = ".join(str(i) for i in each)
+        if isinstance(each, list | tuple)
+        else str(each)
+    )

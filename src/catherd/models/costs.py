@@ -1,0 +1,118 @@
+"""What a game costs, in words: before the first call (who has a key, at most how much), and at any time after (`make costs`)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from catherd.bus.config import Agent
+from catherd.core import ledger
+from catherd.core.ledger import Entry, Row
+from catherd.core.model import ModelError
+from catherd.models import accounts, llm, prices
+
+_OF = {"agent": "by agent", "phase": "by phase", "kind": "by kind of turn"}
+
+
+def offer_costs(
+    agents: Mapping[str, Agent],
+    environ: Mapping[str, str],
+    goal: str,
+    caps: Mapping[str, float] | None = None,
+    through: Sequence[str] = (),
+) -> list[str]:
+    """Who could play live here, on which model, who could not and what it would take; and what LIVE=1 costs at most.
+
+    `through` are the phases that would be played; just that of the goal if empty.
+    """
+    ready: list[str] = []
+    without: list[str] = []
+    for agent in agents.values():
+        chosen = accounts.live_model(agent, environ)
+        if not chosen and accounts.program_of(agent, environ):
+            ready.append(
+                f"{agent.name} (a command; what it takes counts at its own word)"
+            )
+            continue
+        if not chosen:
+            without.append(
+                f"{agent.name} (set {' or '.join(accounts.keys_named(agent)[:1]) or 'a model'})"
+            )
+            continue
+        try:
+            llm.live_price(chosen, agent.options if chosen == agent.model else {})
+        except ModelError as error:
+            if not prices.installed():
+                ready.append(f"{agent.name} ({chosen})")
+                continue
+            without.append(f"{agent.name} ({error.what})")
+            continue
+        ready.append(
+            f"{agent.name} ({chosen}{'' if chosen == agent.model else f', for want of a key for {agent.model}'})"
+        )
+    most = ledger.most({**accounts.CAPS, **(caps or {})}, through or [goal])
+    lines = [f"keys found for {', '.join(ready)}" if ready else "no key found"]
+    lines += [f"sitting out: {', '.join(without)}"] if without else []
+    return (
+        [
+            *lines,
+            f"LIVE=1 costs at most ${most:.2f} for {', '.join(through or [goal])} (caps: in bus/game.yaml)",
+        ]
+        if ready
+        else lines
+    )
+
+
+def report(
+    entries: Iterable[Entry],
+    caps: Mapping[str, float],
+    prices: Mapping[str, tuple[float, float]] | None = None,
+) -> list[str]:
+    """The lines of `make costs`. The dollars of every group add up to those of the game; `caps` and `prices` as in ledger."""
+    entries = list(entries)
+    rows = ledger.costs(entries, prices)
+    if not entries:
+        return ["no model was called yet"]
+    lines = [_head(), _line("the game", rows[0])]
+    for of, title in _OF.items():
+        lines += [
+            "",
+            title,
+            *(_line(f"  {row.name or '(other)'}", row) for row in rows if row.of == of),
+        ]
+    lines += ["", *_caps(rows, caps), *_uncertain(entries), *_loops(entries)]
+    return lines
+
+
+def _head() -> str:
+    return f"{'':<24}{'calls':>6}{'dollars':>11}{'tokens in':>12}{'cached':>8}{'out':>10}   alone"
+
+
+def _line(name: str, row: Row) -> str:
+    alone = "" if row.alone is None else f"   ${row.alone:.4f}"
+    counts = f"{row.calls:>6}{row.usd:>11.4f}{row.prompt_tokens:>12,}{row.cached_share:>8.0%}{row.completion_tokens:>10,}"
+    return f"{name:<24}{counts}{alone}"
+
+
+def _caps(rows: Sequence[Row], caps: Mapping[str, float]) -> list[str]:
+    spent = {row.name: row.usd for row in rows if row.of == "phase"} | {
+        "game": rows[0].usd
+    }
+    return [
+        f"cap {cap}: ${spent[cap]:.2f} of ${limit:.2f}"
+        for cap, limit in caps.items()
+        if cap in spent
+    ]
+
+
+def _uncertain(entries: list[Entry]) -> list[str]:
+    found = ledger.uncertain(entries)
+    if not found:
+        return []
+    total = sum(e.spent for e in found)
+    listed = [f"  {e.agent} {e.turn} ${e.spent:.4f}" for e in found]
+    return ["", f"may have been billed, counted in full (${total:.4f}):", *listed]
+
+
+def _loops(entries: list[Entry]) -> list[str]:
+    return [
+        f"in circles? {agent} gave the same answer to the same prompt {n} times, last in {turn}"
+        for agent, turn, n in ledger.looping(entries)
+    ]
