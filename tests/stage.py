@@ -10,6 +10,7 @@ from catherd.answers.prompts import Card
 from catherd.core.messages import Argument, Ask, Ballot, Chat, Input, Pitch
 from catherd.core.model import Reply, Request, Said
 from catherd.debate import parse, proposals, tally
+from catherd.debate.papers import Cast
 from catherd.rehearsal import Rehearsal
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -183,10 +184,9 @@ class Debate(msgspec.Struct):
         on = [c for c, p in self.stand.items() if p.status == "open"]
         ballots: dict[str, Ballot] = self.said["ballot"]
         casts = [
-            tally.Cast(n, b.ranking, abstain=b.abstain)
-            for n, b in sorted(ballots.items())
+            Cast(n, b.ranking, abstain=b.abstain) for n, b in sorted(ballots.items())
         ]
-        casts += [tally.Cast(n, ranking) for n, ranking in more.items()]
+        casts += [Cast(n, ranking) for n, ranking in more.items()]
         recused = {a: [c for c in on if a in self.stand[c].authors] for a in self.roll}
         return tally.count_ballots(on, casts, recused)
 

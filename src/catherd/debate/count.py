@@ -13,6 +13,8 @@ from typing import Any
 from catherd.bus import yaml_door
 from catherd.core.errors import CatherdError
 from catherd.debate import tally
+from catherd.debate.papers import Cast
+from catherd.debate.runoff import Round
 
 EXAMPLE = "{candidates: [a, b, c], ballots: [[2, [a, b]], [1, [c, [a, b]]]]}"
 LIMIT = 64 << 20  # characters; 10,000 ballots of 50 ids are two million
@@ -80,7 +82,7 @@ def _candidates(document: yaml_door.Document) -> dict[str, Id]:
     return names
 
 
-def _cast(document: yaml_door.Document, n: int, ballot: Any) -> tally.Cast:
+def _cast(document: yaml_door.Document, n: int, ballot: Any) -> Cast:
     fix = "write [times, [best, …, worst]], for instance [3, [a, [b, c]]]"
     if (
         not isinstance(ballot, list)
@@ -109,7 +111,7 @@ def _cast(document: yaml_door.Document, n: int, ballot: Any) -> tally.Cast:
         levels.append(
             [str(each) for each in level] if isinstance(level, list) else str(level)
         )
-    return tally.Cast(f"ballot {n}", levels, times)
+    return Cast(f"ballot {n}", levels, times)
 
 
 def _recused(
@@ -175,7 +177,7 @@ def _told(
     }
 
 
-def _round(each: tally.Round, names: Mapping[str, Id]) -> dict[str, Any]:
+def _round(each: Round, names: Mapping[str, Id]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "remaining": [names[c] for c in each.remaining],
         "counts": {

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from catherd.debate import tally
+from catherd.debate.papers import Cast
 from catherd.debate.tally import CountResult, WhatIfs
 
 HUMAN = "human"
@@ -94,7 +95,7 @@ class Decided(msgspec.Struct, frozen=True):
 def counted(vote: Vote) -> tuple[CountResult, WhatIfs]:
     """The vote, counted: authors recused, your sheet like any other."""
     ids = [c.id for c in vote.candidates]
-    casts = [tally.Cast(s.voter, s.ranking, abstain=s.abstain) for s in vote.sheets]
+    casts = [Cast(s.voter, s.ranking, abstain=s.abstain) for s in vote.sheets]
     shown = {s.voter: s.shown for s in vote.sheets}
     return tally.count_ballots(ids, casts, recused(vote)), tally.what_ifs(
         ids, casts, recused(vote), shown
