@@ -128,7 +128,10 @@ class Debate(msgspec.Struct):
 
     def shown(self) -> list[Input]:
         """What the next ask shows: as the bus would give it, with every message of the chat."""
-        said = [(STEP[form], form, dict(self.said[form])) for form in self.said]
+        said = [
+            proposals.Closed(STEP[form], form, dict(self.said[form]))
+            for form in self.said
+        ]
         sources = {
             (STEP[f], a): (f"debate/{STEP[f]}/{a}.yaml", "0")
             for f in self.said
