@@ -1,6 +1,11 @@
-"""What a game costs, in words: before the first call (who has a key, at most how much), and at any time after (`make costs`)."""
+"""What a game costs, in words.
+
+Before the first call: who has a key, and how much the game costs at most. At any time
+after: `make costs`.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from catherd.bus.config import Agent
 from catherd.core import ledger
@@ -11,6 +16,13 @@ from catherd.models import accounts, llm, prices
 _OF = {"agent": "by agent", "phase": "by phase", "kind": "by kind of turn"}
 
 
+class _Offer(NamedTuple):
+    """Whether an agent could play live here, and what is told of it."""
+
+    plays: bool
+    told: str
+
+
 def offer_costs(
     agents: Mapping[str, Agent],
     environ: Mapping[str, str],
@@ -18,46 +30,44 @@ def offer_costs(
     caps: Mapping[str, float] | None = None,
     through: Sequence[str] = (),
 ) -> list[str]:
-    """Who could play live here, on which model, who could not and what it would take; and what LIVE=1 costs at most.
+    """Who could play live here, on which model; who could not, and what it would take.
 
-    `through` are the phases that would be played; just that of the goal if empty.
+    Then what LIVE=1 costs at most. `through` are the phases that would be played; just
+    that of the goal if empty.
     """
-    ready: list[str] = []
-    without: list[str] = []
-    for agent in agents.values():
-        chosen = accounts.live_model(agent, environ)
-        if not chosen and accounts.program_of(agent, environ):
-            ready.append(
-                f"{agent.name} (a command; what it takes counts at its own word)"
-            )
-            continue
-        if not chosen:
-            without.append(
-                f"{agent.name} (set {' or '.join(accounts.keys_named(agent)[:1]) or 'a model'})"
-            )
-            continue
-        try:
-            llm.live_price(chosen, agent.options if chosen == agent.model else {})
-        except ModelError as error:
-            if not prices.installed():
-                ready.append(f"{agent.name} ({chosen})")
-                continue
-            without.append(f"{agent.name} ({error.what})")
-            continue
-        ready.append(
-            f"{agent.name} ({chosen}{'' if chosen == agent.model else f', for want of a key for {agent.model}'})"
-        )
-    most = ledger.most({**accounts.CAPS, **(caps or {})}, through or [goal])
+    offers = [_offer(agent, environ) for agent in agents.values()]
+    ready = [offer.told for offer in offers if offer.plays]
+    without = [offer.told for offer in offers if not offer.plays]
     lines = [f"keys found for {', '.join(ready)}" if ready else "no key found"]
-    lines += [f"sitting out: {', '.join(without)}"] if without else []
-    return (
-        [
-            *lines,
-            f"LIVE=1 costs at most ${most:.2f} for {', '.join(through or [goal])} (caps: in bus/game.yaml)",
-        ]
-        if ready
-        else lines
-    )
+    if without:
+        lines.append(f"sitting out: {', '.join(without)}")
+    if ready:
+        phases = through or [goal]
+        most = ledger.most({**accounts.CAPS, **(caps or {})}, phases)
+        lines.append(
+            f"LIVE=1 costs at most ${most:.2f} for {', '.join(phases)} (caps: in bus/game.yaml)"
+        )
+    return lines
+
+
+def _offer(agent: Agent, environ: Mapping[str, str]) -> _Offer:
+    name, chosen = agent.name, accounts.live_model(agent, environ)
+    if not chosen and accounts.program_of(agent, environ):
+        return _Offer(True, f"{name} (a command; what it takes counts at its own word)")
+    if not chosen:
+        keys = accounts.keys_named(agent)
+        return _Offer(False, f"{name} (set {keys[0] if keys else 'a model'})")
+    own = chosen == agent.model
+    try:
+        llm.live_price(chosen, agent.options if own else {})
+    except ModelError as error:
+        # Without LiteLLM there is no table of prices yet: make installs it.
+        if prices.installed():
+            return _Offer(False, f"{name} ({error.what})")
+        return _Offer(True, f"{name} ({chosen})")
+    if own:
+        return _Offer(True, f"{name} ({chosen})")
+    return _Offer(True, f"{name} ({chosen}, for want of a key for {agent.model})")
 
 
 def report(
@@ -65,18 +75,21 @@ def report(
     caps: Mapping[str, float],
     prices: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[str]:
-    """The lines of `make costs`. The dollars of every group add up to those of the game; `caps` and `prices` as in ledger."""
+    """The lines of `make costs`.
+
+    The dollars of every group add up to those of the game. `caps` and `prices` are as in
+    `ledger`.
+    """
     entries = list(entries)
     rows = ledger.costs(entries, prices)
     if not entries:
         return ["no model was called yet"]
     lines = [_head(), _line("the game", rows[0])]
     for of, title in _OF.items():
-        lines += [
-            "",
-            title,
-            *(_line(f"  {row.name or '(other)'}", row) for row in rows if row.of == of),
-        ]
+        lines += ["", title]
+        for row in rows:
+            if row.of == of:
+                lines.append(_line(f"  {row.name or '(other)'}", row))
     lines += ["", *_caps(rows, caps), *_uncertain(entries), *_loops(entries)]
     return lines
 
@@ -92,9 +105,8 @@ def _line(name: str, row: Row) -> str:
 
 
 def _caps(rows: Sequence[Row], caps: Mapping[str, float]) -> list[str]:
-    spent = {row.name: row.usd for row in rows if row.of == "phase"} | {
-        "game": rows[0].usd
-    }
+    spent = {row.name: row.usd for row in rows if row.of == "phase"}
+    spent["game"] = rows[0].usd
     return [
         f"cap {cap}: ${spent[cap]:.2f} of ${limit:.2f}"
         for cap, limit in caps.items()
