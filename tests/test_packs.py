@@ -22,7 +22,7 @@ import pytest
 from catherd.app import judge
 from catherd.app.evidence import Evidence
 from catherd.box import sandbox
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.design import checks, trace
 from catherd.design.checks.plans import MILESTONES
 from catherd.design.wireframe import screens
@@ -54,7 +54,7 @@ needs_box = pytest.mark.skipif(
 
 @functools.cache
 def manifest(name: str) -> dict[str, Any]:
-    data: dict[str, Any] = yaml_door.read_yaml(str(PACKS / name / "pack.yaml")).data
+    data: dict[str, Any] = yaml_read.read_yaml(str(PACKS / name / "pack.yaml")).data
     return data
 
 
@@ -64,7 +64,7 @@ def planned(name: str) -> dict[str, dict[str, Any]]:
     files = sorted(
         (PACKS / name / "design" / "tasks" / "docs" / "tasks").glob("T-*.yaml")
     )
-    return {file.stem: yaml_door.read_yaml(str(file)).data for file in files}
+    return {file.stem: yaml_read.read_yaml(str(file)).data for file in files}
 
 
 def built(name: str, upto: str = "release") -> list[str]:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import games
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Ask, Receipt
 from gitrooms import sh
@@ -69,7 +69,7 @@ def test_words_reach_the_chat_as_they_were_typed(game: Path) -> None:
     said = games.make(game, "say", f"MSG={words}", "BINDING=1")
 
     assert said.returncode == 0, said.stderr
-    message = yaml_door.read_yaml(str(game / said.stdout.strip())).data
+    message = yaml_read.read_yaml(str(game / said.stdout.strip())).data
     assert message["text"] == words
     assert message["kind"] == "constraint"
 

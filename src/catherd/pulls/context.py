@@ -9,7 +9,7 @@ import os
 import msgspec
 
 from catherd.answers.seat import Seat
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read, yaml_write
 from catherd.core.messages import Ask, Input
 from catherd.core.tasks import Task, View
 from catherd.git import objects, workspace
@@ -70,7 +70,7 @@ def ask_for(
 def _decision(root: str, main: str) -> Input:
     found = objects.read_blob(root, main, DECISION)
     data = (
-        yaml_door.loads((found or b"").decode("utf-8", "replace"), DECISION).data or {}
+        yaml_read.loads((found or b"").decode("utf-8", "replace"), DECISION).data or {}
     )
     still = data.get("open_objection") or {}
     return Input(
@@ -96,7 +96,7 @@ def _task(task_id: str, task: Task) -> Input:
         sha256="",
         kind="task",
         by=task_id,
-        data={"text": yaml_door.dumps(told)},
+        data={"text": yaml_write.dumps(told)},
     )
 
 
