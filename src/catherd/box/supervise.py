@@ -1,7 +1,6 @@
 """Watching a box: its output up to a cap, its memory, disk and wall clock, and how it takes a signal to stop."""
 
 import os
-import re
 import select
 import shutil
 import signal
@@ -12,25 +11,19 @@ from collections.abc import Callable
 
 from catherd.box import box_trees, proc_tree
 from catherd.box.bwrap_args import Limits
+from catherd.core import hidden
 
 _TICK_S, _DISK_S = (
     0.05,
     0.2,
 )  # seconds between looks; at the disk, which costs more, less often
-_BIDI = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 
 
 def escaped_text(text: str | bytes) -> str:
-    """Control and bidi characters written as backslash xNN or uNNNN; line ends as LF; tabs stay."""
+    """Hidden characters written as backslash xNN or uNNNN; line ends as LF; tabs stay."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    text = text.replace("\r\n", "\n")
-    return _BIDI.sub(
-        lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}",
-        text,
-    )
+    return hidden.escaped(text.replace("\r\n", "\n"))
 
 
 class BoxWatch:

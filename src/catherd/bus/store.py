@@ -20,6 +20,7 @@ import msgspec
 
 from catherd.bus import atomic, yaml_read, yaml_write
 from catherd.bus.config import IGNORED
+from catherd.core import hidden
 from catherd.core.errors import CatherdError
 from catherd.core.messages import FORMAT, Base, Chat, Game, Receipt, Trouble
 
@@ -50,13 +51,13 @@ def seal_of(message: Base) -> str:
 
 
 def tidy_text(text: str) -> str:
-    """Text as the bus keeps it: no trailing blanks, no tabs, no control characters, so that `cat` shows it as a block."""
-    text = re.sub(
-        r"[^\n\x20-\x7e\xa0-\U0010ffff]",
-        "",
-        text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4),
-    )
-    return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
+    """Text as the bus keeps it, so that `cat` shows it as a block.
+
+    It has no trailing blanks, no tabs and no hidden characters.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
+    plain = hidden.removed(lines)
+    return "\n".join(line.rstrip() for line in plain.split("\n")).strip("\n")
 
 
 class Bus:

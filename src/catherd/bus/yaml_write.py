@@ -1,12 +1,12 @@
-"""Writes the YAML of files: keys in their order, text as blocks, nothing that a terminal would obey.
+"""Writes the YAML of files: keys in their order, texts as blocks, nothing that a terminal would obey.
 
-What `yaml_read` reads back is what was written.
+`yaml_read` reads back what was written. Hidden characters (see `core/hidden.py`) are
+escaped, emoji stand as they are.
 """
 
 import io
 import re
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -25,102 +25,118 @@ from yaml.events import (
 )
 
 from catherd.bus.yaml_read import is_number
+from catherd.core import hidden
 
-_HIDDEN = re.compile(
-    "[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\x7f-\x9f]"
-)  # bidi and C1: never raw on a terminal
-_IMPLICIT = (
-    yaml.CSafeDumper.yaml_implicit_resolvers
-)  # first character → what an unquoted text would be taken for
-_MAP, _LIST = (
-    MappingStartEvent(None, None, True, flow_style=False),
-    SequenceStartEvent(None, None, True, flow_style=False),
-)
+WIDTH = 110  # columns at which long plain and quoted texts are folded
+# What libyaml escapes, emoji for the most part; tags are hidden and stay escaped.
+_BEYOND = re.compile(f"(?!{hidden.PATTERN.pattern})[\U00010000-\U0010ffff]")
+_PRIVATE_USE = range(0xE000, 0xF900)
+# First character → the types that an unquoted text beginning with it may be taken for.
+_IMPLICIT = yaml.CSafeDumper.yaml_implicit_resolvers
+_BOOLEANS_ELSEWHERE = {"yes", "no", "on", "off"}
+_MAPPING = MappingStartEvent(None, None, True, flow_style=False)
+_SEQUENCE = SequenceStartEvent(None, None, True, flow_style=False)
 
 
-def _dump(data: Any) -> str:
-    """PyYAML's emitter, fed by ourselves: its representer takes three times as long for the same bytes."""
-    text = io.StringIO()
-    emitter = yaml.CSafeDumper(text, allow_unicode=True, width=110)
+def dumps(thing: Any, header: str = "") -> str:
+    """YAML of a struct or of builtins, behind `header` as it is.
+
+    Keys keep their order, a text of several lines is a `|` block.
+    """
+    data = msgspec.to_builtins(thing)
+    text = _dump(data, _text)
+    if "\\U000" in text:
+        text = _with_emoji(data, text)
+    return header + hidden.escaped(text)
+
+
+def _with_emoji(data: Any, written: str) -> str:
+    """YAML of `data` with characters beyond U+FFFF as they are.
+
+    libyaml would escape them, and quote the text for it, as it stands in `written`: a
+    chat would be hard to read. So it writes, in place of each, one character of the
+    private use area that `data` does not hold; then they are put back in their order.
+    """
+    free = (chr(code) for code in _PRIVATE_USE if chr(code) not in written)
+    stand_in = next(free, "")
+    if not stand_in:
+        return written
+    taken: list[str] = []
+
+    def take(found: re.Match[str]) -> str:
+        taken.append(found[0])
+        return stand_in
+
+    def event(text: str) -> ScalarEvent:
+        made = _text(text)
+        made.value = _BEYOND.sub(take, text)
+        return made
+
+    shown = _dump(data, event)
+    back = iter(taken)
+    return re.sub(stand_in, lambda _: next(back), shown)
+
+
+def _dump(data: Any, event: Callable[[str], ScalarEvent]) -> str:
+    """YAML by libyaml's emitter; `event` is how a text is written.
+
+    PyYAML's representer takes three times as long for the same bytes.
+    """
+    written = io.StringIO()
+    emitter = yaml.CSafeDumper(written, allow_unicode=True, width=WIDTH)
     try:
         emitter.emit(StreamStartEvent())
         emitter.emit(DocumentStartEvent(explicit=False))
-        _emit(data, emitter.emit)
+        for each in _events(data, event):
+            emitter.emit(each)
         emitter.emit(DocumentEndEvent(explicit=False))
         emitter.emit(StreamEndEvent())
     finally:
         emitter.dispose()
-    return text.getvalue()
+    return written.getvalue()
 
 
-def _emit(data: Any, out: Callable[[Event], None]) -> None:
+def _events(data: Any, event: Callable[[str], ScalarEvent]) -> Iterator[Event]:
     if isinstance(data, str):
-        out(_text(data) if len(data) < 80 else _text.__wrapped__(data))
+        yield event(data)
     elif isinstance(data, dict):
-        out(_MAP)
+        yield _MAPPING
         for key, value in data.items():
-            _emit(key, out)
-            _emit(value, out)
-        out(MappingEndEvent())
+            yield event(key)
+            yield from _events(value, event)
+        yield MappingEndEvent()
     elif isinstance(data, list):
-        out(_LIST)
+        yield _SEQUENCE
         for value in data:
-            _emit(value, out)
-        out(SequenceEndEvent())
+            yield from _events(value, event)
+        yield SequenceEndEvent()
     else:
-        plain = (
-            "null"
-            if data is None
-            else str(data).lower()
-            if isinstance(data, bool)
-            else _number(data)
-        )
-        out(ScalarEvent(None, None, (True, False), plain))
+        yield ScalarEvent(None, None, (True, False), _plain(data))
 
 
-def _number(data: float) -> str:
+def _plain(data: float | None) -> str:
+    if data is None:
+        return "null"
+    if isinstance(data, bool):
+        return "true" if data else "false"
     return str(yaml.representer.SafeRepresenter().represent_data(data).value)
 
 
-@lru_cache(4096)
-def _text(data: str) -> ScalarEvent:
-    style = None
-    if _HIDDEN.search(data) or data in {"yes", "no", "on", "off"} or is_number(data):
-        style = '"'
-    if "\n" in data and style is None:
-        style = "|"
-    tests = [*_IMPLICIT.get(data[:1], []), *_IMPLICIT.get(None, [])]
-    is_text = style is not None or not any(
-        test.match(data) for _, test in tests
-    )  # else it is quoted
-    return ScalarEvent(None, None, (is_text, True), data, style=style)
+def _text(text: str) -> ScalarEvent:
+    """The event of a text; libyaml quotes it where another type would be read."""
+    style = _style(text)
+    is_text = style is not None or not _is_ambiguous(text)
+    return ScalarEvent(None, None, (is_text, True), text, style=style)
 
 
-def _stand_ins(data: Any, table: dict[int, int]) -> Any:
-    if isinstance(data, dict):
-        return {
-            _stand_ins(key, table): _stand_ins(value, table)
-            for key, value in data.items()
-        }
-    if isinstance(data, list):
-        return [_stand_ins(item, table) for item in data]
-    if isinstance(data, str) and not any("\ue000" <= char <= "\uf8ff" for char in data):
-        for char in data:
-            if ord(char) > 0xFFFF and len(table) < 0x1000:
-                table.setdefault(ord(char), 0xE000 + len(table))
-        return data.translate(table)
-    return data
+def _style(text: str) -> str | None:
+    """Quotes or a block where they are needed; None leaves it to libyaml."""
+    if text in _BOOLEANS_ELSEWHERE or is_number(text) or hidden.PATTERN.search(text):
+        return '"'
+    return "|" if "\n" in text else None
 
 
-def dumps(thing: Any, header: str = "") -> str:
-    """YAML of a struct or of builtins: keys in their order, text in `|` blocks, control and bidi characters escaped."""
-    data = msgspec.to_builtins(thing)
-    text = _dump(data)
-    if (
-        "\\U000" in text
-    ):  # libyaml escapes what lies beyond U+FFFF; a chat without emoji is no chat
-        table: dict[int, int] = {}
-        text = _dump(_stand_ins(data, table))
-        text = text.translate({stand_in: char for char, stand_in in table.items()})
-    text = _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return f"{header}{text}" if header else text
+def _is_ambiguous(text: str) -> bool:
+    """Whether PyYAML's resolver takes unquoted `text` for something else than a text."""
+    tests = [*_IMPLICIT.get(text[:1], []), *_IMPLICIT.get(None, [])]
+    return any(test.match(text) for _, test in tests)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from catherd.core import hidden
+
 OURS = "Task|PR|Reviewed-by|Overridden-by|CI|Model|Co-authored-by|Signed-off-by|Acked-by|Tested-by|Approved-by"
 _FORGED = re.compile(rf"^[ \t>]*({OURS})[ \t]*:.*$", re.IGNORECASE | re.MULTILINE)
 _TRAILER = re.compile(r"^([A-Za-z-]+): (.*)$")
@@ -26,13 +28,9 @@ class Proof(NamedTuple):
 
 
 def trailer_text(text: str) -> str:
-    """An agent's text without lines that look like our trailers, control characters, or git comments' look-alikes."""
-    clean = "".join(
-        c
-        for c in _FORGED.sub("", text.replace("\r", "\n"))
-        if c.isprintable() or c in "\n\t"
-    )
-    return re.sub(r"\n{3,}", "\n\n", clean).strip()
+    """An agent's text without hidden characters and without lines that look like our trailers."""
+    plain = hidden.removed(text.replace("\r", "\n"))
+    return re.sub(r"\n{3,}", "\n\n", _FORGED.sub("", plain)).strip()
 
 
 def subject(text: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from catherd.answers.seat import Seat
 from catherd.bus import yaml_read, yaml_write
 from catherd.core.messages import Ask, Input
+from catherd.core.paths import below
 from catherd.core.tasks import Task, View
 from catherd.git import objects, workspace
 from catherd.git.pr_rules import diff
@@ -127,11 +128,7 @@ def _formats(root: str, task: Task) -> list[Input]:
 def _files(root: str, at: str, task: Task) -> list[Input]:
     """The files of the game so far, the task's own paths first, within the budget of one prompt."""
     there = objects.list_tree(root, at)
-    mine = [
-        p
-        for p in there
-        if any(p == a or (a.endswith("/") and p.startswith(a)) for a in task.paths)
-    ]
+    mine = [p for p in there if any(below(p, prefix) for prefix in task.paths)]
     design = [
         p
         for p in there
