@@ -204,8 +204,7 @@ def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> closing.CloseVerdict:
                 heard,
                 excused - heard,
                 pending,
-                waited,
-                box,
+                closing.Clock(waited, box),
                 votes=gate.kind == "ballot",
             )
             for name in heard:

@@ -15,18 +15,9 @@ from catherd.bus.chat import remark
 from catherd.bus.config import Agent
 from catherd.bus.store import Bus, now, slug
 from catherd.core.jobs import Slot, slot
+from catherd.core.merge_rules import Stand, reviewers, stand
 from catherd.core.messages import Game
-from catherd.core.tasks import (
-    Check,
-    Closed,
-    Merged,
-    Needs,
-    Stand,
-    Task,
-    View,
-    reviewers,
-    stand,
-)
+from catherd.core.tasks import Check, Closed, Merged, Needs, Task, View
 from catherd.design import checks
 from catherd.git import checkouts, landing, merge, objects, pr_rules, trailers
 from catherd.git.pr_rules import Rules

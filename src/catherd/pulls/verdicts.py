@@ -11,19 +11,9 @@ from catherd.bus import atomic, config, yaml_write
 from catherd.bus.narrator import cut_line, terminal_text
 from catherd.bus.store import Bus, now
 from catherd.core.errors import CatherdError
+from catherd.core.merge_rules import stand, wanted
 from catherd.core.messages import FORMAT, Game
-from catherd.core.tasks import (
-    Check,
-    Closed,
-    Head,
-    Merged,
-    Opinion,
-    Pr,
-    Review,
-    View,
-    stand,
-    wanted,
-)
+from catherd.core.tasks import Check, Closed, Head, Merged, Opinion, Pr, Review, View
 from catherd.git import landing, merge, objects, pr_rules
 from catherd.git.run import git, rev
 from catherd.pulls.board import Desk
