@@ -67,7 +67,7 @@ def begin_goal(
     root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
 ) -> Begun:
     """Everything before the first gate of `goal`. With `dry` it only looks."""
-    crashpoints.role[0] = "herd"
+    crashpoints.take_role("herd")
     told: list[str] = []
     phases = config.phases(root, told)
     gate = _gate_of(phases, goal)

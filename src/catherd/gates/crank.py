@@ -41,7 +41,7 @@ class Crank(msgspec.Struct):
 
 def turn(root: str, name: str, teller: Teller) -> None:
     """Close the gate `name`, or follow whoever is closing it. Raises NeedsYou when a person must choose."""
-    crashpoints.role[0] = "gate"
+    crashpoints.take_role("gate")
     bus = Bus(root)
     phase, gate = config.gate_of(root, name)
     if bus.closed(name):
