@@ -50,7 +50,10 @@ SHOWN = [
     (r"decided: ", ""),
     (r"── poc-build ", ""),
     (r"\w+ +│ opens PR-\d+: T-005", ""),
-    (r"\w+ +│ asks for changes in PR-\d+. `title.innerHTML", r".*?phone in the house\."),
+    (
+        r"\w+ +│ asks for changes in PR-\d+. `title.innerHTML",
+        r".*?phone in the house\.",
+    ),
     (r"\w+ +✓ PR-\d+ merged: T-005", ""),
     (r"  ✗ J-003 ", ""),
     (r"\w+ +✓ PR-\d+ merged: M-poc-1", ""),
@@ -156,7 +159,11 @@ def running(game: Path) -> Iterator[str]:
         text=True,
     )
     try:
-        yield next(found[1] for line in run.stdout or () if (found := re.match(r"running at (\S+);", line)))
+        yield next(
+            found[1]
+            for line in run.stdout or ()
+            if (found := re.match(r"running at (\S+);", line))
+        )
     finally:
         run.send_signal(signal.SIGINT)
         run.communicate(timeout=60)
@@ -167,15 +174,19 @@ def page(wide: int, tall: int, scale: float) -> Iterator[Any]:
     """A page of the system's Chromium, headless."""
     from playwright.sync_api import sync_playwright
 
-    from catherd import browser
+    from catherd.app import browser
 
     path, missing = browser.find()
     if not path:
         raise SystemExit(f"no browser: {missing}")
     with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.getuid() == 0 else [])
+        chromium = play.chromium.launch(
+            executable_path=path, args=["--no-sandbox"] if os.getuid() == 0 else []
+        )
         yield chromium.new_page(
-            viewport={"width": wide, "height": tall}, device_scale_factor=scale, color_scheme="light"
+            viewport={"width": wide, "height": tall},
+            device_scale_factor=scale,
+            color_scheme="light",
         )
         chromium.close()
 
@@ -219,10 +230,14 @@ def draw(lines: str, url: str, picture: bytes, to: Path | None) -> int:
     template = string.Template((HERE / "page.html").read_text(encoding="utf-8"))
     data = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
     with page(880, 400, 2) as one:
-        one.set_content(template.substitute(lines=lines, url=html.escape(url), picture=data))
+        one.set_content(
+            template.substitute(lines=lines, url=html.escape(url), picture=data)
+        )
         if to is not None:
             shot = one.locator("#game").screenshot(omit_background=True)
-            to.write_bytes(small(*one.evaluate(PIXELS, base64.b64encode(shot).decode())))
+            to.write_bytes(
+                small(*one.evaluate(PIXELS, base64.b64encode(shot).decode()))
+            )
         tall: int = one.evaluate("Math.ceil(document.querySelector('#app').getBoundingClientRect().bottom - "
                                  "document.querySelector('#url').getBoundingClientRect().bottom) - 1")  # fmt: skip
         return tall
@@ -236,8 +251,16 @@ def small(wide: int, tall: int, pixels: str) -> bytes:
     index = {colour: n for n, colour in enumerate(often[:256])}
     for colour in often[256:]:
         parts = colour.to_bytes(4, sys.byteorder)
-        index[colour] = min(range(256), key=lambda n: sum((a - b) ** 2 for a, b in zip(parts, palette[n], strict=True)))
-    rows = b"".join(b"\0" + bytes(map(index.__getitem__, flat[y * wide : (y + 1) * wide])) for y in range(tall))
+        index[colour] = min(
+            range(256),
+            key=lambda n: sum(
+                (a - b) ** 2 for a, b in zip(parts, palette[n], strict=True)
+            ),
+        )
+    rows = b"".join(
+        b"\0" + bytes(map(index.__getitem__, flat[y * wide : (y + 1) * wide]))
+        for y in range(tall)
+    )
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", wide, tall, 8, 3, 0, 0, 0),
         b"PLTE": b"".join(colour[:3] for colour in palette),
@@ -245,7 +268,10 @@ def small(wide: int, tall: int, pixels: str) -> bytes:
         b"IDAT": zlib.compress(rows, 9),
         b"IEND": b"",
     }
-    framed = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks.items())
+    framed = (
+        struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c))
+        for k, c in chunks.items()
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
@@ -257,7 +283,9 @@ def main() -> None:
         tall = draw(lines, "", b"", None)
         url, picture = app_picture(game, tall)
         draw(lines, url, picture, HERE / "game.png")
-    sys.stdout.write(f"docs/picture/game.png, {(HERE / 'game.png').stat().st_size // 1000} kB\n")
+    sys.stdout.write(
+        f"docs/picture/game.png, {(HERE / 'game.png').stat().st_size // 1000} kB\n"
+    )
 
 
 if __name__ == "__main__":
