@@ -167,7 +167,9 @@ def test_the_caps_and_the_offer_are_those_of_the_code() -> None:
     assert set(keys) == {accounts.keys_named(one)[0] for one in agents.values()}
     offer = costs.offer_costs(agents, keys, "debate")[-1]
     assert re.sub(r" \(.*", "", offer) in README
-    of_all = costs.offer_costs(agents, keys, "poc", through=["debate", "plan", "poc"])[-1]
+    of_all = costs.offer_costs(agents, keys, "poc", through=["debate", "plan", "poc"])[
+        -1
+    ]
     assert re.search(r"Of `make poc LIVE=1` it says (\$\d+\.\d\d)", README)[1] in of_all  # type: ignore[index]
 
 
