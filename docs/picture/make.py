@@ -11,6 +11,7 @@ import contextlib
 import html
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import string
@@ -29,8 +30,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 
-import games  # noqa: E402 - it is found once the path is set
+from support import games  # noqa: E402 - it is found once the path is set
 
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 WIDE = 392  # CSS pixels of the app in the picture …
 SEEN = 620  # … and of the window in which it is taken
 # What is shown of the game. Of a message that has a second pattern, no more than that.
@@ -174,11 +176,9 @@ def page(wide: int, tall: int, scale: float) -> Iterator[Any]:
     """A page of the system's Chromium, headless."""
     from playwright.sync_api import sync_playwright
 
-    from catherd.app import browser
-
-    path, missing = browser.find()
-    if not path:
-        raise SystemExit(f"no browser: {missing}")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        raise SystemExit(f"no browser: install one of {', '.join(CHROMIUM)}")
     with sync_playwright() as play:
         chromium = play.chromium.launch(
             executable_path=path, args=["--no-sandbox"] if os.getuid() == 0 else []
