@@ -39,6 +39,8 @@ from catherd.pulls import allotment, audits, board, main_tasks, merge_queue, ver
 from support import games
 from support.git_repos import everything, put, sh
 
+pytestmark = pytest.mark.slow
+
 ROLL = ["chatgpt", "claude", "gemini"]
 
 
