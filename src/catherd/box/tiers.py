@@ -14,7 +14,7 @@ import sys
 import msgspec
 
 from catherd.box import box_trees, bwrap_args, proc_tree
-from catherd.box.bwrap_args import Limits
+from catherd.box.bwrap_args import Launch
 from catherd.core.errors import CatherdError
 
 RANK = {"none": 0, "weak": 1, "bwrap": 2}
@@ -113,10 +113,8 @@ def _attack(scratch: str) -> str:
 
 def _in_a_box(script: str, tree: str) -> tuple[str, str]:
     # What a shell in a box prints, and, should it print nothing, why.
-    words = ["sh", "-c", script]
-    plan = bwrap_args.plan(
-        words, tree, (), Limits(), mode="copy", cwd=".", uid=box_uid()
-    )
+    launch = Launch(argv=["sh", "-c", script], tree=tree, uid=box_uid())
+    plan = bwrap_args.plan_launch(launch)
     env = {"PATH": bwrap_args.PATH + ":/usr/sbin:/sbin"}
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     try:

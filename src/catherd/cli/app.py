@@ -45,14 +45,14 @@ def box(argv: tuple[str, ...], *, rw: bool, seconds: int) -> None:
     here = os.getcwd()
     tree = here if rw else box_trees.known(here)
     try:
-        result = sandbox.run_in_box(
-            list(argv),
+        order = sandbox.BoxOrder(
             tree=tree,
             mode="rw" if rw else "copy",
             stdin=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(),
             limits=sandbox.Limits(wall_s=seconds, cpu_s=seconds, output_kb=8192),
             tell=tell,
         )
+        result = sandbox.run_in_box(list(argv), order)
     finally:
         if tree != here:
             shutil.rmtree(tree, ignore_errors=True)
