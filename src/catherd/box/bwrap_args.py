@@ -92,11 +92,11 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 
     `tree`: the host directory that the box sees as /work. `mode`: "copy" (the box works
     on a copy that is lost with it), "ro" (on the tree, read-only) or "rw" (on the tree
-    itself). `cwd`: where `argv` starts, relative to /work. `uid`: the user to become first,
-    because we are root; None when we are not. `stdin`: with it the box waits for a line
-    on its standard input before it begins, and `argv` reads these bytes. `info_to`: a
-    descriptor to write the pid of the box's init to, in place of a new pipe. `counted`:
-    refuse memory that no process is seen to hold; Chromium needs such memory.
+    itself). `cwd`: where `argv` starts, relative to /work. `uid`: the user to become
+    first, because we are root; None when we are not. `stdin`: with it the box waits for
+    a line on its standard input before it begins, and `argv` reads these bytes.
+    `info_to`: a descriptor to write the pid of the box's init to, in place of a new
+    pipe. `counted`: refuse memory that no process is seen to hold; Chromium needs such.
     """
 
     argv: list[str]

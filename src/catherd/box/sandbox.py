@@ -339,7 +339,7 @@ def _launch_boxed(argv: list[str], order: BoxOrder) -> Box:
 
 
 def _staged_for_box(order: BoxOrder, uid: int | None) -> str:
-    """A copy of the tree that the box's user owns, where it cannot use the tree; or ""."""
+    """A copy of the tree for the box's user; "" where it can use the tree itself."""
     if uid is None or order.owned:
         return ""
     if order.mode != "rw" and box_trees.tree_readable(order.tree):

@@ -71,7 +71,7 @@ class BoxWatch:
         self._took: float | None = None
 
     def begin(self, process: "subprocess.Popen[bytes]", grown: list[str]) -> None:
-        """Take over the program's pipes and count disk use from what `grown` holds now."""
+        """Take over the program's pipes; count disk use from what `grown` holds now."""
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018
         self._streams = [process.stdout, process.stderr]
         self._pipes = {process.stdout.fileno(): 0, process.stderr.fileno(): 1}

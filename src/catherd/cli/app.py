@@ -43,7 +43,7 @@ def box(argv: tuple[str, ...], *, rw: bool, seconds: int) -> None:
         to.flush()
 
     here = os.getcwd()
-    tree = here if rw else box_trees.known(here)
+    tree = here if rw else box_trees.copy_of_known(here)
     try:
         order = sandbox.BoxOrder(
             tree=tree,
