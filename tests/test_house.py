@@ -16,11 +16,11 @@ from pathlib import Path
 import click
 import pytest
 
-import games
 from catherd.bus import config
 from catherd.cli.commands import main
-from games import ROOT
-from gitrooms import sh
+from support import games
+from support.games import ROOT
+from support.git_repos import sh
 
 SRC = ROOT / "src" / "catherd"
 MODULES = {

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-import games
 from catherd.bus import config, yaml_door
 from catherd.bus.store import Bus
 from catherd.core.messages import Receipt
-from gitrooms import sh
+from support import games
+from support.git_repos import sh
 
 README = (games.ROOT / "README.md").read_text(encoding="utf-8")
 
