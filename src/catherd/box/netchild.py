@@ -61,8 +61,8 @@ def join(netns: int) -> None:
 
 
 def _die_with(parent: int) -> None:
-    # Called after the uid is dropped, which clears the signal. If our starter died before
-    # the signal was set, we have another parent by now.
+    # Called after the uid is dropped, which clears the signal. If our starter died
+    # before the signal was set, we have another parent by now.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
