@@ -97,7 +97,7 @@ def half_done(root: str, done: dict[str, bytes], torn: dict[str, bytes]) -> str:
     old = run.rev(root, "main")
     new = objects.child(root, old, NEW, "m", remove=["doomed.md"])
     with run.locked(root):
-        landing._write(
+        landing._write_journal(
             root,
             landing.Forward(
                 ref="refs/heads/main", old=old, new=new, path=root, dirty=[], creates={}

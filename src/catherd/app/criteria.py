@@ -114,7 +114,8 @@ def _seen(one: dict[str, Any], tree: str, minimum: str) -> Criterion:
     text = shlex.join(run)
     limits = sandbox.Limits(wall_s=SECONDS, cpu_s=SECONDS)
     try:
-        got = sandbox.run_in_box(run, tree=tree, limits=limits, minimum=minimum)
+        order = sandbox.BoxOrder(tree=tree, limits=limits, minimum=minimum)
+        got = sandbox.run_in_box(run, order)
     except CatherdError as error:
         return Criterion(text=text, verdict="unknown", why=str(error))
     if got.rc == 0 and got.why is None:

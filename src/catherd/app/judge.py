@@ -129,9 +129,8 @@ def _claimed(app: App, story: str) -> str:
 
 def _requires(app: App, asked: Asked) -> str:
     for program, least in app.requires.items():
-        got = sandbox.run_in_box(
-            [program, "--version"], tree=asked.tree, minimum=asked.minimum
-        )
+        order = sandbox.BoxOrder(tree=asked.tree, minimum=asked.minimum)
+        got = sandbox.run_in_box([program, "--version"], order)
         found = re.search(r"\d+(\.\d+)*", got.out + got.err)
         if got.rc != 0 or found is None:
             return f"{program} {least} is required, and the box has none"
@@ -158,19 +157,19 @@ def install_app(
     binds = (sandbox.Bind(host=wheels, inside="/wheels"),) if wheels else ()
     names = {"wheels": "/wheels" if sandbox.probe_tier().name == "bwrap" else wheels}
     limits = sandbox.Limits(wall_s=300, cpu_s=300, memory_mb=2048, disk_mb=1024)
+    order = sandbox.BoxOrder(
+        tree=target,
+        mode="rw",
+        owned=True,
+        cwd="app",
+        limits=limits,
+        binds=binds,
+        minimum=minimum,
+    )
     log = ""
     for line in app.install:
         argv = [str(expectations.fill_placeholders(word, names)) for word in line]
-        got = sandbox.run_in_box(
-            argv,
-            tree=target,
-            mode="rw",
-            owned=True,
-            cwd="app",
-            binds=binds,
-            limits=limits,
-            minimum=minimum,
-        )
+        got = sandbox.run_in_box(argv, order)
         log += f"$ {' '.join(argv)}\n{got.log}"
         if got.rc != 0 or got.why:
             return (

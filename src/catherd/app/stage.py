@@ -150,10 +150,8 @@ class AppStage:
             scratch,
             tree if boxed else os.path.join(scratch, "work"),
         )
-        self.mode, self.data = (
-            "ro" if boxed else "rw",
-            data or os.path.join(scratch, "data"),
-        )
+        self.mode: sandbox.Mode = "ro" if boxed else "rw"
+        self.data = data or os.path.join(scratch, "data")
         os.makedirs(scratch, exist_ok=True)
         os.chmod(scratch, 0o711)  # noqa: S103 - walked by the uid that the box runs as, listed by nobody
         os.makedirs(self.data, exist_ok=True)
@@ -174,7 +172,7 @@ class AppStage:
         self.logs: list[str] = []
         self.wrong: list[str] = []
 
-    def _options(self, wall_s: float) -> dict[str, Any]:
+    def _order(self, wall_s: float) -> sandbox.BoxOrder:
         limits = sandbox.Limits(
             wall_s=wall_s,
             cpu_s=0,
@@ -188,14 +186,16 @@ class AppStage:
             for key, value in self.app.start.env.items()
         }
         cwd = os.path.join("app", self.app.start.cwd)
-        place = {"mode": self.mode, "owned": True, "cwd": cwd, "minimum": self.minimum}
-        return {
-            "tree": self.work,
-            "binds": binds,
-            "env": env,
-            "limits": limits,
-            **place,
-        }
+        return sandbox.BoxOrder(
+            tree=self.work,
+            mode=self.mode,
+            owned=True,
+            cwd=cwd,
+            env=env,
+            limits=limits,
+            binds=binds,
+            minimum=self.minimum,
+        )
 
     def begin(self) -> str:
         """Start the server on a free port and wait until it is ready."""
@@ -207,7 +207,7 @@ class AppStage:
             str(expectations.fill_placeholders(word, self.names))
             for word in self.app.start.run
         ]
-        self.box = sandbox.start_box(argv, **self._options(0))
+        self.box = sandbox.start_box(argv, self._order(0))
         self.prober = relay.Prober(self.box.netns)
         if why := self._ready(port):
             return why
@@ -268,13 +268,15 @@ class AppStage:
 
     def run(self, argv: list[str], stdin: bytes) -> sandbox.BoxResult:
         """Run a command in a box of its own, on the same data; what it left running is kept as wrong."""
-        options = self._options(self.app.limits.seconds)
+        order = self._order(self.app.limits.seconds)
+        order = msgspec.structs.replace(order, stdin=stdin)
         if self.mode != "ro":  # below the tier bwrap /proc shows everybody's
-            return sandbox.run_in_box(argv, stdin=stdin, **options)
+            return sandbox.run_in_box(argv, order)
         mark = secrets.token_hex(16)
-        own = [f"{key}={value}" for key, value in options.pop("env").items()]
+        own = [f"{key}={value}" for key, value in order.env.items()]
+        order = msgspec.structs.replace(order, env={})
         look = ["/bin/sh", "-c", _LOOK, mark, "/usr/bin/env", "--", *own]
-        got = sandbox.run_in_box([*look, *argv], stdin=stdin, **options)
+        got = sandbox.run_in_box([*look, *argv], order)
         if mark not in got.err:
             return got
         err, _, left = got.err.rpartition(mark)

@@ -259,21 +259,22 @@ class Queue(msgspec.Struct):
             if red:
                 self._back(view, "its checks are red", main, findings=red)
                 return False
+            candidate = trailers.Candidate(
+                pr=view.name,
+                topic=view.pr.branch,
+                head=view.head,
+                tree=result.tree,
+            )
             text = trailers.message(
-                view.pr.branch, view.name, view.pr.title, view.pr.body, view.head, result.tree,
-                how.approvals, [one.check for one in verdicts], how.overrides,
-            )  # fmt: skip
+                candidate,
+                view.pr.title,
+                view.pr.body,
+                how.approvals,
+                [one.check for one in verdicts],
+                how.overrides,
+            )
             try:
-                done = merge.merge(
-                    root,
-                    branch,
-                    pr=view.name,
-                    topic=view.pr.branch,
-                    head=view.head,
-                    tree=result.tree,
-                    message=text,
-                    main=main,
-                ).sha
+                done = merge.merge(root, branch, candidate, message=text, main=main).sha
             except Moved:
                 return False  # main moved meanwhile: the next look merges anew
         # The claim first: whoever looks at PRs and then at claims never sees a task of its own without either.

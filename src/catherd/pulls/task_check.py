@@ -20,14 +20,10 @@ def run_accept(task: Task, tree: str, wheelhouse: str = "") -> BoxResult:
     """The accept command of `task` on `tree`, in the box, on a copy; `wheelhouse` is what it sees as /wheels."""
     limits = Limits(wall_s=task.accept_s, cpu_s=max(1, int(task.accept_s)))
     binds = (Bind(host=wheelhouse, inside="/wheels"),) if wheelhouse else ()
-    return sandbox.run_in_box(
-        task.accept,
-        tree=tree,
-        mode="copy",
-        limits=limits,
-        binds=binds,
-        minimum=task.sandbox,
+    order = sandbox.BoxOrder(
+        tree=tree, limits=limits, binds=binds, minimum=task.sandbox
     )
+    return sandbox.run_in_box(task.accept, order)
 
 
 def approved(root: str, main: str, tree: str) -> str:
