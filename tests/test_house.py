@@ -51,6 +51,7 @@ PURE = [
 HARMLESS = {
     "bisect", "collections", "collections.abc", "enum", "fractions", "functools", "hashlib", "html", "itertools", "math",
     "msgspec", "operator", "re", "string", "textwrap", "typing", "unicodedata",
+    "wcwidth",  # tables of widths: it looks at nothing
 }  # fmt: skip
 MAKEFILES = [
     ROOT / "Makefile",

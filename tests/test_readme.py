@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Receipt
 from catherd.models import accounts, costs
@@ -59,7 +59,7 @@ def test_the_seed_that_the_readme_names_ties_and_your_choice_decides(
         "catherd: needs you: bus/debate/tiebreak.yaml: the vote is tied between "
     )
     form = game / "bus/debate/tiebreak.yaml"
-    one, two = yaml_door.read_yaml(str(form)).data["tied"]
+    one, two = yaml_read.read_yaml(str(form)).data["tied"]
     assert (
         needs[1]
         == f"  fix: fill in `choice:` there with one of {one}, {two}, then type make debate"
@@ -71,7 +71,7 @@ def test_the_seed_that_the_readme_names_ties_and_your_choice_decides(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert Bus(str(game)).must("gates/decision.yaml", Receipt).winner == two
-    decision = yaml_door.loads(
+    decision = yaml_read.loads(
         sh(game, "show", "main:docs/debate/decision.yaml"), "decision"
     ).data
     assert decision["winner"] == two

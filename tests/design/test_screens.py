@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catherd.bus.yaml_door import loads
+from catherd.bus.yaml_read import loads
 from catherd.core.errors import CatherdError
 from catherd.design import trace
 from catherd.design.checks import check

@@ -8,7 +8,7 @@ import itertools
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.config import Gate, Phase
 from catherd.bus.store import OPEN, Bus, now, slug
 from catherd.core.closing import KINDS, Message
@@ -68,8 +68,8 @@ def record(bus: Bus, phase: Phase) -> Record:
         said: dict[str, Message] = {}
         for spoken in receipt.counted:
             agent = spoken.path.rpartition("/")[2].removesuffix(".yaml")
-            said[agent] = yaml_door.typed(
-                yaml_door.loads(spoken.text, f"bus/{spoken.path}"),
+            said[agent] = yaml_read.typed(
+                yaml_read.loads(spoken.text, f"bus/{spoken.path}"),
                 KINDS.get(gate.kind, Argument),
             )
             made.paths[gate.name, agent] = (spoken.path, spoken.sha256)

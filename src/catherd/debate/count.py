@@ -10,7 +10,7 @@ Unknown, repeated and recused ids are dropped and noted; only what cannot be rea
 from collections.abc import Mapping
 from typing import Any
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read, yaml_write
 from catherd.core.errors import CatherdError
 from catherd.debate import tally
 
@@ -26,7 +26,7 @@ def count_text(text: str, where: str) -> tuple[str, int]:
 
     `where` is what errors call the text. Raises CatherdError (exit 1) with place and fix when it cannot be read.
     """
-    document = yaml_door.loads(text, where, limit=LIMIT)
+    document = yaml_read.loads(text, where, limit=LIMIT)
     if not isinstance(document.data, dict):
         raise CatherdError("not an election", where=document.where(), fix=EXAMPLE)
     for key in KEYS[:2]:
@@ -46,12 +46,12 @@ def count_text(text: str, where: str) -> tuple[str, int]:
         if key not in {*KEYS, "catherd"}
     ]
     result = tally.count_ballots(names, casts, recused)
-    return yaml_door.dumps(
+    return yaml_write.dumps(
         _told(result, names, notes)
     ), 75 if result.winner is None else 0
 
 
-def _candidates(document: yaml_door.Document) -> dict[str, Id]:
+def _candidates(document: yaml_read.Document) -> dict[str, Id]:
     """Each candidate as the count knows it, with the id as it was written."""
     names: dict[str, Id] = {}
     for n, each in enumerate(document.data["candidates"]):
@@ -80,7 +80,7 @@ def _candidates(document: yaml_door.Document) -> dict[str, Id]:
     return names
 
 
-def _cast(document: yaml_door.Document, n: int, ballot: Any) -> tally.Cast:
+def _cast(document: yaml_read.Document, n: int, ballot: Any) -> tally.Cast:
     fix = "write [times, [best, …, worst]], for instance [3, [a, [b, c]]]"
     if (
         not isinstance(ballot, list)
@@ -113,7 +113,7 @@ def _cast(document: yaml_door.Document, n: int, ballot: Any) -> tally.Cast:
 
 
 def _recused(
-    document: yaml_door.Document, names: Mapping[str, Id], ballots: int
+    document: yaml_read.Document, names: Mapping[str, Id], ballots: int
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Per ballot the ids it may not judge, and a note on each that is not a candidate."""
     given = document.data.get("recused")

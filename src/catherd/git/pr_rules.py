@@ -11,15 +11,14 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from catherd.core import hidden
+from catherd.core.paths import below
 from catherd.git.checkouts import ABSENT, LINK, Change, tree_changes
 from catherd.git.objects import list_tree, read_blobs
 from catherd.git.run import call
 
 GITLINK = "160000"
 SHOWN = 400_000  # characters of a diff
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
 _WINDOWS = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?\Z", re.IGNORECASE)
 _ODD = set('\\:*?"<>|')
 
@@ -47,10 +46,8 @@ class Rules(NamedTuple):
 
 def shown_path(path: str) -> str:
     """A path as it may be printed: no control, bidi or undecodable character comes through."""
-    return _HIDDEN.sub(
-        lambda c: c[0].encode("unicode_escape").decode(),
-        path.encode(errors="backslashreplace").decode(),
-    )
+    text = path.encode(errors="backslashreplace").decode()
+    return hidden.escaped(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def bad_name(path: str) -> str:
@@ -61,7 +58,7 @@ def bad_name(path: str) -> str:
         path.encode()
     except UnicodeEncodeError:
         return "the name is not UTF-8"
-    if _HIDDEN.search(path):
+    if hidden.in_name(path):
         return "the name has a control or invisible character"
     for part in path.split("/"):
         if (
@@ -77,10 +74,7 @@ def bad_name(path: str) -> str:
 
 def denied(path: str) -> str:
     """Why no agent may ever touch a path; empty when it depends on the allowed prefixes."""
-    parts = [
-        re.sub("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]", "", p).casefold()
-        for p in path.split("/")
-    ]
+    parts = [hidden.seen_name(part) for part in path.split("/")]
     if parts[0] in ("bus", "worktrees"):
         return f"{parts[0]}/ is not part of a pull request"
     for part in parts:
@@ -149,9 +143,7 @@ def _judge(path: str, change: Change, size: int, rules: Rules) -> Iterable[RuleF
     why = denied(path)
     if why:
         yield RuleFinding(name, "denied", "error", why)
-    elif not any(
-        path == a or (a.endswith("/") and path.startswith(a)) for a in rules.allowed
-    ):
+    elif not any(below(path, prefix) for prefix in rules.allowed):
         yield RuleFinding(
             name, "outside", "error", f"only {', '.join(rules.allowed)} may be changed"
         )
@@ -218,7 +210,7 @@ def _collisions(touched: set[str], tree: Mapping[str, object]) -> list[RuleFindi
 def diff(root: str, old: str, new: str, paths: Sequence[str] = ()) -> str:
     """The unified diff as it is, whatever .gitattributes say: text as text, a binary file as one line with its sizes.
 
-    Cut at 400,000 characters, with a line that says so. Control characters come out escaped.
+    Cut at 400,000 characters, with a line that says so. Hidden characters come out escaped.
     """
     changed = {
         p: c for p, c in tree_changes(root, old, new).items() if not paths or p in paths
@@ -257,17 +249,9 @@ def diff(root: str, old: str, new: str, paths: Sequence[str] = ()) -> str:
             root, "diff-tree", *args, old, new, "--", *text[start : start + 500]
         ).out
         parts.append(out.decode("utf-8", "replace"))
-    whole = re.sub(
-        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069]",
-        _escape,
-        "".join(parts),
-    )
+    whole = hidden.escaped("".join(parts))
     return (
         whole
         if len(whole) <= SHOWN
         else f"{whole[:SHOWN]}\n… cut: {len(whole) - SHOWN} more characters\n"
     )
-
-
-def _escape(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()

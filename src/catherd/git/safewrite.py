@@ -5,6 +5,7 @@ import stat
 
 from catherd.answers.fences import File
 from catherd.core.errors import CatherdError
+from catherd.core.paths import below
 from catherd.git.pr_rules import Rules, bad_name, denied, shown_path
 
 
@@ -15,9 +16,7 @@ def put(tree: str, file: File, rules: Rules) -> None:
     """
     path = file.path
     fault = bad_name(path) or denied(path)
-    if not fault and not any(
-        path == a or (a.endswith("/") and path.startswith(a)) for a in rules.allowed
-    ):
+    if not fault and not any(below(path, prefix) for prefix in rules.allowed):
         fault = f"is outside what this task may touch: {', '.join(rules.allowed)}"
     if not fault and len(file.text.encode()) > rules.largest:
         fault = f"is larger than {rules.largest} bytes"
