@@ -77,8 +77,10 @@ def _quoted(value: str) -> str:
 def pitch(scene: Scene) -> str:
     """Round 1."""
     name = library.assigned(scene.me, scene.roll, scene.seed)
-    if len(scene.roll) < 2 and vote.wished(scene.brief) < 0:
+    alone = len(scene.roll) < 2
+    if alone and vote.wished(scene.brief) < 0:
         name = library.TERMINAL
+
     found = library.shelved(name)
     topic = pick(TOPICS, "topic", scene.seed, scene.me)
     text = library.body_text(found.pitch)
@@ -132,10 +134,12 @@ def found_spot(rival: FencedBlock, lens: str, scene: Scene) -> Found:
     known = library.idea_behind(rival)
     if known is None:
         return _unknown(rival, scene)
+
     for each in _lenses(known, lens, scene, rival):
         spot = known.spots.get(each)
         if spot is not None and spot.quote in rival.text:
             return Found(spot, known.best_point(each))
+
     return _unknown(rival, scene)
 
 
@@ -168,8 +172,8 @@ def _unknown(rival: FencedBlock, scene: Scene) -> Found:
 def _boldest(rival: FencedBlock, scene: Scene) -> str:
     """The first words of the sentence that promises most; "" where there is no sentence."""
     parts = re.split(r"(?<=[.!?])\s+|\n+", proposal_body(rival))
-    long_parts = [part for part in parts if len(part.split()) >= 4]
-    sentences = [part.strip() for part in long_parts if not part.startswith("#")]
+    plain = [part.strip() for part in parts if not part.startswith("#")]
+    sentences = [part for part in plain if len(part.split()) >= 4]
     if not sentences:
         return ""
 
@@ -177,7 +181,8 @@ def _boldest(rival: FencedBlock, scene: Scene) -> str:
         promises = len(re.findall(PROMISES, sentence))
         return -promises, draw_number("s", scene.me, sentence)
 
-    words = min(sentences, key=rank).rstrip(".!?").split()
+    boldest = min(sentences, key=rank)
+    words = boldest.rstrip(".!?").split()
     return " ".join(words[:14]).replace('"', "'")
 
 
@@ -253,9 +258,7 @@ def _verdict(
     """The verdict on one objection: as the shelf has it, else by a draw."""
     said = re.search(r"^Objection: (.+)$", block.text, re.MULTILINE)
     objection = said[1] if said else block.text
-
-    spots = known.spots.values() if known else ()
-    spot = next((spot for spot in spots if spot.quote in objection), None)
+    spot = _spot_meant(known, objection)
     if spot is None:
         return _unplanned(scene, objection, text)
 
@@ -268,11 +271,21 @@ def _verdict(
     return _unplanned(scene, objection, text)
 
 
+def _spot_meant(known: Idea | None, objection: str) -> Spot | None:
+    """The weak spot that an objection quotes; None where the shelf has none such."""
+    if known is None:
+        return None
+    spots = known.spots.values()
+    return next((spot for spot in spots if spot.quote in objection), None)
+
+
 def _unplanned(scene: Scene, objection: str, text: str) -> Verdict:
     """The verdict on an objection that the shelf has no answer to: half are accepted, by a draw."""
     words = " ".join(_quote(objection).split()[:12])
     drawn = draw_number("unknown", scene.me, objection) % 2
-    if drawn and f"“{words}”" not in text and len(text.split()) < 360:
+    room = len(text.split()) < 360
+
+    if drawn and room and f"“{words}”" not in text:
         reply = f"the risk section now says so in plain words: “{words}” is an open point, and the first thing that the trial week tests."
         more = f"\n\nRaised in the debate: “{words}”. The first trial week tests this before anything else is built."
         return Verdict(_accept(scene, words, reply), _into_risk(text, more))

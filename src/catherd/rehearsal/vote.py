@@ -127,7 +127,11 @@ def play_ballot(scene: Scene) -> str:
     voice = library.voice(scene.me)
     proposals = {block.by: block for block in scene.proposals()}
     candidates = {by: proposals[by] for by in scene.targets if by in proposals}
-    order = sorted(candidates.values(), key=lambda block: -score(scene, block))
+
+    def rank(proposal: FencedBlock) -> float:
+        return -score(scene, proposal)
+
+    order = sorted(candidates.values(), key=rank)
     if not order:
         return NOTHING_TO_RANK
 
