@@ -32,7 +32,7 @@ from catherd.git import checkouts, landing, merge, objects, pr_rules, trailers
 from catherd.git.pr_rules import Rules
 from catherd.git.run import Moved, rev
 from catherd.models import cast, cooldown
-from catherd.pulls import board, protected, task_check
+from catherd.pulls import board, pr_files, protected, task_check
 
 
 class Queue(msgspec.Struct):
@@ -131,14 +131,16 @@ class Queue(msgspec.Struct):
             )
             return view
         if objects.is_ancestor(root, view.head, actual):
-            board.post_head(self.bus, view.name, actual, "more commits")
+            pr_files.post_head(self.bus, view.name, actual, "more commits")
         else:
             kept = f"refs/catherd/moved/{branch}/{view.head[:12]}"
             if rev(root, view.head) and not rev(root, kept):
                 objects.transaction(
                     root, [f"create {kept} {view.head}"], "moved by hand"
                 )
-            board.post_head(self.bus, view.name, actual, "the branch was moved by hand")
+            pr_files.post_head(
+                self.bus, view.name, actual, "the branch was moved by hand"
+            )
             self.bus.trouble(
                 f"branch-{view.name.lower()}",
                 f"bus/prs/{view.name}/",
@@ -285,7 +287,7 @@ class Queue(msgspec.Struct):
             Merged(commit=done, at=now()),
             title=view.pr.title,
         )
-        board.forget_pull(bus, view.name)
+        pr_files.forget_pull(bus, view.name)
         thanks = f" Read by {', '.join(how.approvals)}." if how.approvals else ""
         self._remark(
             view,
