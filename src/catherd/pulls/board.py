@@ -72,13 +72,13 @@ class Desk:
         posted = self._tasks(offered, unread)
         ready = {name: task for name, task in posted.items() if self._ready(task)}
         later = {name: task for name, task in posted.items() if name not in ready}
-        slots = _slots(offered)
+        slots = slots_of(offered)
         return Work(
             open=ready,
             later=later,
             mine=self._tasks(held, unread),
             slots=slots,
-            my_slots=_slots(held),
+            my_slots=slots_of(held),
             prs=prs,
             assignment=allotted.owner,
             proves=allotted.proves,
@@ -231,7 +231,7 @@ def locks_in(bus: Bus, state: str) -> list[str]:
     return [name.removesuffix(".lock") for name in files if name.endswith(".lock")]
 
 
-def _slots(locks: list[str]) -> tuple[Slot, ...]:
+def slots_of(locks: list[str]) -> tuple[Slot, ...]:
     """The reviews among some locks."""
     found = [slot(name) for name in locks]
     return tuple(one for one in found if one is not None)
