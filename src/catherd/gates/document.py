@@ -19,7 +19,7 @@ from catherd.design.wireframe import screens
 from catherd.gates import merge_wait
 from catherd.git import landing, objects, pr_rules
 from catherd.herd.processes import Herd
-from catherd.pulls import board
+from catherd.pulls import board, pr_files
 
 MENDS = 3
 
@@ -99,7 +99,7 @@ def pulls_of_tasks(bus: Bus) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in bus.names("prs"):
         if bus.there(f"prs/{name}/merged.yaml") and (
-            task := board.merged_task(bus, name)
+            task := pr_files.merged_task(bus, name)
         ):
             found.setdefault(task, []).append(name)
     return found
