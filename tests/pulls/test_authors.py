@@ -20,6 +20,8 @@ from catherd.pulls import authors, board, protected, task_check, verdicts
 from support.build_herd import crank_of, lay
 from support.git_repos import put, repo, sh
 
+pytestmark = pytest.mark.slow
+
 needs_box = pytest.mark.skipif(
     sandbox.probe_tier().name != "bwrap",
     reason=f"no bubblewrap box: {sandbox.probe_tier().why_not}",

@@ -21,6 +21,8 @@ from support.build_herd import Workshop, alter, crank_of, lay
 from support.git_repos import put, sh
 from support.packs import NAMES, PACKS, SWEEP
 
+pytestmark = pytest.mark.slow
+
 needs_box = pytest.mark.skipif(
     sandbox.probe_tier().name != "bwrap",
     reason=f"no bubblewrap box: {sandbox.probe_tier().why_not}",

@@ -47,6 +47,8 @@ from catherd.pulls import (
 from support import games
 from support.git_repos import everything, put, sh
 
+pytestmark = pytest.mark.slow
+
 ROLL = ["chatgpt", "claude", "gemini"]
 
 

@@ -19,6 +19,8 @@ from catherd.pulls.task_check import approved, brings, check_merge, faults, judg
 from support.build_herd import Workshop, lay
 from support.git_repos import put, repo
 
+pytestmark = pytest.mark.slow
+
 needs_box = pytest.mark.skipif(
     sandbox.probe_tier().name != "bwrap",
     reason=f"no bubblewrap box: {sandbox.probe_tier().why_not}",
