@@ -40,6 +40,8 @@ PURE = [
     ),
     *("answers.fences", "answers.passages"),
     *(
+        "debate.papers",
+        "debate.runoff",
         "debate.tally",
         "debate.vote",
         "debate.proposals",

@@ -270,10 +270,14 @@ def test_placeholders_keep_their_type_alone_and_become_text_within_text() -> Non
     assert expectations.fill_placeholders(
         {"{nonce.a}": ["{id}", "x{id}", '{"a": {b}}', "{other}"]}, names
     ) == {"a.b": [7, "x7", '{"a": {b}}', "{other}"]}
-    assert (
-        expectations.fill_placeholders(r"^{id}\. {nonce.a}$", names, regex=True)
-        == r"^7\. a\.b$"
-    )
+    assert expectations.fill_pattern(r"^{id}\. {nonce.a}$", names) == r"^7\. a\.b$"
+    assert expectations.fill_pattern("{nonce.a}", names) == r"a\.b"
+    said = {"yes": True, "no": None, "id": 7}
+    assert [expectations.filled_text(f"{{{one}}}", said) for one in said] == [
+        "true",
+        "null",
+        "7",
+    ]
     assert expectations.names_in({"a": ["{id} {nonce.a}"], "{number.n}": 1}) == {
         "id",
         "nonce.a",
@@ -283,10 +287,11 @@ def test_placeholders_keep_their_type_alone_and_become_text_within_text() -> Non
 
 def test_a_pointer_finds_what_it_points_to() -> None:
     value = {"items": [{"a/b": 1}, {"~": 2}]}
-    assert expectations.pointed(value, "/items/0/a~1b") == (True, 1)
-    assert expectations.pointed(value, "/items/1/~0") == (True, 2)
-    assert expectations.pointed(value, "/items/2") == (False, None)
-    assert expectations.pointed(value, "") == (True, value)
+    there = expectations.pointed(value, "/items/0/a~1b")
+    assert (there.found, there.value) == (True, 1)
+    assert expectations.pointed(value, "/items/1/~0").value == 2
+    assert not expectations.pointed(value, "/items/2").found
+    assert expectations.pointed(value, "").value == value
 
 
 JSON = [

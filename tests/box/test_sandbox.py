@@ -140,8 +140,7 @@ def test_the_attacks_do_escape_where_there_is_no_box(
     with tempfile.NamedTemporaryFile() as secret:
         got = sandbox.run_in_box(
             ["python3", "-c", box_attacks.PRELUDE + box_attacks.PLACES, secret.name],
-            tree=tree,
-            minimum="none",
+            sandbox.BoxOrder(tree=tree, minimum="none"),
         )
     assert f"ESCAPED {secret.name}" in got.log
     assert got.tier == "none"
@@ -152,7 +151,7 @@ def test_below_the_tier_that_is_asked_for_nothing_is_started(
 ) -> None:
     monkeypatch.setenv("CATHERD_BOX", "weak")
     with pytest.raises(CatherdError) as caught:
-        sandbox.run_in_box(["touch", f"{tree}/ran"], tree=tree)
+        sandbox.run_in_box(["touch", f"{tree}/ran"], sandbox.BoxOrder(tree=tree))
     assert (
         str(caught.value)
         == "sandbox: the sandbox is weak, bwrap is needed: CATHERD_BOX=weak is set\n  fix: unset CATHERD_BOX"
@@ -167,9 +166,7 @@ def test_the_weak_tier_has_limits_and_a_clean_environment_and_says_that_it_is_we
     monkeypatch.setenv("ANTHROPIC_API_KEY", "hunter2")
     got = sandbox.run_in_box(
         ["sh", "-c", "env; cat a.txt; cat; touch b; ulimit -c; exit 5"],
-        tree=tree,
-        stdin=b"in\n",
-        minimum="weak",
+        sandbox.BoxOrder(tree=tree, stdin=b"in\n", minimum="weak"),
     )
     assert (got.rc, got.why, got.tier) == (5, None, "weak")
     assert "hunter2" not in got.log
@@ -177,9 +174,7 @@ def test_the_weak_tier_has_limits_and_a_clean_environment_and_says_that_it_is_we
     assert os.listdir(tree) == ["a.txt"]
     ended = sandbox.run_in_box(
         ["sh", "-c", "sleep 60 & sleep 60"],
-        tree=tree,
-        minimum="weak",
-        limits=sandbox.Limits(wall_s=0.3),
+        sandbox.BoxOrder(tree=tree, minimum="weak", limits=sandbox.Limits(wall_s=0.3)),
     )
     assert (ended.rc, ended.why) == (137, "wall")
 
@@ -191,7 +186,7 @@ def test_root_itself_is_refused_as_the_user_of_a_box(
         pytest.skip("only root chooses who a box runs as")
     monkeypatch.setenv("CATHERD_BOX_UID", "0")
     with pytest.raises(CatherdError) as caught:
-        sandbox.run_in_box(["true"], tree=tree)
+        sandbox.run_in_box(["true"], sandbox.BoxOrder(tree=tree))
     assert (
         str(caught.value)
         == "CATHERD_BOX_UID: not an ordinary user's number: 0\n  fix: unset CATHERD_BOX_UID"
@@ -255,10 +250,15 @@ def test_copy_mode_leaves_the_tree_alone_and_rw_mode_brings_changes_back(
     Path(f"{tree}/old/deep/x").write_text("x", encoding="ascii")
     Path(f"{tree}/gone").write_text("x", encoding="ascii")
     script = "echo b > b.txt; mkdir -p new/er; echo c > new/er/c; rm gone; rm -r old; ln -s /etc old; chmod 755 b.txt"
-    assert sandbox.run_in_box(["sh", "-c", script], tree=tree).rc == 0
+    assert sandbox.run_in_box(["sh", "-c", script], sandbox.BoxOrder(tree=tree)).rc == 0
     assert sorted(os.listdir(tree)) == ["a.txt", "gone", "old"]
     before = os.stat(f"{tree}/a.txt").st_mtime_ns
-    assert sandbox.run_in_box(["sh", "-c", script], tree=tree, mode="rw").rc == 0
+    assert (
+        sandbox.run_in_box(
+            ["sh", "-c", script], sandbox.BoxOrder(tree=tree, mode="rw")
+        ).rc
+        == 0
+    )
     assert sorted(os.listdir(tree)) == ["a.txt", "b.txt", "new", "old"]
     assert os.readlink(f"{tree}/old") == "/etc"
     assert Path(f"{tree}/new/er/c").read_text(encoding="ascii") == "c\n"
@@ -267,7 +267,8 @@ def test_copy_mode_leaves_the_tree_alone_and_rw_mode_brings_changes_back(
     assert os.stat(f"{tree}/a.txt").st_mtime_ns == before
     assert (
         sandbox.run_in_box(
-            ["sh", "-c", "rm old; mkdir old; echo y > old/y"], tree=tree, mode="rw"
+            ["sh", "-c", "rm old; mkdir old; echo y > old/y"],
+            sandbox.BoxOrder(tree=tree, mode="rw"),
         ).rc
         == 0
     )
@@ -287,8 +288,7 @@ def test_a_tree_below_a_closed_directory_can_be_used_too(tmp_path: Path) -> None
     binds = (sandbox.Bind(host=str(closed / "data"), inside="/data", write=True),)
     got = sandbox.run_in_box(
         ["sh", "-c", "cat a.txt; echo kept > /data/b"],
-        tree=str(closed / "tree"),
-        binds=binds,
+        sandbox.BoxOrder(tree=str(closed / "tree"), binds=binds),
     )
     assert (got.rc, got.out) == (0, "a\n"), got.log
     assert (closed / "data" / "b").read_text(encoding="ascii") == "kept\n"
@@ -299,11 +299,12 @@ def test_streams_and_input_are_kept_apart_and_files_of_python_do_not_run_outside
     tree: str,
 ) -> None:
     got = sandbox.run_in_box(
-        ["sh", "-c", "cat; echo err >&2; exit 3"], tree=tree, stdin=b"typed\n" * 30000
+        ["sh", "-c", "cat; echo err >&2; exit 3"],
+        sandbox.BoxOrder(tree=tree, stdin=b"typed\n" * 30000),
     )
     assert (got.rc, got.out, got.err) == (3, "typed\n" * 30000, "err\n")
     assert got.seconds > 0
-    missing = sandbox.run_in_box(["no-such-program"], tree=tree)
+    missing = sandbox.run_in_box(["no-such-program"], sandbox.BoxOrder(tree=tree))
     assert missing.rc == 127
     assert "no-such-program: not found" in missing.log
 
@@ -331,10 +332,9 @@ def test_the_environment_of_a_program_is_nothing_to_what_sets_its_limits(
     code = "import os,resource; print(resource.getrlimit(resource.RLIMIT_NOFILE), os.environ['A'], os.environ['PATH'])"
     got = sandbox.run_in_box(
         ["python3", "-c", code],
-        tree=tree,
-        env=env,
-        limits=sandbox.Limits(files=99),
-        minimum=tier,
+        sandbox.BoxOrder(
+            tree=tree, env=env, limits=sandbox.Limits(files=99), minimum=tier
+        ),
     )
     assert got.out == "(99, 99) b =c /work:.:/usr/bin:/bin\n", got.log
     assert got.err.count("/work/none.so") == 1
@@ -345,14 +345,16 @@ def test_a_program_that_speaks_as_bubblewrap_is_no_box_that_could_not_be_built(
     tree: str,
 ) -> None:
     got = sandbox.run_in_box(
-        ["sh", "-c", "echo bwrap: no such thing >&2; exit 1"], tree=tree
+        ["sh", "-c", "echo bwrap: no such thing >&2; exit 1"],
+        sandbox.BoxOrder(tree=tree),
     )
     assert (got.rc, got.err) == (1, "bwrap: no such thing\n")
     with pytest.raises(CatherdError) as caught:
         sandbox.run_in_box(
             ["true"],
-            tree=tree,
-            binds=(sandbox.Bind(host=f"{tree}/none", inside="/data"),),
+            sandbox.BoxOrder(
+                tree=tree, binds=(sandbox.Bind(host=f"{tree}/none", inside="/data"),)
+            ),
         )
     assert str(caught.value) == (
         f"sandbox: the box could not be built: bwrap: Can't find source path {tree}/none: No such file or directory\n"
@@ -362,12 +364,9 @@ def test_a_program_that_speaks_as_bubblewrap_is_no_box_that_could_not_be_built(
 
 @needs_box
 def test_no_word_of_a_program_becomes_one_of_bubblewraps(tree: str) -> None:
-    for options in (
-        {"env": {"A": f"x\0--ro-bind\0{ROOT}\0/opt"}},
-        {"env": {"A\0": "x"}},
-    ):
+    for env in ({"A": f"x\0--ro-bind\0{ROOT}\0/opt"}, {"A\0": "x"}):
         with pytest.raises(CatherdError) as caught:
-            sandbox.run_in_box(["ls", "/opt"], tree=tree, **options)
+            sandbox.run_in_box(["ls", "/opt"], sandbox.BoxOrder(tree=tree, env=env))
         assert (
             str(caught.value)
             == "sandbox: a NUL among the words of a command: no program can be given one\n  fix: take it out"
@@ -378,7 +377,7 @@ def test_no_word_of_a_program_becomes_one_of_bubblewraps(tree: str) -> None:
 def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(
     tree: str,
 ) -> None:
-    clean = sandbox.start_box(["sleep", "100"], tree=tree)
+    clean = sandbox.start_box(["sleep", "100"], sandbox.BoxOrder(tree=tree))
     assert clean.alive()
     assert proc_tree.command_of(clean.pid) != ""
     got = clean.stop(signal.SIGTERM, 5.0)
@@ -386,7 +385,7 @@ def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(
     assert not clean.alive()
 
     code = "import os,sys,time\nif os.fork()==0:\n os.setsid(); time.sleep(100)\nprint('up',flush=True)\ntime.sleep(100)"
-    box = sandbox.start_box(["python3", "-c", code], tree=tree)
+    box = sandbox.start_box(["python3", "-c", code], sandbox.BoxOrder(tree=tree))
     _until(box, "up")
     got = box.stop(signal.SIGTERM, 5.0)
     assert got.ended
@@ -394,7 +393,7 @@ def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(
     assert got.left[0].startswith("python3 -c import os,sys,time")
 
     code = "import signal,time; signal.signal(15, signal.SIG_IGN); print('up',flush=True); time.sleep(100)"
-    deaf = sandbox.start_box(["python3", "-c", code], tree=tree)
+    deaf = sandbox.start_box(["python3", "-c", code], sandbox.BoxOrder(tree=tree))
     _until(deaf, "up")
     got = deaf.stop(signal.SIGTERM, 0.3)
     assert (got.ended, deaf.alive()) == (False, False)
@@ -405,8 +404,7 @@ def test_a_box_that_talks_for_ever_keeps_its_last_words(tree: str) -> None:
     code = "import time\nfor n in range(20000): print('line', n, flush=True)\nprint('last', flush=True); time.sleep(100)"
     box = sandbox.start_box(
         ["python3", "-c", code],
-        tree=tree,
-        limits=sandbox.Limits(output_kb=16, wall_s=0),
+        sandbox.BoxOrder(tree=tree, limits=sandbox.Limits(output_kb=16, wall_s=0)),
     )
     _until(box, "last")
     assert box.alive()
@@ -419,7 +417,7 @@ def test_a_box_that_talks_for_ever_keeps_its_last_words(tree: str) -> None:
 def test_killing_us_kills_the_box(tree: str) -> None:
     code = (
         "import sys; from catherd.box import sandbox\n"
-        f"box = sandbox.start_box(['sleep', '31415'], tree={tree!r})\n"
+        f"box = sandbox.start_box(['sleep', '31415'], sandbox.BoxOrder(tree={tree!r}))\n"
         "print(box.pid, flush=True); sys.stdin.read()"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

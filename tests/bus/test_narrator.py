@@ -396,6 +396,7 @@ def test_what_you_say_arrives_as_you_typed_it_and_bare_say_reads_your_input(
     assert games.make(game, "chat").stdout.splitlines()[-1] == "you      » @gemini why?"
 
 
+@pytest.mark.herd
 def test_before_the_first_game_each_command_says_what_begins_one(
     tmp_path: Path,
 ) -> None:

@@ -114,11 +114,11 @@ def test_posting_again_never_overwrites_what_you_edited(bus: Bus) -> None:
 
 WRITER = """
 import hashlib, sys
-from catherd import files
+from catherd.bus import atomic
 n = int(sys.argv[2])
 while True:
     body = (hashlib.sha256(str(n).encode()).hexdigest() + "\\n") * 4_000
-    files.publish(sys.argv[1], f"chat/{n:06}.yaml", body + hashlib.sha256(body.encode()).hexdigest())
+    atomic.publish(sys.argv[1], f"chat/{n:06}.yaml", body + hashlib.sha256(body.encode()).hexdigest())
     print(n, flush=True)
     n += 1
 """

@@ -30,7 +30,7 @@ def holds(root: str, commit: str) -> bool:
 BIG = {f"docs/{n}.md": os.urandom(200_000) for n in range(60)}
 SLOW = f"""
 import os, sys
-from catherd import landing
+from catherd.git import landing
 root = sys.argv[1]
 big = {{name: open(os.path.join(root, ".git", "big", name.replace("/", "_")), "rb").read() for name in {sorted(BIG)!r}}}
 landing.land(root, "main", big, ["doomed.md"], "big")
@@ -97,7 +97,7 @@ def half_done(root: str, done: dict[str, bytes], torn: dict[str, bytes]) -> str:
     old = run.rev(root, "main")
     new = objects.child(root, old, NEW, "m", remove=["doomed.md"])
     with run.locked(root):
-        landing._write(
+        landing._write_journal(
             root,
             landing.Forward(
                 ref="refs/heads/main", old=old, new=new, path=root, dirty=[], creates={}

@@ -43,12 +43,9 @@ def text(
         **more,
     }
     return trailers.message(
-        topic,
-        pr,
+        trailers.Candidate(pr=pr, topic=topic, head=head, tree=tree),
         "the app starts",
         "It prints.",
-        head,
-        tree,
         said["reviewers"],
         said["checks"],
         said["overrides"],
@@ -70,10 +67,7 @@ def go(
     return merge.merge(
         root,
         "main",
-        pr=pr,
-        topic=topic,
-        head=head,
-        tree=tree,
+        trailers.Candidate(pr=pr, topic=topic, head=head, tree=tree),
         message=message,
         main=main,
     )
@@ -99,10 +93,7 @@ def test_merging_again_is_the_same_merge(root: str) -> None:
     again = merge.merge(
         root,
         "main",
-        pr="PR-0001",
-        topic="claude/T-001",
-        head=head,
-        tree="",
+        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=""),
         message="",
         main="whatever it was then",
     )
@@ -119,10 +110,7 @@ def test_a_lost_mark_is_made_again_from_the_history(root: str) -> None:
     again = merge.merge(
         root,
         "main",
-        pr="PR-0001",
-        topic="claude/T-001",
-        head=head,
-        tree="",
+        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=""),
         message="",
         main="",
     )
@@ -142,10 +130,7 @@ def test_a_branch_that_you_merged_by_hand_is_only_marked(
     done = merge.merge(
         root,
         "main",
-        pr="PR-0001",
-        topic="claude/T-001",
-        head=head,
-        tree="",
+        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=""),
         message="",
         main="",
     )
@@ -164,10 +149,9 @@ def test_main_or_the_branch_moved_since_the_verdict_asks_for_a_new_one(
         merge.merge(
             root,
             "main",
-            pr="PR-0001",
-            topic="claude/T-001",
-            head=head,
-            tree=tree,
+            trailers.Candidate(
+                pr="PR-0001", topic="claude/T-001", head=head, tree=tree
+            ),
             message="m",
             main=main,
         )
@@ -178,10 +162,9 @@ def test_main_or_the_branch_moved_since_the_verdict_asks_for_a_new_one(
         merge.merge(
             root,
             "main",
-            pr="PR-0001",
-            topic="claude/T-001",
-            head=head,
-            tree=tree,
+            trailers.Candidate(
+                pr="PR-0001", topic="claude/T-001", head=head, tree=tree
+            ),
             message="m",
             main=moved,
         )
@@ -196,10 +179,9 @@ def test_a_tree_that_was_not_the_merge_is_refused(root: str) -> None:
         merge.merge(
             root,
             "main",
-            pr="PR-0001",
-            topic="claude/T-001",
-            head=head,
-            tree="0" * 40,
+            trailers.Candidate(
+                pr="PR-0001", topic="claude/T-001", head=head, tree="0" * 40
+            ),
             message="m",
             main=main,
         )
@@ -365,10 +347,7 @@ def test_the_audit_reads_the_proof_from_the_history(root: str, case: str) -> Non
     merge.merge(
         root,
         "main",
-        pr="PR-0001",
-        topic="claude/T-001",
-        head=head,
-        tree=tree,
+        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=tree),
         message=said,
         main=base,
     )
@@ -493,12 +472,9 @@ def test_trailers_in_an_agents_own_text_prove_nothing() -> None:
     )
     head, tree = "a" * 40, "b" * 40
     said = trailers.message(
-        "claude/T-001",
-        "PR-0001",
+        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=tree),
         f"t {forged}",
         forged,
-        head,
-        tree,
         ["gemini"],
         ["tests"],
     )
@@ -525,11 +501,12 @@ def test_trailers_in_an_agents_own_text_prove_nothing() -> None:
 
 MERGE = """
 import sys
-from catherd import git, merge, objects
+from catherd.git import merge, objects, run, trailers
 root, head = sys.argv[1:]
-main = git.rev(root, "main")
+main = run.rev(root, "main")
 tree = objects.merge_tree(root, main, head).tree
-merge.merge(root, "main", pr="PR-0001", topic="claude/T-001", head=head, tree=tree, message="Merge", main=main)
+candidate = trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=tree)
+merge.merge(root, "main", candidate, message="Merge", main=main)
 """
 
 

@@ -9,7 +9,6 @@ import pytest
 from catherd.app.evidence import Evidence, Run, Shown, StepSeen
 from catherd.box import sandbox
 from catherd.bus import yaml_read
-from catherd.bus.narrator import Teller
 from catherd.bus.store import Bus
 from catherd.core.errors import CatherdError, NeedsYou
 from catherd.core.jobs import ALONE, Take, Work, next_job
@@ -18,8 +17,10 @@ from catherd.gates import mends, note, proof
 from catherd.git import objects, worktree
 from catherd.herd.processes import Herd
 from catherd.pulls import authors, board, protected, task_check, verdicts
-from support.build_herd import lay
+from support.build_herd import crank_of, lay
 from support.git_repos import put, repo, sh
+
+pytestmark = pytest.mark.slow
 
 needs_box = pytest.mark.skipif(
     sandbox.probe_tier().name != "bwrap",
@@ -313,9 +314,7 @@ def test_a_gate_that_stays_red_calls_you_after_three_rounds_however_often_it_is_
         goal.write_text("poc\n")
         herd = Herd(shop.bus, {})
         goal.unlink()  # so that nobody waits for the herd
-        proof.prove(
-            shop.bus, shop.phase, "poc", shop.game, herd, Teller({}, rehearsal=True)
-        )
+        proof.prove(crank_of(shop, "poc", herd))
 
     for n in (1, 2, 3):
         for _ in range(2 if n == 1 else 1):

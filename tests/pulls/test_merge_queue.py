@@ -35,9 +35,19 @@ from catherd.game import publish as publishing
 from catherd.gates import document, merge_wait
 from catherd.git import bus_ref, landing, objects, run, worktree
 from catherd.git.tidying import tidy_game
-from catherd.pulls import allotment, audits, board, main_tasks, merge_queue, verdicts
+from catherd.pulls import (
+    allotment,
+    audits,
+    board,
+    main_tasks,
+    merge_queue,
+    pr_files,
+    verdicts,
+)
 from support import games
 from support.git_repos import everything, put, sh
+
+pytestmark = pytest.mark.slow
 
 ROLL = ["chatgpt", "claude", "gemini"]
 
@@ -72,7 +82,7 @@ class Room(msgspec.Struct):
                 opened=now(),
             ),
         )
-        board.post_head(self.bus, name, head, "opened")
+        pr_files.post_head(self.bus, name, head, "opened")
         return name
 
     def say(

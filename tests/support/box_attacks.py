@@ -254,7 +254,7 @@ TOKEN = "token-of-this-test"
 
 def tries(
     facts: dict[str, str],
-) -> dict[str, tuple[str, list[str], str, dict[str, Any]]]:
+) -> dict[str, tuple[str, list[str], sandbox.Mode, dict[str, Any]]]:
     """name: (code, arguments, mode, limits) of each attack; `facts` name what of the host is to be reached."""
     return {
         "fork bomb": (FORK, [TOKEN], "copy", {"processes": 60}),
@@ -344,9 +344,11 @@ def run_all(root: str) -> dict[str, dict[str, Any]]:
             tree = f"{root}/{extra.get('tree', 'plain')}"
             got = sandbox.run_in_box(
                 ["python3", "-c", PRELUDE + code, *args],
-                tree=tree,
-                mode=mode,
-                limits=sandbox.Limits(**{"wall_s": 20, **limits}),
+                sandbox.BoxOrder(
+                    tree=tree,
+                    mode=mode,
+                    limits=sandbox.Limits(**{"wall_s": 20, **limits}),
+                ),
             )
             results[name] = {
                 "rc": got.rc, "why": got.why, "log": got.log, "tier": got.tier, "peak": got.peak_mb, "mended": sorted(got.mended),

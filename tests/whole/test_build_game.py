@@ -25,6 +25,7 @@ from support.git_repos import sh
 from support.pty_session import Terminal
 
 pytestmark = [
+    pytest.mark.herd,
     pytest.mark.timeout(900),
     pytest.mark.skipif(
         sandbox.probe_tier().name != "bwrap",

@@ -43,16 +43,16 @@ def box(argv: tuple[str, ...], *, rw: bool, seconds: int) -> None:
         to.flush()
 
     here = os.getcwd()
-    tree = here if rw else box_trees.known(here)
+    tree = here if rw else box_trees.copy_of_known(here)
     try:
-        result = sandbox.run_in_box(
-            list(argv),
+        order = sandbox.BoxOrder(
             tree=tree,
             mode="rw" if rw else "copy",
             stdin=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(),
             limits=sandbox.Limits(wall_s=seconds, cpu_s=seconds, output_kb=8192),
             tell=tell,
         )
+        result = sandbox.run_in_box(list(argv), order)
     finally:
         if tree != here:
             shutil.rmtree(tree, ignore_errors=True)

@@ -65,9 +65,9 @@ def packed(bus: Bus, phases: dict[str, Phase], game: Game, goal: str) -> None:
     )
     if not title or bus.closed(goal):
         return
-    from catherd.rehearsal import work
+    from catherd.rehearsal import pack
 
-    order, end = list(phases), work.last_phase(title)
+    order, end = list(phases), pack.last_phase(title)
     if end in order and order.index(goal) > order.index(end):
         raise CatherdError(
             f"the rehearsal's {title} ends at {end}",

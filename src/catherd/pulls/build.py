@@ -26,7 +26,7 @@ from catherd.git.pr_rules import Rules
 from catherd.git.run import rev
 from catherd.git.secrets import find_in_files
 from catherd.models import cli_model
-from catherd.pulls import board, task_check
+from catherd.pulls import board, pr_files, task_check
 from catherd.pulls.context import ask_for
 
 ATTEMPTS = 3
@@ -75,7 +75,7 @@ def do_write(seat: Seat, task_id: str, task: Task) -> bool:
         opened=now(),
     )
     name = board.open_pr(bus, pr)
-    board.post_head(bus, name, head, "opened", base)
+    pr_files.post_head(bus, name, head, "opened", base)
     return True
 
 
@@ -190,7 +190,7 @@ def do_revise(seat: Seat, view: View, task: Task) -> bool:
             view.head,
         )
         return False
-    board.post_head(bus, view.name, head, "revised", main)
+    pr_files.post_head(bus, view.name, head, "revised", main)
     return True
 
 
