@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from support.games import ROOT
 from support.handbook_pages import KINDS, PAGE, _kind, _sections, files, patterns
 
@@ -22,11 +22,11 @@ def _examples() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("path", "text"), _examples())
 def test_an_example_of_the_page_parses_as_what_it_shows(path: str, text: str) -> None:
     kind = _kind(path)
-    document = yaml_door.loads(text, path)
+    document = yaml_read.loads(text, path)
 
-    yaml_door.typed(document, kind)
+    yaml_read.typed(document, kind)
 
-    assert yaml_door.unknown(document, kind) == []
+    assert yaml_read.unknown(document, kind) == []
 
 
 def test_every_block_of_yaml_on_the_page_is_such_an_example() -> None:
@@ -58,9 +58,9 @@ def test_every_file_of_a_rehearsed_debate_is_of_the_kind_that_the_page_says(
         if path.endswith((".yaml", ".posted")) or (
             path.startswith("agents/") and path.endswith(".lock")
         ):
-            document = yaml_door.read_yaml(str(finished_game / "bus" / path), path)
-            yaml_door.typed(document, _kind(path))
-            assert yaml_door.unknown(document, _kind(path)) == [], path
+            document = yaml_read.read_yaml(str(finished_game / "bus" / path), path)
+            yaml_read.typed(document, _kind(path))
+            assert yaml_read.unknown(document, _kind(path)) == [], path
 
 
 def test_every_kind_of_event_that_the_engine_writes_is_on_the_page() -> None:
@@ -111,7 +111,7 @@ SAID_BY = [
     "herd/speak",
     "game/talk",
     "git/workspace",
-    "bus/yaml_door",
+    "bus/yaml_read",
 ]
 ERRORS = " ".join(
     (ROOT / "docs/handbook/errors.md").read_text(encoding="utf-8").split()

@@ -40,6 +40,8 @@ PURE = [
     ),
     *("answers.fences", "answers.passages"),
     *(
+        "debate.papers",
+        "debate.runoff",
         "debate.tally",
         "debate.vote",
         "debate.proposals",
@@ -51,6 +53,7 @@ PURE = [
 HARMLESS = {
     "bisect", "collections", "collections.abc", "enum", "fractions", "functools", "hashlib", "html", "itertools", "math",
     "msgspec", "operator", "re", "string", "textwrap", "typing", "unicodedata",
+    "wcwidth",  # tables of widths: it looks at nothing
 }  # fmt: skip
 MAKEFILES = [
     ROOT / "Makefile",

@@ -600,6 +600,7 @@ def test_a_path_that_leaves_the_repository_or_hides_is_no_path(path: str) -> Non
     assert path_error(path)
 
 
+@pytest.mark.slow
 def test_the_longest_answers_are_read_in_linear_time() -> None:
     """Each of these once made some parser quadratic; the test's own time limit would end the run."""
     for text in (

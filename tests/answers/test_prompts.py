@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -389,9 +388,9 @@ def test_of_a_revised_text_the_new_sections_are_shown_and_they_overrule_the_firs
             body="## User\nMilo.\n\n## Core loop\nHe.\n\n## Biggest risk\nHail.",
         ),
     }
-    gates: list[tuple[str, str, dict[str, Any]]] = [
-        ("round-1", "pitch", pitches),
-        ("round-3", "answers", rounds),
+    gates = [
+        proposals.Closed("round-1", "pitch", pitches),
+        proposals.Closed("round-3", "answers", rounds),
     ]
     sources = {
         (gate, agent): (f"debate/{gate}/{agent}.yaml", "0")

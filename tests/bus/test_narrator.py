@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.narrator import Teller, cut_line, headline, terminal_text, trouble
 from catherd.bus.store import Bus
 from catherd.core.closing import CloseVerdict, Heard
@@ -301,7 +301,7 @@ def test_on_a_terminal_a_tie_is_yours_to_break_by_its_number(game: Path) -> None
     assert re.search(
         r"^decided: .+ \(\w+; you chose it; 4 of 4 ballots\)$", shown.text, re.MULTILINE
     )
-    decision = yaml_door.read_yaml(str(game / "docs/debate/decision.yaml")).data
+    decision = yaml_read.read_yaml(str(game / "docs/debate/decision.yaml")).data
     assert decision["by"] == "human"
 
 
@@ -348,7 +348,7 @@ def test_without_a_terminal_the_last_lines_of_a_tie_name_the_file_and_its_choice
     )
     done = games.make(game, "debate")
     assert done.returncode == 0, done.stderr
-    decision = yaml_door.read_yaml(str(game / "docs/debate/decision.yaml")).data
+    decision = yaml_read.read_yaml(str(game / "docs/debate/decision.yaml")).data
     assert (decision["winner"], decision["by"]) == (found[2], "human")
     assert "It can be tried here." in (game / "docs/debate/vote-results.md").read_text()
     assert Bus(str(game)).names("problems") == []
@@ -363,7 +363,7 @@ def test_what_you_say_arrives_as_you_typed_it_and_bare_say_reads_your_input(
     game = games.copy(finished_game, tmp_path / "game")
     words = """it's "so", $HOME, $(id), `id`, 100 % \\ and #1; @gemini"""
     said = games.make(game, "say", f"MSG={words}")
-    assert yaml_door.read_yaml(str(game / said.stdout.strip())).data["text"] == words
+    assert yaml_read.read_yaml(str(game / said.stdout.strip())).data["text"] == words
     typed = subprocess.run(
         ["make", "say"],
         cwd=game,
@@ -373,7 +373,7 @@ def test_what_you_say_arrives_as_you_typed_it_and_bare_say_reads_your_input(
         text=True,
     )
     assert (
-        yaml_door.read_yaml(str(game / typed.stdout.strip())).data["text"]
+        yaml_read.read_yaml(str(game / typed.stdout.strip())).data["text"]
         == f"{words}\nsecond line"
     )
     nothing = subprocess.run(
@@ -390,12 +390,13 @@ def test_what_you_say_arrives_as_you_typed_it_and_bare_say_reads_your_input(
     to = games.make(game, "say", "MSG=why?", "TO=gemini")
     assert to.stderr == "nobody is running; it is read once a goal is typed\n"
     assert (
-        yaml_door.read_yaml(str(game / to.stdout.strip())).data["text"]
+        yaml_read.read_yaml(str(game / to.stdout.strip())).data["text"]
         == "@gemini why?"
     )
     assert games.make(game, "chat").stdout.splitlines()[-1] == "you      » @gemini why?"
 
 
+@pytest.mark.herd
 def test_before_the_first_game_each_command_says_what_begins_one(
     tmp_path: Path,
 ) -> None:

@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from catherd.bus import schemas, yaml_door
+from catherd.bus import schemas, yaml_read
 from catherd.bus.config import Agent, Phase
 from catherd.core.messages import Ballot, Tiebreak
 
@@ -20,7 +20,7 @@ MODELINE = re.compile(r"^# yaml-language-server: \$schema=(\S+)$", re.MULTILINE)
 
 
 def _valid(name: str, text: str) -> bool:
-    data: Any = yaml_door.loads(text, "a test").data
+    data: Any = yaml_read.loads(text, "a test").data
     return jsonschema.Draft202012Validator(schemas.json_schema(name)).is_valid(data)
 
 
@@ -83,7 +83,7 @@ def test_the_files_of_this_repository_are_valid(
     assert files
     for file in files:
         with open(os.path.join(ROOT, folder, file), encoding="utf-8") as text:
-            data = yaml_door.loads(text.read(), file).data
+            data = yaml_read.loads(text.read(), file).data
         jsonschema.validate(data, schemas.json_schema(name))
         msgspec.convert(
             {
@@ -97,12 +97,12 @@ def test_the_files_of_this_repository_are_valid(
 
 def test_what_the_engine_takes_the_schema_takes_and_the_other_way_round() -> None:
     tie = "catherd: 1\nchoice:\nreason:\ntied: [hazel, birch]\n"
-    yaml_door.typed(yaml_door.loads(tie, "tie"), Tiebreak)
+    yaml_read.typed(yaml_read.loads(tie, "tie"), Tiebreak)
     assert _valid("tiebreak", tie)
     assert not _valid("tiebreak", "choice: [hazel]\n")
 
     ballot = "ranking: [hazel, [birch, yarrow]]\n"
-    yaml_door.typed(yaml_door.loads(ballot, "ballot"), Ballot)
+    yaml_read.typed(yaml_read.loads(ballot, "ballot"), Ballot)
     assert _valid("ballot", ballot)
     assert not _valid("ballot", "ranking: hazel\n")
 

@@ -22,6 +22,7 @@ def allow(phase: Path, **megabytes: float) -> None:
     phase.write_text(text.replace("options:\n", f"options:\n  caps: {{{told}}}\n"))
 
 
+@pytest.mark.herd
 def test_a_bus_over_its_cap_stops_the_game_and_a_higher_cap_lets_it_go_on(
     tmp_path: Path,
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_file_over_its_cap_goes_back_to_its_author(shop: Workshop) -> None:
     )
 
 
+@pytest.mark.slow
 @needs_box
 def test_what_a_program_leaves_lying_about_counts_for_the_cap_of_the_worktree(
     shop: Workshop, tmp_path: Path

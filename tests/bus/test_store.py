@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from catherd.bus import atomic, yaml_door
+from catherd.bus import atomic, yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Ballot, Chat, Pitch
 from support import games
@@ -114,11 +114,11 @@ def test_posting_again_never_overwrites_what_you_edited(bus: Bus) -> None:
 
 WRITER = """
 import hashlib, sys
-from catherd import files
+from catherd.bus import atomic
 n = int(sys.argv[2])
 while True:
     body = (hashlib.sha256(str(n).encode()).hexdigest() + "\\n") * 4_000
-    files.publish(sys.argv[1], f"chat/{n:06}.yaml", body + hashlib.sha256(body.encode()).hexdigest())
+    atomic.publish(sys.argv[1], f"chat/{n:06}.yaml", body + hashlib.sha256(body.encode()).hexdigest())
     print(n, flush=True)
     n += 1
 """
@@ -207,7 +207,7 @@ def test_reformatting_a_file_is_no_edit(bus: Bus) -> None:
     """The seal is over what a message says: an editor that only wraps lines or sorts keys changes nothing."""
     bus.post("debate/ballots/claude.yaml", Ballot(ranking=["hazel", ["birch", "sage"]]))
     path = Path(bus.here("debate/ballots/claude.yaml"))
-    data = yaml_door.read_yaml(str(path)).data
+    data = yaml_read.read_yaml(str(path)).data
     path.write_text(
         "# nicer\n"
         + "".join(f"{key}: {json.dumps(data[key])}\n" for key in sorted(data))

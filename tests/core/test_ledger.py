@@ -257,6 +257,7 @@ def journalled(bus: Bus) -> list[Entry]:
     return found
 
 
+@pytest.mark.vendors
 def test_the_ledger_is_the_journal_is_the_vendors_own_count_to_the_token(
     tmp_path: Path,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from catherd.bus import atomic, config, yaml_door
+from catherd.bus import atomic, config, yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Answer, Ask, Ballot, Call, Pitch, Receipt, Trouble
 from catherd.debate import asks
@@ -194,8 +194,8 @@ def test_without_a_quorum_you_are_needed_and_may_answer_for_who_is_silent(
     assert set(before) <= set(calls(game))
     assert sorted(counted(bus, "round-1")) == ["chatgpt", "claude", "gemini"]
     assert "Whoever waits." in counted(bus, "round-1")["gemini"]
-    cast = yaml_door.typed(
-        yaml_door.loads(counted(bus, "ballots")["claude"], "x"), Ballot
+    cast = yaml_read.typed(
+        yaml_read.loads(counted(bus, "ballots")["claude"], "x"), Ballot
     )
     assert (cast.abstain, cast.why) == (True, "no usable ballot in three tries")
     assert bus.must("gates/round-2.yaml", Receipt).absent == []
@@ -402,8 +402,8 @@ def test_code_names_are_what_everybody_but_you_sees(finished_game: Path) -> None
     names = bus.must("gates/round-1.yaml", Receipt).data["names"]
     ask = bus.must("debate/ballots/open.yaml", Ask)
     for agent in names.values():
-        pitch = yaml_door.typed(
-            yaml_door.loads(counted(bus, "round-1")[agent], "x"), Pitch
+        pitch = yaml_read.typed(
+            yaml_read.loads(counted(bus, "round-1")[agent], "x"), Pitch
         )
         assert pitch.title
     prompts = "".join(
@@ -435,11 +435,11 @@ def test_in_a_whole_game_each_prompt_begins_with_all_that_the_agents_last_one_sh
         order = sorted(
             calls,
             key=lambda path: (
-                yaml_door.typed(yaml_door.loads(at[path].read_text(), "x"), Answer).at
+                yaml_read.typed(yaml_read.loads(at[path].read_text(), "x"), Answer).at
             ),
         )
         texts = [
-            yaml_door.typed(yaml_door.loads(path.read_text(), "x"), Call).messages[0][
+            yaml_read.typed(yaml_read.loads(path.read_text(), "x"), Call).messages[0][
                 "content"
             ]
             for path in order

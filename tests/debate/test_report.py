@@ -8,7 +8,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_write
 from catherd.core.escape import (
     cut_columns,
     escape_inline,
@@ -214,7 +214,7 @@ def test_the_block_at_its_end_counts_to_the_same_result(vote: Vote) -> None:
 def test_the_decision_is_machine_readable_and_names_who_decided() -> None:
     result, _ = counted(VOTE)
 
-    told = yaml.safe_load(yaml_door.dumps(decision_yaml(VOTE, result)))
+    told = yaml.safe_load(yaml_write.dumps(decision_yaml(VOTE, result)))
 
     assert told == {
         "catherd": 1,

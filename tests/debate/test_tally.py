@@ -9,14 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catherd.debate.tally import (
-    Cast,
-    CountResult,
-    Outcome,
-    Round,
-    count_ballots,
-    what_ifs,
-)
+from catherd.debate.papers import Cast
+from catherd.debate.runoff import Round
+from catherd.debate.tally import CountResult, Outcome, count_ballots, what_ifs
 
 Ranking = list[str | list[str]]
 Recused = Mapping[str, Collection[str]]

@@ -27,6 +27,8 @@ from catherd.design.checks.mermaid import Drawer, Drawn, visible
 from catherd.design.wireframe import screens
 from support.document_faults import FAULTS, Fault
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).resolve().parents[1]
 TOOLSHED = HERE / "documents" / "toolshed"
 

@@ -15,6 +15,8 @@ from catherd.core.errors import CatherdError
 from catherd.design import html, safehtml
 from catherd.design.safehtml import PageContext
 
+pytestmark = pytest.mark.slow
+
 TOOLSHED = Path(__file__).parents[1] / "documents" / "toolshed"
 HARMLESS = {
     "html", "head", "meta", "title", "style", "body", "a", "header", "main", "nav", "details", "summary", "section",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catherd.bus.yaml_door import loads
+from catherd.bus.yaml_read import loads
 from catherd.core.errors import CatherdError
 from catherd.design import trace
 from catherd.design.checks import check
@@ -211,6 +211,7 @@ def test_wrapped_lines_fit_unless_a_word_is_named_that_does_not(
         assert letters.pixel_width(wrapped.too_wide, 15) > room
 
 
+@pytest.mark.slow
 def test_the_trace_follows_each_story_to_its_proof(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

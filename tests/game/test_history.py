@@ -15,7 +15,7 @@ from watchdog.observers import Observer
 from catherd.bus import atomic, config
 from catherd.bus.store import Bus
 from catherd.bus.watch import Watch
-from catherd.bus.yaml_door import dumps
+from catherd.bus.yaml_write import dumps
 from catherd.core.messages import Chat, Game, Trouble
 from catherd.core.tasks import Closed, Head, Merged, Pr, Task
 from catherd.game import lifecycle

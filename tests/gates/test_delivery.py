@@ -8,7 +8,7 @@ import pytest
 
 from catherd.app.evidence import Evidence
 from catherd.box import sandbox
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_write
 from catherd.core.errors import NeedsYou
 from catherd.core.messages import Receipt
 from catherd.game import status
@@ -42,7 +42,7 @@ def proved(where: Path) -> Workshop:
     evidence = Evidence(
         app="halfpast", kind="cli", verdict="green", commit=shop.main(), tier="bwrap"
     )
-    kept.write_text(yaml_door.dumps(evidence))
+    kept.write_text(yaml_write.dumps(evidence))
     sh(shop.bus.root, "add", "docs")
     sh(shop.bus.root, "commit", "-qm", "Prove poc")
     main = shop.main()

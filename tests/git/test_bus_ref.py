@@ -160,7 +160,7 @@ def test_an_unreadable_file_does_not_stop_the_others() -> None:
         os.waitpid(child, 0)
         assert (
             os.read(read, 9999).decode()
-            == "Snapshot(sha='', error='', skipped=('bus/secret: cannot be read',))"
+            == "SavedBus(sha='', error='', skipped=('bus/secret: cannot be read',))"
         )
         os.close(read)
         os.close(write)
@@ -182,10 +182,10 @@ def test_two_processes_at_once_both_keep_their_files(root: str) -> None:
     code = f"""
 import sys
 import tempfile
-from catherd import snapshot
+from catherd.git import bus_ref
 for n in range(6):
     open(f"{root}/bus/{{sys.argv[1]}}-{{n}}", "w").close()
-    assert snapshot.snapshot({root!r}, sys.argv[1]).error in ("", "refs/catherd/bus kept moving")
+    assert bus_ref.snapshot({root!r}, sys.argv[1]).error in ("", "refs/catherd/bus kept moving")
 """
     pair = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "ab"]
     assert [p.wait() for p in pair] == [0, 0]

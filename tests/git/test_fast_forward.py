@@ -30,7 +30,7 @@ def holds(root: str, commit: str) -> bool:
 BIG = {f"docs/{n}.md": os.urandom(200_000) for n in range(60)}
 SLOW = f"""
 import os, sys
-from catherd import landing
+from catherd.git import landing
 root = sys.argv[1]
 big = {{name: open(os.path.join(root, ".git", "big", name.replace("/", "_")), "rb").read() for name in {sorted(BIG)!r}}}
 landing.land(root, "main", big, ["doomed.md"], "big")

@@ -289,11 +289,11 @@ def test_the_repo_lock_is_held_on_by_a_git_child_whose_parent_was_killed(
     os.mkfifo(fifo)
     code = f"""
 import sys
-from catherd import git
-with git.locked({root!r}):
+from catherd.git import run
+with run.locked({root!r}):
     with open({root!r} + "/.git/started", "w"):
         pass
-    git.call({root!r}, "hash-object", "--no-filters", "--", {str(fifo)!r})
+    run.call({root!r}, "hash-object", "--no-filters", "--", {str(fifo)!r})
 """
     child = subprocess.Popen([sys.executable, "-c", code])
     writer = os.open(
@@ -314,13 +314,13 @@ with git.locked({root!r}):
 def test_many_processes_lose_no_commit_to_each_other(root: str) -> None:
     code = f"""
 import sys
-from catherd import git, objects
+from catherd.git import objects, run
 done = 0
 while done < 5:
     try:
         objects.commit_files({root!r}, "refs/catherd/x", {{f"{{sys.argv[1]}}-{{done}}": b"x"}}, "m")
         done += 1
-    except git.Moved:
+    except run.Moved:
         pass
 """
     crowd = [subprocess.Popen([sys.executable, "-c", code, str(n)]) for n in range(4)]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_read, yaml_write
 from catherd.git import secrets
 from catherd.git.secrets import SecretFound
 from support.git_repos import put, sh
@@ -136,7 +136,7 @@ def test_files_are_cleaned_so_that_they_still_read_and_what_is_no_text_passes() 
     }
     picture = b"\x89PNG\r\n\x1a\n\x00 sk-ant-" + A.encode()
     files = {
-        "a.yaml": yaml_door.dumps(data).encode(),
+        "a.yaml": yaml_write.dumps(data).encode(),
         "a.json": json.dumps(data).encode(),
         "a.svg": f'<svg><text x="sk-ant-{A}">sk-ant-{A}</text></svg>'.encode(),
         "a.png": picture,
@@ -153,7 +153,7 @@ def test_files_are_cleaned_so_that_they_still_read_and_what_is_no_text_passes() 
         "quoted": '"removed-Anthropic-key", \t',
         "n": ["removed-AWS-key", 7],
     }
-    assert yaml_door.loads(made["a.yaml"].decode(), "a.yaml").data == clean
+    assert yaml_read.loads(made["a.yaml"].decode(), "a.yaml").data == clean
     assert json.loads(made["a.json"]) == clean
     assert (
         made["a.svg"]

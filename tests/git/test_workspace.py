@@ -15,6 +15,8 @@ from catherd.git import workspace
 from support import games
 from support.git_repos import put, repo, sh
 
+pytestmark = pytest.mark.slow
+
 
 def _run(
     cwd: Path, *words: str | Path, **more: str

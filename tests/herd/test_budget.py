@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from catherd.answers import journal
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.config import Agent
 from catherd.bus.store import Bus
 from catherd.core.messages import Call, Game
@@ -112,7 +112,7 @@ def test_who_has_no_key_sits_out_and_a_cap_pauses_the_game_until_you_raise_it(
     assert drawn[0].startswith(
         "drawn for this game: I am anthropic/claude-sonnet-5-5 (for want of a key for "
     )
-    assert yaml_door.read_yaml(str(game / "bus" / "gates" / "decision.yaml")).data[
+    assert yaml_read.read_yaml(str(game / "bus" / "gates" / "decision.yaml")).data[
         "winner"
     ]
 

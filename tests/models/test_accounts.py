@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.config import Agent
 from catherd.bus.store import Bus
 from catherd.core import ledger
@@ -334,7 +334,7 @@ def test_a_debate_of_four_agents_on_three_vendors_is_played_live(game: Path) -> 
         == sum(e.answered and e.uncertain for e in entries)
         > 0
     )
-    receipt = yaml_door.read_yaml(str(game / "bus" / "gates" / "ballots.yaml")).data
+    receipt = yaml_read.read_yaml(str(game / "bus" / "gates" / "ballots.yaml")).data
     assert receipt.get("absent", []) == []
     models = {e.agent: e.model for e in entries if e.model}
     assert models["wildcard"].endswith("claude-sonnet-5-5")

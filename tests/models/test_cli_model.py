@@ -27,6 +27,8 @@ from support.cli_agents import agent_of, needs_box, step
 from support.git_repos import sh
 from support.packs import tree as build
 
+pytestmark = pytest.mark.slow
+
 COMMITS = """
 subprocess.run(["git", "add", "-A"], check=True)
 subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "mine"], check=True)

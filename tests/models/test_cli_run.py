@@ -236,6 +236,7 @@ def test_a_commit_of_its_own_is_counted_and_its_files_are_listed(tree: Path) -> 
     )
 
 
+@pytest.mark.slow
 def test_forty_megabytes_of_nonsense_hide_neither_the_result_nor_a_key(
     tree: Path, tmp_path: Path
 ) -> None:

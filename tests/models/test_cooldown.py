@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Ask, Game, Trouble
 from catherd.core.model import ModelError
@@ -283,7 +283,7 @@ def test_make_and_status_say_whose_model_fails_and_until_when_an_agent_waits(
         make.wait(60)
     assert asked == {"claude": 1, "chatgpt": 1}
     at = cooldown.clock(
-        yaml_door.read_yaml(str(game / "bus/problems/model-claude.yaml")).data["until"]
+        yaml_read.read_yaml(str(game / "bus/problems/model-claude.yaml")).data["until"]
     )
     quiet = f"until {at}: too many requests (HTTP 429, rate_limit_error)"
     wrong = "cannot answer: the key is missing, wrong or not allowed to do this (HTTP 401, invalid_api_key)"

@@ -616,8 +616,8 @@ def test_a_fresh_process_reads_no_env_file_and_reaches_nothing_but_the_vendor(
             if event == "socket.getaddrinfo": events.add(("connect", str(args[0])))
             if event == "open" and str(args[0]).endswith(".env"): events.add(("open", ".env"))
         sys.addaudithook(hook)
-        from catherd.llm import Live, warm
-        from catherd.model import ModelError, Request, Said
+        from catherd.models.llm import Live, warm
+        from catherd.core.model import ModelError, Request, Said
         assert "litellm" not in sys.modules
         warm().join()
         assert "litellm" in sys.modules
@@ -652,8 +652,8 @@ def test_a_stop_signal_ends_a_call_to_any_vendor_at_once(tmp_path: Path) -> None
     """Raised as a BaseException it passes through every handler of LiteLLM and of the vendors' SDKs; an Exception is swallowed."""
     code = """
         import os, signal
-        from catherd.llm import Live
-        from catherd.model import Request, Said
+        from catherd.models.llm import Live
+        from catherd.core.model import Request, Said
         class Leave(BaseException): pass
         def leave(*_): raise Leave
         signal.signal(signal.SIGTERM, leave)

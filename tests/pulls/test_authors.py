@@ -8,7 +8,7 @@ import pytest
 
 from catherd.app.evidence import Evidence, Run, Shown, StepSeen
 from catherd.box import sandbox
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.narrator import Teller
 from catherd.bus.store import Bus
 from catherd.core.errors import CatherdError, NeedsYou
@@ -20,6 +20,8 @@ from catherd.herd.processes import Herd
 from catherd.pulls import authors, board, protected, task_check, verdicts
 from support.build_herd import lay
 from support.git_repos import put, repo, sh
+
+pytestmark = pytest.mark.slow
 
 needs_box = pytest.mark.skipif(
     sandbox.probe_tier().name != "bwrap",
@@ -381,7 +383,7 @@ def test_the_task_of_a_red_gate_holds_what_was_seen_and_nothing_secret(
     )
     picture = tmp_path / ".catherd" / "red" / "M-poc-1" / "J-003-2.png"
     assert picture.read_bytes() == b"\x89PNG"
-    assert yaml_door.read_yaml(bus.here("poc/red/M-poc-1/evidence.yaml")).data == {
+    assert yaml_read.read_yaml(bus.here("poc/red/M-poc-1/evidence.yaml")).data == {
         "verdict": "red"
     }
     mends.forget_mends(bus, "poc")

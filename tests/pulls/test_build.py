@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from catherd.box import sandbox
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_write
 from catherd.bus.narrator import Teller
 from catherd.core.errors import CatherdError, NeedsYou
 from catherd.core.jobs import Take
@@ -264,7 +264,7 @@ def test_a_task_that_all_who_may_take_it_were_refused_calls_the_person(
     board.open_claim(shop.bus, "T-005")
     given = shop.bus.must("poc/assignment.yaml", Assignment)
     Path(shop.bus.here("poc/assignment.yaml")).write_text(
-        yaml_door.dumps(msgspec.structs.replace(given, proves=["T-006"]))
+        yaml_write.dumps(msgspec.structs.replace(given, proves=["T-006"]))
     )
     for who in ("chatgpt", "gemini"):
         refuse(shop, who)

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from catherd.answers.fences import File
-from catherd.bus.yaml_door import dumps
+from catherd.bus.yaml_write import dumps
 from catherd.core.errors import CatherdError
 from catherd.core.messages import Answer, Trouble
 from catherd.core.model import ModelError, Reply

@@ -12,7 +12,7 @@ import pytest
 from catherd.bus import atomic, config
 from catherd.bus.narrator import Teller
 from catherd.bus.store import DECISION, Bus, now
-from catherd.bus.yaml_door import dumps
+from catherd.bus.yaml_write import dumps
 from catherd.core.errors import CatherdError
 from catherd.core.jobs import Slot
 from catherd.core.messages import Game, Lock, Receipt, Spoken, Trouble
@@ -38,6 +38,8 @@ from catherd.git.tidying import tidy_game
 from catherd.pulls import allotment, audits, board, main_tasks, merge_queue, verdicts
 from support import games
 from support.git_repos import everything, put, sh
+
+pytestmark = pytest.mark.slow
 
 ROLL = ["chatgpt", "claude", "gemini"]
 

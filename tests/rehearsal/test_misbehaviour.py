@@ -17,10 +17,13 @@ from support.build_herd import Workshop, lay
 from support.packs import NAMES
 from support.typed import until
 
-pytestmark = pytest.mark.skipif(
-    sandbox.probe_tier().name != "bwrap",
-    reason=f"no bubblewrap box: {sandbox.probe_tier().why_not}",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sandbox.probe_tier().name != "bwrap",
+        reason=f"no bubblewrap box: {sandbox.probe_tier().why_not}",
+    ),
+]
 
 
 def main_has(shop: Workshop, path: str) -> str:

@@ -92,6 +92,7 @@ def test_the_tie_seed_ties_between_the_two_and_a_persons_ballot_breaks_it() -> N
     assert played.count(human=[other, one]).winner == other
 
 
+@pytest.mark.slow
 def test_only_the_two_that_can_be_built_ever_win_and_seeds_differ() -> None:
     outcomes = set()
     rolls = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_read, yaml_write
 from catherd.bus.store import Bus
 from catherd.core.jobs import Job, next_job
 from catherd.core.messages import Game
@@ -93,7 +93,7 @@ class Workshop(msgspec.Struct):
 def words(path: Path) -> list[str]:
     """The messages of a journalled call."""
     return [
-        str(one["content"]) for one in yaml_door.read_yaml(str(path)).data["messages"]
+        str(one["content"]) for one in yaml_read.read_yaml(str(path)).data["messages"]
     ]
 
 
@@ -147,4 +147,4 @@ def alter(shop: Workshop, task: str, **fields: object) -> None:
     """Edit a task as a person would."""
     seen = shop.bus.must(f"tasks/{task}.yaml", Task)
     path = Path(shop.bus.here(f"tasks/{task}.yaml"))
-    path.write_text(yaml_door.dumps(msgspec.structs.replace(seen, **fields)))
+    path.write_text(yaml_write.dumps(msgspec.structs.replace(seen, **fields)))

@@ -10,6 +10,7 @@ from catherd.answers.prompts import Card
 from catherd.core.messages import Argument, Ask, Ballot, Chat, Input, Pitch
 from catherd.core.model import Reply, Request, Said
 from catherd.debate import parse, proposals, tally
+from catherd.debate.papers import Cast
 from catherd.rehearsal import Rehearsal
 
 ROOT = str(Path(__file__).resolve().parents[2])
@@ -127,7 +128,10 @@ class Debate(msgspec.Struct):
 
     def shown(self) -> list[Input]:
         """What the next ask shows: as the bus would give it, with every message of the chat."""
-        said = [(STEP[form], form, dict(self.said[form])) for form in self.said]
+        said = [
+            proposals.Closed(STEP[form], form, dict(self.said[form]))
+            for form in self.said
+        ]
         sources = {
             (STEP[f], a): (f"debate/{STEP[f]}/{a}.yaml", "0")
             for f in self.said
@@ -183,10 +187,9 @@ class Debate(msgspec.Struct):
         on = [c for c, p in self.stand.items() if p.status == "open"]
         ballots: dict[str, Ballot] = self.said["ballot"]
         casts = [
-            tally.Cast(n, b.ranking, abstain=b.abstain)
-            for n, b in sorted(ballots.items())
+            Cast(n, b.ranking, abstain=b.abstain) for n, b in sorted(ballots.items())
         ]
-        casts += [tally.Cast(n, ranking) for n, ranking in more.items()]
+        casts += [Cast(n, ranking) for n, ranking in more.items()]
         recused = {a: [c for c in on if a in self.stand[c].authors] for a in self.roll}
         return tally.count_ballots(on, casts, recused)
 

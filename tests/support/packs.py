@@ -8,7 +8,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.design.checks.plans import MILESTONES
 
 SWEEP = bool(os.environ.get("CATHERD_SWEEP"))
@@ -36,7 +36,7 @@ KEYS = [
 
 @functools.cache
 def manifest(name: str) -> dict[str, Any]:
-    data: dict[str, Any] = yaml_door.read_yaml(str(PACKS / name / "pack.yaml")).data
+    data: dict[str, Any] = yaml_read.read_yaml(str(PACKS / name / "pack.yaml")).data
     return data
 
 
@@ -46,7 +46,7 @@ def planned(name: str) -> dict[str, dict[str, Any]]:
     files = sorted(
         (PACKS / name / "design" / "tasks" / "docs" / "tasks").glob("T-*.yaml")
     )
-    return {file.stem: yaml_door.read_yaml(str(file)).data for file in files}
+    return {file.stem: yaml_read.read_yaml(str(file)).data for file in files}
 
 
 def built(name: str, upto: str = "release") -> list[str]:

@@ -25,6 +25,8 @@ from support import games
 from support.git_repos import sh
 from support.typed import Typed, until
 
+pytestmark = pytest.mark.herd
+
 
 def _big(path: Path) -> None:
     with path.open("wb") as file:

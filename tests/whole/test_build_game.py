@@ -14,7 +14,7 @@ import pytest
 
 from catherd.app import browser
 from catherd.box import sandbox
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Receipt
 from catherd.core.tasks import Assignment, Check, Needs, Pr, Review, Task
@@ -25,6 +25,7 @@ from support.git_repos import sh
 from support.pty_session import Terminal
 
 pytestmark = [
+    pytest.mark.herd,
     pytest.mark.timeout(900),
     pytest.mark.skipif(
         sandbox.probe_tier().name != "bwrap",
@@ -57,7 +58,7 @@ def test_the_app_is_on_main_proved_for_the_commit_that_was_run(
     finished_poc: Path,
 ) -> None:
     receipt = Bus(str(finished_poc)).must("gates/poc.yaml", Receipt)
-    evidence = yaml_door.loads(
+    evidence = yaml_read.loads(
         sh(finished_poc, "show", "main:docs/milestones/poc/evidence.yaml"), "evidence"
     ).data
     note = sh(finished_poc, "show", "main:docs/milestones/poc.md")

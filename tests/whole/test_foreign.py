@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Argument, Ballot, Pitch, Receipt
 from support import games
@@ -64,19 +64,19 @@ def test_an_agent_in_shell_takes_part_in_a_whole_debate(game: Path, shell: str) 
 
     _debate_with_shell(game, shell)
 
-    pitch = yaml_door.typed(
-        yaml_door.loads(_counted(game, "round-1")["rustic"], "pitch"), Pitch
+    pitch = yaml_read.typed(
+        yaml_read.loads(_counted(game, "round-1")["rustic"], "pitch"), Pitch
     )
     assert pitch.title == "Rain Gauge"
-    objections = yaml_door.typed(
-        yaml_door.loads(_counted(game, "round-2")["rustic"], "two"), Argument
+    objections = yaml_read.typed(
+        yaml_read.loads(_counted(game, "round-2")["rustic"], "two"), Argument
     ).objections
     names = Bus(str(game)).must("gates/round-1.yaml", Receipt).data["names"]
     assert {one.to for one in objections} == {
         code for code, agent in names.items() if agent != "rustic"
     }
-    answers = yaml_door.typed(
-        yaml_door.loads(_counted(game, "round-3")["rustic"], "three"), Argument
+    answers = yaml_read.typed(
+        yaml_read.loads(_counted(game, "round-3")["rustic"], "three"), Argument
     )
     assert {names[one.by] for one in answers.answers} == {
         "chatgpt",
@@ -85,8 +85,8 @@ def test_an_agent_in_shell_takes_part_in_a_whole_debate(game: Path, shell: str) 
         "wildcard",
     }
     assert "rustic" in _counted(game, "round-4")
-    ballot = yaml_door.typed(
-        yaml_door.loads(_counted(game, "ballots")["rustic"], "ballot"), Ballot
+    ballot = yaml_read.typed(
+        yaml_read.loads(_counted(game, "ballots")["rustic"], "ballot"), Ballot
     )
     assert ballot.ranking
     assert not {names[code] for code in ballot.ranking} & {"rustic"}

@@ -81,15 +81,15 @@ def test_calls_in_flight_outlive_a_closed_terminal_and_the_goal_typed_again(
 
 _HOLDER = """
 import os, signal, sys
-from catherd import files
+from catherd.bus import atomic
 path, what = sys.argv[1:]
 if what == "goes":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 else:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("wants", flush=True)
-lock = files.take_lock(path, wait=True)
-files.hold(lock, "agents/a.lock", os.getpid())
+lock = atomic.take_lock(path, wait=True)
+atomic.write_holder(lock, "agents/a.lock", os.getpid())
 print("holds", flush=True)
 while True:
     signal.pause()

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Answer, Ask, Call, Receipt
 from catherd.herd import processes
@@ -173,7 +173,7 @@ def test_an_agent_that_falls_silent_costs_one_timebox_in_all(game: Path) -> None
             )
             assert receipt.absent == ([] if gate.name == "round-1" else ["gemini"])
             said = [
-                yaml_door.loads(one.text, one.path).data["wrote"]["at"]
+                yaml_read.loads(one.text, one.path).data["wrote"]["at"]
                 for one in receipt.counted
             ]
             after[gate.name] = _seconds(receipt.closed) - max(map(_seconds, said))
@@ -185,7 +185,7 @@ def test_an_agent_that_falls_silent_costs_one_timebox_in_all(game: Path) -> None
         name for name, seconds in after.items() if seconds >= 20 and name != "round-2"
     ] == []
     assert len(held) == 1
-    assert yaml_door.read_yaml(str(game / "bus" / "gates" / "decision.yaml")).data[
+    assert yaml_read.read_yaml(str(game / "bus" / "gates" / "decision.yaml")).data[
         "winner"
     ]
 

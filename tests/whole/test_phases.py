@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Ask, Receipt
 from support import games
@@ -73,7 +73,7 @@ def test_words_reach_the_chat_as_they_were_typed(game: Path) -> None:
     said = games.make(game, "say", f"MSG={words}", "BINDING=1")
 
     assert said.returncode == 0, said.stderr
-    message = yaml_door.read_yaml(str(game / said.stdout.strip())).data
+    message = yaml_read.read_yaml(str(game / said.stdout.strip())).data
     assert message["text"] == words
     assert message["kind"] == "constraint"
 

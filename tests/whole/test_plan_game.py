@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.store import DECISION
 from catherd.design import checks
 from catherd.pulls import audits
@@ -68,7 +68,7 @@ def test_the_document_has_no_finding_and_the_history_proves_itself(
     found, count = audits.audit_branch(str(tmp_path / "clone"))
     assert (found, count) == ([], len(merges(finished_plan)))
     on = {
-        name: yaml_door.read_yaml(str(finished_plan / name)).data
+        name: yaml_read.read_yaml(str(finished_plan / name)).data
         for name in ("bus/game.yaml", DECISION)
     }
     assert on[DECISION]["roll"] == on["bus/game.yaml"]["roll"]
@@ -81,14 +81,14 @@ def test_a_reviewer_objected_a_check_found_something_and_two_changes_conflicted(
     assert [
         p
         for p in bus.glob("prs/*/reviews/*.yaml")
-        if yaml_door.read_yaml(str(p)).data["verdict"] == "changes"
+        if yaml_read.read_yaml(str(p)).data["verdict"] == "changes"
     ]
     found = [
         p for p in bus.glob("runs/*/*.write.*.2.yaml") if "Findings:" in p.read_text()
     ]
     assert found
     needs = [
-        yaml_door.read_yaml(str(p)).data["why"] for p in bus.glob("prs/*/needs-*.yaml")
+        yaml_read.read_yaml(str(p)).data["why"] for p in bus.glob("prs/*/needs-*.yaml")
     ]
     assert "it conflicts with main" in needs
 
@@ -97,7 +97,7 @@ def test_no_more_reviews_were_paid_for_than_were_needed(finished_plan: Path) -> 
     bus = finished_plan / "bus"
     for pr in bus.glob("prs/PR-*"):
         heads = {
-            yaml_door.read_yaml(str(p)).data["head"][:12]
+            yaml_read.read_yaml(str(p)).data["head"][:12]
             for p in pr.glob("head-*.yaml")
         }
         for head in heads:
@@ -176,7 +176,7 @@ def test_the_chat_tells_the_plan_without_a_call_and_without_calling_anybody(
     finished_plan: Path,
 ) -> None:
     said = [
-        yaml_door.read_yaml(str(p)).data
+        yaml_read.read_yaml(str(p)).data
         for p in (finished_plan / "bus/chat").glob("*.yaml")
     ]
     lines = [
@@ -339,7 +339,7 @@ def test_a_clone_without_a_bus_adopts_the_plan_that_is_on_main(
     done = games.make(clone, "plan")
     assert done.returncode == 0, done.stdout + done.stderr
     receipts = [
-        yaml_door.read_yaml(str(p)).data for p in (clone / "bus/gates").glob("*.yaml")
+        yaml_read.read_yaml(str(p)).data for p in (clone / "bus/gates").glob("*.yaml")
     ]
     assert {one["outcome"] for one in receipts} == {"adopted"}
     assert not list((clone / "bus/runs").iterdir())

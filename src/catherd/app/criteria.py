@@ -10,7 +10,7 @@ from typing import Any
 
 from catherd.app.evidence import Criterion, Evidence, judge_evidence
 from catherd.box import box_trees, sandbox
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.core.errors import CatherdError
 from catherd.git import objects
 
@@ -27,7 +27,7 @@ def asked(tree: str, milestone: str) -> dict[str, Any]:
     path = os.path.join(tree, ROADMAP)
     if not os.path.isfile(path):
         return {}
-    data = yaml_door.read_yaml(path, ROADMAP).data
+    data = yaml_read.read_yaml(path, ROADMAP).data
     entry = (
         (data.get("milestones") or {}).get(milestone)
         if isinstance(data, dict)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.core.errors import CatherdError
 
 Scalar = str | int | float | bool
@@ -189,7 +189,7 @@ def load_manifest(tree: str) -> Manifest:
     """The manifest of the app in `tree`. Raises CatherdError when it is missing, is not YAML or has a wrong shape."""
     path = os.path.join(tree, NAME)
     try:
-        text = yaml_door.text_of(path, NAME)
+        text = yaml_read.text_of(path, NAME)
     except FileNotFoundError:
         raise CatherdError(
             "there is no such file",
@@ -211,7 +211,7 @@ def _has_nul(data: object) -> bool:
 
 def parse_manifest(text: str, name: str = NAME) -> Manifest:
     """The manifest in `text`; `name` is what errors call it."""
-    document = yaml_door.loads(text, name)
+    document = yaml_read.loads(text, name)
     if _has_nul(document.data):
         raise CatherdError(
             "holds a NUL character, which no program can be given",
@@ -219,7 +219,7 @@ def parse_manifest(text: str, name: str = NAME) -> Manifest:
             fix="take it out",
         )
     try:
-        app = yaml_door.typed(document, App)
+        app = yaml_read.typed(document, App)
     except CatherdError as error:
         if "unknown field" in error.what:
             error.fix = (

@@ -1,7 +1,6 @@
 """Watching a box: its output, memory, disk and wall clock, and how it is stopped."""
 
 import os
-import re
 import select
 import shutil
 import signal
@@ -15,13 +14,11 @@ import msgspec
 
 from catherd.box import box_trees, proc_tree
 from catherd.box.bwrap_args import Limits
+from catherd.core import hidden
 
 _TICK_S = 0.05  # seconds between two looks
 _DISK_S = 0.2  # seconds between two looks at the disk, which cost more
 _SPARE_PROCESSES = 8  # on top of the limit, which the kernel holds the box to
-_BIDI = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,15 +34,10 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def escaped_text(text: str | bytes) -> str:
-    """Control and bidi characters as backslash xNN or uNNNN, line ends as LF."""
+    """Hidden characters written as backslash xNN or uNNNN; line ends as LF; tabs stay."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    return _BIDI.sub(_escape, text.replace("\r\n", "\n"))
-
-
-def _escape(found: re.Match[str]) -> str:
-    number = ord(found[0])
-    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+    return hidden.escaped(text.replace("\r\n", "\n"))
 
 
 class BoxWatch:

@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from catherd.bus import atomic, yaml_door
+from catherd.bus import atomic, yaml_read, yaml_write
 from catherd.bus.config import IGNORED
+from catherd.core import hidden
 from catherd.core.errors import CatherdError
 from catherd.core.messages import FORMAT, Base, Chat, Game, Receipt, Trouble
 
@@ -50,13 +51,13 @@ def seal_of(message: Base) -> str:
 
 
 def tidy_text(text: str) -> str:
-    """Text as the bus keeps it: no trailing blanks, no tabs, no control characters, so that `cat` shows it as a block."""
-    text = re.sub(
-        r"[^\n\x20-\x7e\xa0-\U0010ffff]",
-        "",
-        text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4),
-    )
-    return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
+    """Text as the bus keeps it, so that `cat` shows it as a block.
+
+    It has no trailing blanks, no tabs and no hidden characters.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
+    plain = hidden.removed(lines)
+    return "\n".join(line.rstrip() for line in plain.split("\n")).strip("\n")
 
 
 class Bus:
@@ -100,11 +101,11 @@ class Bus:
     def get(self, path: str, kind: type[M]) -> M | None:
         """The message at `path`, None when there is none. Raises CatherdError where it cannot be read or typed."""
         try:
-            document = yaml_door.read_yaml(self.here(path), f"bus/{path}")
+            document = yaml_read.read_yaml(self.here(path), f"bus/{path}")
         except FileNotFoundError:
             self.solved(slug(path))
             return None
-        message = yaml_door.typed(document, kind)
+        message = yaml_read.typed(document, kind)
         self.solved(slug(path))
         self.unknown(path, document, kind)
         return message
@@ -118,10 +119,10 @@ class Bus:
             return None
 
     def unknown(
-        self, path: str, document: yaml_door.Document, kind: type[Base]
+        self, path: str, document: yaml_read.Document, kind: type[Base]
     ) -> list[str]:
         """The top-level keys that `kind` does not know; the first is reported until it is gone."""
-        found = yaml_door.unknown(document, kind)
+        found = yaml_read.unknown(document, kind)
         if found:
             self.trouble(
                 f"unknown-{slug(path)}",
@@ -161,7 +162,7 @@ class Bus:
     def goal(self) -> str:
         """The make target that the herd works toward, "" when there is none."""
         try:
-            return yaml_door.text_of(self.here("goal"), "bus/goal").strip()[:200]
+            return yaml_read.text_of(self.here("goal"), "bus/goal").strip()[:200]
         except (FileNotFoundError, NotADirectoryError):
             return ""
 
@@ -279,7 +280,7 @@ class Bus:
         message.seal = ""
         message.seal = seal_of(message)
         checked = msgspec.convert(msgspec.to_builtins(message), type(message))
-        made = atomic.publish(self.path, path, yaml_door.dumps(checked, header))
+        made = atomic.publish(self.path, path, yaml_write.dumps(checked, header))
         self.event("posted", path, **facts)
         if self.heard is not None and path.startswith("chat/"):
             self.heard.append(path.removeprefix("chat/"))
@@ -317,7 +318,7 @@ class Bus:
             old = None
         if old is not None and old.of == of and old.what == what:
             return
-        text = yaml_door.dumps(
+        text = yaml_write.dumps(
             Trouble(catherd=FORMAT, where=where, what=what, fix=fix, of=of, until=until)
         )
         atomic.replace(self.path, path, text)

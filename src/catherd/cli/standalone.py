@@ -13,18 +13,18 @@ from catherd.core.errors import CatherdError
 @click.argument("file", type=click.Path())
 def count(file: str) -> None:
     """Count any election with the code that counts the debate (FILE or -)."""
-    from catherd.bus import yaml_door
+    from catherd.bus import yaml_read
     from catherd.debate.count import LIMIT, count_text
 
     if file == "-":
-        text = yaml_door.decoded(sys.stdin.buffer.read(), "standard input")
+        text = yaml_read.decoded(sys.stdin.buffer.read(), "standard input")
     elif os.path.isdir(file):
         raise CatherdError(
             "is a directory", where=file, fix="name a file, or - for standard input"
         )
     else:
         try:
-            text = yaml_door.text_of(file, limit=LIMIT)
+            text = yaml_read.text_of(file, limit=LIMIT)
         except FileNotFoundError:
             raise CatherdError(
                 "is not there",

@@ -1,7 +1,7 @@
 """What the debate delivers, as files: statements by author, the vote, the decision, the chat, the events.
 
-Pure in effect: it reads receipts and the chat and gives path → bytes; landing them is somebody else's. The same bus gives
-the same bytes, so landing again changes nothing.
+This reads receipts and the chat and gives path → bytes; it writes nothing. The same bus
+gives the same bytes, so landing them again changes nothing.
 """
 
 import json
@@ -9,18 +9,21 @@ import os
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_write
 from catherd.bus.config import Agent, Phase
 from catherd.bus.store import Bus
 from catherd.core.escape import escape_inline, quote
-from catherd.core.messages import Argument, Game, Pitch
+from catherd.core.messages import Argument, Game, Objection, Pitch
 from catherd.core.turns import YOU, who
-from catherd.debate import election, report
+from catherd.debate import election, proposals, report
 from catherd.debate import vote as votes
 from catherd.debate.asks import Record
 from catherd.debate.asks import record as read_record
 
-LIFE = {
+# Events that are not told in the documents. Most of them tell of the life of processes.
+# Git itself says what "landed"; were that told here, landing again after a kill would
+# change what was landed.
+UNTOLD = {
     "came",
     "left",
     "died",
@@ -29,10 +32,8 @@ LIFE = {
     "unanswered",
     "problem",
     "gate-opened",
+    "landed",
 }
-LIFE |= {
-    "landed"
-}  # git says that itself; were it here, landing again after a kill would change what was landed
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ def debate(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent]) -> Made
     }
     files["docs/debate/vote-results.md"] = report.results_md(vote, result, ifs).encode()
     decision = report.decision_yaml(vote, result)
-    files["docs/debate/decision.yaml"] = yaml_door.dumps(decision).encode()
+    files["docs/debate/decision.yaml"] = yaml_write.dumps(decision).encode()
     files |= talk(bus, agents)
     return Made(files, str(decision["title"]))
 
@@ -72,89 +73,98 @@ def talk(bus: Bus, agents: dict[str, Agent]) -> dict[str, bytes]:
 
 
 def _statements(known: Record, agents: dict[str, Agent]) -> dict[str, str]:
-    code = {agent: name for name, agent in known.names.items()}
+    """Path below docs/debate/ → what an agent said, of every round before the ballots."""
+    code = proposals.code_of(known.names)
     made = {}
-    rounds = [(gate, kind, said) for gate, kind, said in known.said if kind != "ballot"]
-    for gate, kind, said in rounds:
-        for name, message in said.items():
-            shown = agents[name].name if name in agents else name
-            head = f"# {escape_inline(shown)}, {gate.replace('-', ' ')}\n\nSpoke as **{code.get(name, name)}**."
-            edited = (
-                " Edited by you."
-                if any(p.endswith(f"{gate}/{name}.yaml") for p in known.edited)
-                else ""
-            )
-            body = (
-                _pitch(message)
-                if isinstance(message, Pitch)
-                else _argument(kind, message)
-            )
-            made[f"{gate}/agent-{name}.md"] = f"{head}{edited}\n\n{body}\n"
+    for closed in known.said:
+        if closed.kind == "ballot":
+            continue
+        gate = closed.gate
+        for name, message in closed.messages.items():
+            shown = f"{escape_inline(_shown(name, agents))}, {gate.replace('-', ' ')}"
+            spoke = f"Spoke as **{code.get(name, name)}**."
+            if any(path.endswith(f"{gate}/{name}.yaml") for path in known.edited):
+                spoke += " Edited by you."
+            body = _said(closed.kind, message)
+            made[f"{gate}/agent-{name}.md"] = f"# {shown}\n\n{spoke}\n\n{body}\n"
     return made
+
+
+def _shown(name: str, agents: dict[str, Agent]) -> str:
+    """An agent's name for people; its id where its file is gone."""
+    return agents[name].name if name in agents else name
+
+
+def _said(kind: str, message: object) -> str:
+    if isinstance(message, Pitch):
+        return _pitch(message)
+    assert isinstance(message, Argument)  # noqa: S101 - ballots went elsewhere
+    return _argument(kind, message)
 
 
 def _pitch(message: Pitch) -> str:
     return f"## {escape_inline(message.title)}\n\n{message.body}"
 
 
-def _argument(kind: str, message: object) -> str:
-    assert isinstance(message, Argument)  # noqa: S101 - ballots and pitches went elsewhere
+def _argument(kind: str, message: Argument) -> str:
     parts = []
-    if kind == "final":
-        parts.append(
-            f"Speaks for **{escape_inline(message.speaks_for)}**."
-            if message.speaks_for
-            else ""
-        )
+    if kind == "final" and message.speaks_for:
+        parts.append(f"Speaks for **{escape_inline(message.speaks_for)}**.")
     if message.decision:
-        parts.append(
-            f"Decision: {escape_inline(message.decision)}{f' with {escape_inline(message.merge_with)}' if message.merge_with else ''}."
-        )
-    for one in message.objections:
-        lines = [
-            f"- best point: {escape_inline(one.best)}",
-            f"- objection: {escape_inline(one.objection)}",
-        ]
-        lines += [f"- question: {escape_inline(one.question)}"] if one.question else []
-        lines += (
-            [f"- risk {one.risk} of 5: {escape_inline(one.why)}"] if one.risk else []
-        )
-        parts.append(f"## To {escape_inline(one.to)}\n\n" + "\n".join(lines))
-    parts += [
-        f"## {one.verdict.capitalize()}s {escape_inline(one.by)}\n\n{one.text}"
-        for one in message.answers
-    ]
+        partner = escape_inline(message.merge_with)
+        with_whom = f" with {partner}" if message.merge_with else ""
+        parts.append(f"Decision: {escape_inline(message.decision)}{with_whom}.")
+    parts += [_objection(one) for one in message.objections]
+    for answer in message.answers:
+        head = f"## {answer.verdict.capitalize()}s {escape_inline(answer.by)}"
+        parts.append(f"{head}\n\n{answer.text}")
     if message.title and message.decision in {"revise", "merge"}:
         parts.append(f"## {escape_inline(message.title)}, revised")
     parts.append(message.body)
     return "\n\n".join(part for part in parts if part)
 
 
+def _objection(one: Objection) -> str:
+    lines = [
+        f"- best point: {escape_inline(one.best)}",
+        f"- objection: {escape_inline(one.objection)}",
+    ]
+    if one.question:
+        lines.append(f"- question: {escape_inline(one.question)}")
+    if one.risk:
+        lines.append(f"- risk {one.risk} of 5: {escape_inline(one.why)}")
+    return f"## To {escape_inline(one.to)}\n\n" + "\n".join(lines)
+
+
 def _chat(bus: Bus, agents: dict[str, Agent]) -> str:
     lines = ["# The group chat", ""]
     said = bus.chat(last=100_000)
     for stem, message in said.items():
-        name = who(stem)
-        shown = "you" if name in YOU else agents[name].name if name in agents else name
+        author = escape_inline(_speaker(stem, agents))
         to = ""
         if message.reply_to in said:
-            other = who(message.reply_to)
-            to = f", to {'you' if other in YOU else agents[other].name if other in agents else other}"
+            to = f", to {_speaker(message.reply_to, agents)}"
         kind = ", binding" if message.kind == "constraint" else ""
-        lines += [
-            f"**{escape_inline(shown)}**{to}{kind} · {message.at[11:19] or stem[9:15]}",
-            "",
-            quote(message.text),
-            "",
-        ]
+        at = message.at[11:19] or stem[9:15]
+        lines += [f"**{author}**{to}{kind} · {at}", "", quote(message.text), ""]
     return "\n".join(lines)
 
 
+def _speaker(stem: str, agents: dict[str, Agent]) -> str:
+    """The author of a message of the chat, as people read it."""
+    name = who(stem)
+    return "you" if name in YOU else _shown(name, agents)
+
+
 def _events(bus: Bus) -> dict[str, list[str]]:
-    """The events by date, each id once, no prompts and no keys; what tells of the life of processes stays on the bus."""
+    """The events by date, each id once, without prompts and keys.
+
+    Events that tell of the life of processes stay on the bus.
+    """
     seen: set[str] = set()
     made: dict[str, list[str]] = {}
     for name in bus.names("events"):
+        date = os.path.basename(name).removesuffix(".jsonl")
         with open(
             bus.here(f"events/{name}"), encoding="utf-8", errors="replace"
         ) as file:
@@ -163,11 +173,9 @@ def _events(bus: Bus) -> dict[str, list[str]]:
                     event = json.loads(line)
                 except ValueError:
                     continue  # the last line of a killed process
-                if event.get("id") in seen or event.get("kind") in LIFE:
+                if event.get("id") in seen or event.get("kind") in UNTOLD:
                     continue
                 seen.add(event["id"])
-                date = os.path.basename(name).removesuffix(".jsonl")
-                made.setdefault(date, []).append(
-                    msgspec.json.encode(event).decode() + "\n"
-                )
+                told = msgspec.json.encode(event).decode()
+                made.setdefault(date, []).append(f"{told}\n")
     return made

@@ -3,8 +3,8 @@
 import hashlib
 from typing import Any
 
-from catherd.bus import atomic, yaml_door
-from catherd.bus.config import Agent, Phase
+from catherd.bus import atomic, yaml_read
+from catherd.bus.config import Agent, Gate, Phase
 from catherd.bus.narrator import Decision, Teller
 from catherd.bus.store import OPEN, TIEBREAK, Bus
 from catherd.core import closing
@@ -13,7 +13,7 @@ from catherd.core.messages import FORMAT, Ask, Ballot, Game, Input, Receipt, Tie
 from catherd.debate import proposals, tie_card
 from catherd.debate import vote as votes
 from catherd.debate.asks import Record, record, veto
-from catherd.debate.vote import Candidate, Gone, Open, Sheet, Vote
+from catherd.debate.vote import Candidate, Decided, Gone, Open, Sheet, Vote
 
 
 def assemble(
@@ -28,72 +28,96 @@ def assemble(
     gate = next(g for g in phase.gates.values() if g.kind == "ballot")
     receipt = bus.must(f"gates/{gate.name}.yaml", Receipt)
     ask = bus.must(f"{gate.step}/{OPEN}", Ask)
-    on = {i.by: i for i in ask.inputs if i.kind == "proposal"}
-    objections = proposals.open_objections(
-        known.names, known.last("objections"), known.last("answers")
-    )
-    finals = {
-        i.by: str(i.data.get("body", "")) for i in ask.inputs if i.kind == "statement"
-    }
-    cast = {
-        a: m
-        for _, kind, said in known.said
-        if kind == "ballot"
-        for a, m in said.items()
-        if isinstance(m, Ballot)
-    }
     roll = [name for name in receipt.roll if name != "human"]
-    edited = {one.path for one in receipt.counted if one.edited}
-    spoiled = dict(entry.partition(": ")[::2] for entry in receipt.spoiled)
     return Vote(
         game=game.id,
         base=game.base,
-        candidates=tuple(
-            _candidate(name, one, known.names, finals.get(name, ""), objections)
-            for name, one in on.items()
-        ),
+        candidates=_candidates(ask, known),
         roll=tuple(roll),
         needed=closing.quorum(len(roll)),
-        sheets=tuple(
-            _sheet(voter, ballot, f"{gate.step}/{voter}.yaml" in edited)
-            for voter, ballot in sorted(cast.items())
-        ),
+        sheets=_sheets(gate, receipt, known),
         brief=game.brief,
         constraints=tuple(ask.constraints),
-        spoiled=spoiled,
-        late=tuple(
-            _late(
-                bus, gate.step, {c.path for c in receipt.counted}, receipt.spoiled, roll
-            )
-        ),
+        spoiled=_spoiled(receipt),
+        late=tuple(_late(bus, gate, receipt, roll)),
         missing=tuple(name for name in receipt.absent if name != "human"),
-        gone=tuple(
-            _gone(bus, n, p) for n, p in known.standing().items() if n not in on
-        ),
+        gone=_off_the_ballot(bus, ask, known),
         same_vendor=_same_vendor(roll, agents, game),
     )
 
 
+def _candidates(ask: Ask, known: Record) -> tuple[Candidate, ...]:
+    """The proposals on the ballot, each with its statement and what stays open."""
+    objections = proposals.open_objections(
+        known.names, known.last("objections"), known.last("answers")
+    )
+    statements = {}
+    for one in ask.inputs:
+        if one.kind == "statement":
+            statements[one.by] = str(one.data.get("body", ""))
+    made = []
+    for name, shown in _on_ballot(ask).items():
+        against = [o for o in objections if o["to"] == name]
+        statement = statements.get(name, "")
+        made.append(_candidate(shown, known.names, statement, against))
+    return tuple(made)
+
+
+def _on_ballot(ask: Ask) -> dict[str, Input]:
+    """The proposals that a ballot lists, by code name, in the ask's order."""
+    return {one.by: one for one in ask.inputs if one.kind == "proposal"}
+
+
+def _sheets(gate: Gate, receipt: Receipt, known: Record) -> tuple[Sheet, ...]:
+    """The counted ballots, in the order of their voters."""
+    edited = {one.path for one in receipt.counted if one.edited}
+    cast: dict[str, Ballot] = {}
+    for closed in known.of_kind("ballot"):
+        cast |= closed.ballots()
+    return tuple(
+        _sheet(voter, ballot, f"{gate.step}/{voter}.yaml" in edited)
+        for voter, ballot in sorted(cast.items())
+    )
+
+
+def _spoiled(receipt: Receipt) -> dict[str, str]:
+    """Voter → what is wrong with its file."""
+    found = {}
+    for entry in receipt.spoiled:
+        voter, _, why = entry.partition(": ")
+        found[voter] = why
+    return found
+
+
+def _off_the_ballot(bus: Bus, ask: Ask, known: Record) -> tuple[Gone, ...]:
+    on = _on_ballot(ask)
+    stand = known.standing().items()
+    return tuple(_gone(bus, name, one) for name, one in stand if name not in on)
+
+
 def _candidate(
-    name: str,
     shown: Input,
     names: dict[str, str],
     statement: str,
     objections: list[dict[str, Any]],
 ) -> Candidate:
+    """The proposal as the ballot showed it; `objections` are all that were raised to it."""
     title, body = str(shown.data["title"]), str(shown.data["body"])
+    still_open = tuple(
+        Open(by=o["by"], text=o["objection"], risk=o["risk"], answer=o["answer"])
+        for o in objections
+        if o["verdict"] != "accept"
+    )
     return Candidate(
-        id=name,
+        id=shown.by,
         title=title,
-        authors=tuple(names[a] for a in shown.data.get("authors", [name])),
+        authors=tuple(
+            names[author] for author in shown.data.get("authors", [shown.by])
+        ),
         text=body,
         sha256=hashlib.sha256(f"{title}\n\n{body}".encode()).hexdigest(),
         statement=statement,
-        objections=tuple(
-            Open(by=o["by"], text=o["objection"], risk=o["risk"], answer=o["answer"])
-            for o in objections
-            if o["to"] == name and o["verdict"] != "accept"
-        ),
+        objections=still_open,
     )
 
 
@@ -121,18 +145,18 @@ def _sheet(voter: str, ballot: Ballot, edited: bool) -> Sheet:
     )
 
 
-def _late(
-    bus: Bus, step: str, counted: set[str], spoiled: list[str], roll: list[str]
-) -> list[str]:
-    broken = {entry.partition(": ")[0] for entry in spoiled}
-    there = [
-        name.removesuffix(".yaml") for name in bus.names(step) if name.endswith(".yaml")
-    ]
-    return [
-        n
-        for n in there
-        if n in roll and f"{step}/{n}.yaml" not in counted and n not in broken
-    ]
+def _late(bus: Bus, gate: Gate, receipt: Receipt, roll: list[str]) -> list[str]:
+    """Who of the roll left a ballot that came after the gate closed."""
+    counted = {one.path for one in receipt.counted}
+    spoiled = _spoiled(receipt)
+    found = []
+    for file in bus.names(gate.step):
+        voter = file.removesuffix(".yaml")
+        if voter == file or voter not in roll or voter in spoiled:
+            continue
+        if f"{gate.step}/{file}" not in counted:
+            found.append(voter)
+    return found
 
 
 def _same_vendor(roll: list[str], agents: dict[str, Agent], game: Game) -> str:
@@ -153,17 +177,21 @@ def _same_vendor(roll: list[str], agents: dict[str, Agent], game: Game) -> str:
 def decide(
     bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent], teller: Teller
 ) -> Decision:
-    """The decision, asked of you when the count gives none. Raises NeedsYou while it is yours to make."""
+    """The decision, asked of you when the count gives none.
+
+    Raises NeedsYou while it is yours to make.
+    """
     vote = assemble(bus, phase, game, agents)
     result, ifs = votes.counted(vote)
     verdict = votes.decided(vote, result)
     titles = {c.id: c.title for c in vote.candidates}
+    turnout = votes.turnout(vote)
     if verdict.winner:
         return Decision(
             method=verdict.method,
             winner=verdict.winner,
             title=titles[verdict.winner],
-            turnout=votes.turnout(vote),
+            turnout=turnout,
         )
     found = _choice(bus, verdict.options)
     if found is None:
@@ -171,13 +199,7 @@ def decide(
         _write_tiebreak(bus, verdict.options, titles)
         picked = teller.pick(card, verdict.options)
         if not picked:
-            raise NeedsYou(
-                f"the vote is tied between {' and '.join(verdict.options)}"
-                if verdict.method != "no_quorum"
-                else f"no quorum: {votes.turnout(vote)}",
-                where=f"bus/{TIEBREAK}",
-                fix=f"fill in `choice:` there with one of {', '.join(verdict.options)}, then type make {bus.goal() or 'debate'}",
-            )
+            raise _yours_to_decide(bus, verdict, turnout)
         found = Tiebreak(choice=picked)
     return Decision(
         method="human",
@@ -185,17 +207,28 @@ def decide(
         title=titles[found.choice],
         choice=found.choice,
         reason=found.reason,
-        turnout=votes.turnout(vote),
+        turnout=turnout,
+    )
+
+
+def _yours_to_decide(bus: Bus, verdict: Decided, turnout: str) -> NeedsYou:
+    what = f"the vote is tied between {' and '.join(verdict.options)}"
+    if verdict.method == "no_quorum":
+        what = f"no quorum: {turnout}"
+    return NeedsYou(
+        what,
+        where=f"bus/{TIEBREAK}",
+        fix=f"fill in `choice:` there with one of {', '.join(verdict.options)}, then type make {bus.goal() or 'debate'}",
     )
 
 
 def _choice(bus: Bus, options: list[str]) -> Tiebreak | None:
     """Your choice, None while it is not made; NeedsYou when it is none of the tied."""
     try:
-        document = yaml_door.read_yaml(bus.here(TIEBREAK), f"bus/{TIEBREAK}")
+        document = yaml_read.read_yaml(bus.here(TIEBREAK), f"bus/{TIEBREAK}")
     except FileNotFoundError:
         return None
-    found = yaml_door.typed(document, Tiebreak)
+    found = yaml_read.typed(document, Tiebreak)
     if not found.choice:
         return None
     if found.choice not in options:
@@ -221,15 +254,17 @@ def _write_tiebreak(bus: Bus, options: list[str], titles: dict[str, str]) -> Non
 
 
 def ballot_form(bus: Bus, ask: Ask) -> str:
-    """Your ballot as a form to fill in, at the path where it counts; its path. Nothing counts until it ranks something."""
+    """Write your ballot as a form to fill in, at the path where it counts; return the path.
+
+    Nothing counts until the form ranks something.
+    """
     path = f"{ask.step}/human.yaml"
-    rows = "".join(
-        f"#   {i.by}: {i.data['title']}\n" for i in ask.inputs if i.kind == "proposal"
-    )
+    on = _on_ballot(ask)
+    rows = "".join(f"#   {name}: {one.data['title']}\n" for name, one in on.items())
     text = (
         "# yaml-language-server: $schema=../../../templates/schemas/ballot.json\n"
         f"# Your ballot. List the ones you rank, best first; leave out what you do not care about.\n{rows}"
-        f"# Example: ranking: [{', '.join(i.by for i in ask.inputs if i.kind == 'proposal')}]\n"
+        f"# Example: ranking: [{', '.join(on)}]\n"
         f"catherd: {FORMAT}\nranking: []\n"
     )
     atomic.publish(bus.path, path, text)

@@ -1,11 +1,13 @@
-"""Hearing: which answers to an ask are there and can be counted. Nothing of a person's is ever thrown away for being wrong."""
+"""Hearing: which answers to an ask are there and can be counted.
+
+Nothing that a person wrote is ever thrown away for being wrong.
+"""
 
 import hashlib
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.config import Gate
 from catherd.bus.store import OPEN, Bus, slug
 from catherd.core.closing import KINDS, Heard, Message
@@ -47,11 +49,10 @@ class Hearing:
     def _read(self, name: str, path: str) -> None:
         self.heard.pop(name, None)
         self.broken.pop(name, None)
-        trouble = slug(path)
         try:
-            text = yaml_door.text_of(self.bus.here(path), f"bus/{path}")
-            document = yaml_door.loads(text, f"bus/{path}")
-            message = yaml_door.typed(document, KINDS.get(self.gate.kind, Argument))
+            text = yaml_read.text_of(self.bus.here(path), f"bus/{path}")
+            document = yaml_read.loads(text, f"bus/{path}")
+            message = yaml_read.typed(document, KINDS.get(self.gate.kind, Argument))
         except CatherdError as error:
             self.broken[name] = error.what
             self.bus.broken(path, error)
@@ -60,101 +61,110 @@ class Hearing:
             self._seen.pop(name, None)
             return
         sha = hashlib.sha256(text.encode()).hexdigest()
-        fault = (
-            self._fault(name, message, document)
-            if isinstance(message, Ballot)
-            else None
-        )
-        if fault is not None:
-            self.bus.trouble(trouble, fault.where, fault.what, fault.fix, sha)
-        else:
-            self.bus.solved(trouble)
-        if (
-            isinstance(message, Ballot)
-            and not message.ranking
-            and not message.abstain
-            and fault is None
-        ):
-            return  # a form that is not filled in yet
-        more = self.bus.unknown(path, document, type(message))
+        fault = None
+        if isinstance(message, Ballot):
+            fault = self._fault(name, message, document)
+        self._tell(path, fault, sha)
+        if fault is None and _is_empty_form(message):
+            return
+        unknown_keys = self.bus.unknown(path, document, type(message))
         spoken = Spoken(
             path=path,
             sha256=sha,
-            edited=bool(more) or self._by_you(name, message),
+            edited=bool(unknown_keys) or self._by_you(name, message),
             text=text,
         )
         self.heard[name] = Heard(message, spoken, fault.what if fault else "")
 
+    def _tell(self, path: str, fault: CatherdError | None, sha: str) -> None:
+        """Report a fault once per content of the file, or that there is none any more."""
+        if fault is None:
+            self.bus.solved(slug(path))
+        else:
+            self.bus.trouble(slug(path), fault.where, fault.what, fault.fix, sha)
+
     def _by_you(self, name: str, message: Message) -> bool:
-        """Its seal is broken, or it has none where an agent has a journal: what a daemon posts is sealed."""
-        return self.bus.edited(message) or (
-            not message.seal and bool(self.bus.names(f"runs/{name}"))
-        )
+        """Whether you wrote or edited an answer.
+
+        What a daemon posts is sealed. So an answer is yours when its seal is broken, or
+        when it has none although its agent has a journal.
+        """
+        if self.bus.edited(message):
+            return True
+        return not message.seal and bool(self.bus.names(f"runs/{name}"))
 
     def _fault(
-        self, voter: str, ballot: Ballot, document: yaml_door.Document
+        self, voter: str, ballot: Ballot, document: yaml_read.Document
     ) -> CatherdError | None:
         """What the count would drop from a ballot, and where it stands."""
-        ids = self.candidates()
-        mine = {
-            i.by
-            for i in self.ask.inputs
-            if i.kind == "proposal" and self.own(voter, i.by)
-        }
         seen: set[str] = set()
         for n, entry in enumerate(ballot.ranking):
             for one in entry if isinstance(entry, list) else [entry]:
-                where = document.where("ranking", n)
-                fix = "correct the line (the gate reads it again at once), or delete the file and the vote is asked for again"
-                if one not in ids:
+                what = self._dropped(voter, one, seen)
+                if what:
                     return CatherdError(
-                        f"'{one}' is not on this ballot; it lists {', '.join(ids)}",
-                        where=where,
-                        fix=fix,
-                    )
-                if one in seen:
-                    return CatherdError(
-                        f"'{one}' is ranked twice", where=where, fix=fix
-                    )
-                if one in mine:
-                    return CatherdError(
-                        f"'{one}' is {voter}'s own proposal; it has no say on it",
-                        where=where,
-                        fix=fix,
+                        what,
+                        where=document.where("ranking", n),
+                        fix="correct the line (the gate reads it again at once), or delete the file and the vote is asked for again",
                     )
                 seen.add(one)
         return None
 
+    def _dropped(self, voter: str, one: str, seen: Collection[str]) -> str:
+        """Why the count would drop an id that comes after those `seen`; "" if it counts."""
+        ids = self.candidates()
+        if one not in ids:
+            return f"'{one}' is not on this ballot; it lists {', '.join(ids)}"
+        if one in seen:
+            return f"'{one}' is ranked twice"
+        if self.own(voter, one):
+            return f"'{one}' is {voter}'s own proposal; it has no say on it"
+        return ""
+
     def candidates(self) -> list[str]:
         """The ids on the ballot, in the ask's order."""
-        return [i.by for i in self.ask.inputs if i.kind == "proposal"]
+        return [one.by for one in self.ask.inputs if one.kind == "proposal"]
 
     def own(self, voter: str, proposal: str) -> bool:
-        """Whether `voter` is among the proposal's authors."""
-        entry = next(
-            i for i in self.ask.inputs if i.kind == "proposal" and i.by == proposal
-        )
-        return any(
-            self.ask.names.get(name) == voter
-            for name in [proposal, *entry.data.get("authors", [])]
-        )
+        """Whether `voter` is among the authors of a proposal on the ballot."""
+        proposals = [one for one in self.ask.inputs if one.kind == "proposal"]
+        entry = next(one for one in proposals if one.by == proposal)
+        authors = [proposal, *entry.data.get("authors", [])]
+        return voter in [self.ask.names.get(author) for author in authors]
 
     def ready(self) -> set[str]:
-        """Who needs not be waited for: heard, and nothing in it that could still be mended."""
+        """The agents that need not be waited for.
+
+        They are heard, and there is nothing in their answers that could be mended.
+        """
         return {name for name, one in self.heard.items() if not one.fault}
 
 
+def _is_empty_form(message: Message) -> bool:
+    """Whether this is a ballot that is not filled in yet."""
+    if not isinstance(message, Ballot):
+        return False
+    return not message.ranking and not message.abstain
+
+
 def mended_first(bus: Bus, ask: Ask, waiting: Iterable[str]) -> None:
-    """A template that broke for everybody who is waited for breaks at every try: raises CatherdError with its place and fix."""
-    agents, broken = [name for name in waiting if name != "human"], []
-    for name in agents:
-        with suppress(CatherdError):
-            one = bus.get(f"problems/turn-{name}.yaml", Trouble)
-            if (
-                one
-                and one.of == f"{ask.step}.{ask.kind}"
-                and one.where.startswith("templates/")
-            ):
-                broken.append(one)
+    """Raise CatherdError, with place and fix, where a template must be mended first.
+
+    A template that broke for everybody who is waited for breaks at every try.
+    """
+    agents = [name for name in waiting if name != "human"]
+    troubles = [_template_trouble(bus, ask, name) for name in agents]
+    broken = [trouble for trouble in troubles if trouble is not None]
     if broken and len(broken) == len(agents):
         raise CatherdError(broken[0].what, where=broken[0].where, fix=broken[0].fix)
+
+
+def _template_trouble(bus: Bus, ask: Ask, name: str) -> Trouble | None:
+    """What was reported of a template that an agent could not fill in for this ask."""
+    try:
+        found = bus.get(f"problems/turn-{name}.yaml", Trouble)
+    except CatherdError:
+        return None
+    if found is None or found.of != f"{ask.step}.{ask.kind}":
+        return None
+    return found if found.where.startswith("templates/") else None

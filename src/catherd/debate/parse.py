@@ -1,19 +1,20 @@
-"""What an agent said in a debate, read from its answer: lenient in, strict after. Pure parsing, no I/O.
+"""What an agent said in a debate, read from its answer: lenient in, strict after. No I/O.
 
-`hear` returns the message to post, or raises Unusable with sentences that can be sent back to the model as they stand.
-Nothing is guessed: a ballot that cannot be read is an error each time; to abstain for a voter is the caller's act.
-With `last_try=True` what is only too long is cut at its limit, and what is only missing from a text is let pass; `notes`
-say so. Limits are in words, as `str.split` counts them.
+`read_statement` returns the message to post, or raises Unusable with sentences that can
+be sent back to the model as they stand. Nothing is guessed: a ballot that cannot be read
+is an error each time, and only the caller may abstain for a voter. With `last_try=True`
+a text that is too long is cut at its limit, and a part that is missing from a text is
+let pass; `notes` say so. Limits are in words, as `str.split` counts them.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from catherd.answers import envelopes, passages, prompts
-from catherd.answers.envelopes import Unusable
+from catherd.answers.envelopes import Envelope, Unusable
 from catherd.answers.prompts import Card
 from catherd.core.messages import (
     Answered,
@@ -21,6 +22,7 @@ from catherd.core.messages import (
     Ask,
     Ballot,
     Chat,
+    Input,
     Objection,
     Pitch,
 )
@@ -43,10 +45,18 @@ _PROPOSAL = re.compile(
     r"^ {0,3}#{1,3}\s+(?:revised |merged |new )?proposal\b\s*[:：—–-]?\s*(.*?)\s*#*\s*$",
     re.IGNORECASE,
 )
+_RISK = re.compile(
+    r"\W*([1-5])(?!\d)(?:\s*(?:/|of|out of)\s*5)?[\s,;:.—–-]*(?:because\s+)?(.*)",
+    re.DOTALL,
+)
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """The message to post, the line for the chat ("" for none) with the stem it answers, and what was tolerated."""
+    """What was read from an answer.
+
+    That is the message to post, the line for the chat ("" for none) with the stem that
+    it answers, and `notes` on what was tolerated.
+    """
 
     message: Pitch | Argument | Ballot | Chat
     aside: str = ""
@@ -66,12 +76,11 @@ class _Page(msgspec.Struct):
     notes: list[str] = msgspec.field(default_factory=list)
 
     def text(self, key: str) -> str:
+        """The value of a key of the front matter as one string; a list is joined."""
         value = self.head.get(key, "")
-        return (
-            " ".join(str(v) for v in value)
-            if isinstance(value, list)
-            else str(value).strip()
-        )
+        if isinstance(value, list):
+            return " ".join(str(each) for each in value)
+        return str(value).strip()
 
     def fit(self, what: str, text: str, limit: int) -> str:
         """`text`, if it keeps to its limit; on the last try cut there."""
@@ -85,26 +94,22 @@ class _Page(msgspec.Struct):
         return passages.cut_words(text, limit)
 
     def lack(self, error: str) -> None:
-        """Something is missing that a second try should bring and a third need not."""
-        (self.notes if self.last_try else self.errors).append(error)
+        """Note that something is missing that a second try should bring and a third need not."""
+        if self.last_try:
+            self.notes.append(error)
+        else:
+            self.errors.append(error)
 
 
 def read_statement(
     ask: Ask, card: Card, text: str, *, last_try: bool = False
 ) -> Statement:
     """What `card`'s agent said to `ask`: a Pitch, Argument, Ballot or, for a mention, Chat. Raises Unusable."""
-    envelope = envelopes.parse_envelope(text)
-    head = {
-        str(k).strip().lower().replace(" ", "_"): v for k, v in envelope.head.items()
-    }
-    page = _Page(
-        ask, card, head, envelope.body.strip(), last_try, notes=list(envelope.notes)
-    )
+    page = _page(ask, card, envelopes.parse_envelope(text), last_try=last_try)
     wanted = prompts.answer_form(ask)
     said = page.text("kind").lower()
-    if (
-        said in prompts.FORMS.values() and said != wanted
-    ):  # any other word is a slip, not another answer
+    # Any other word is a slip of the pen, not another answer.
+    if said in prompts.FORMS.values() and said != wanted:
         raise Unusable([f"kind: '{said}' where '{wanted}' was asked for"])
     read: dict[str, Callable[[_Page], Pitch | Argument | Ballot | Chat]] = {
         "pitch": _pitch,
@@ -117,46 +122,56 @@ def read_statement(
     if wanted not in read:
         raise Unusable([f"nothing here reads an answer to '{wanted}'"])
     message = read[wanted](page)
-    aside, to = ("", "") if wanted in {"pitch", "ballot", "chat"} else _aside(page)
+    aside, reply_to = "", ""
+    if wanted in {"objections", "answers", "final"}:
+        aside, reply_to = _aside(page)
     if page.errors:
         raise Unusable(page.errors)
-    return Statement(message, aside, to, page.notes)
+    return Statement(message, aside, reply_to, page.notes)
+
+
+def _page(ask: Ask, card: Card, envelope: Envelope, *, last_try: bool) -> _Page:
+    """The answer with the keys of its front matter in one spelling."""
+    head = {}
+    for key, value in envelope.head.items():
+        head[str(key).strip().lower().replace(" ", "_")] = value
+    body, notes = envelope.body.strip(), list(envelope.notes)
+    return _Page(ask, card, head, body, last_try, notes=notes)
 
 
 def _pitch(page: _Page) -> Pitch:
     title, body = _titled(page.text("title"), page.body)
     if not title:
         page.errors.append("title: missing; give the app a name in the front matter")
-    return Pitch(
-        title=page.fit("title", title, TITLE_WORDS), body=_proposal(page, body)
-    )
+    title = page.fit("title", title, TITLE_WORDS)
+    return Pitch(title=title, body=_proposal(page, body))
 
 
 def _titled(title: str, body: str) -> tuple[str, str]:
-    """A first `# Heading` is the title, said once more or only there."""
+    """(title, body): a first `# Heading` is the title, said once more or only there."""
     first, _, rest = body.partition("\n")
     found = passages.HEADING.match(first)
-    if (
-        found
-        and len(found[1]) == 1
-        and not any(re.search(p, found[2], re.IGNORECASE) for p in HEADINGS.values())
-    ):
-        return title or found[2], rest.strip()
-    return title, body
+    if found is None or len(found[1]) != 1:
+        return title, body
+    for pattern in HEADINGS.values():
+        if re.search(pattern, found[2], re.IGNORECASE):
+            return title, body
+    return title or found[2], rest.strip()
 
 
 def _proposal(page: _Page, body: str) -> str:
     if not body:
         page.errors.append("the proposal has no text")
         return ""
-    seen = " / ".join(h[2] for h in map(passages.heading, body.split("\n")) if h)
+    headings = [passages.heading(line) for line in body.split("\n")]
+    seen = " / ".join(found[2] for found in headings if found)
     missing = [
-        name
+        f"## {name}"
         for name, pattern in HEADINGS.items()
         if not re.search(pattern, seen, re.IGNORECASE)
     ]
     if missing:
-        page.lack(f"the proposal lacks {', '.join(f'## {name}' for name in missing)}")
+        page.lack(f"the proposal lacks {', '.join(missing)}")
     return page.fit("the proposal", body, PITCH_WORDS)
 
 
@@ -171,107 +186,114 @@ def _objections(page: _Page) -> Argument:
             )
             continue
         part = passages.labelled(sections[to])
-        if not part.get("objection"):
+        if part.get("objection"):
+            made.append(_objection(page, to, part))
+        else:
             page.lack(f"{to}: no line 'Objection: …'")
-            continue
-        for name in ("best", "question", "risk"):
-            if not part.get(name):
-                page.lack(
-                    f"{to}: no line '{'Best point' if name == 'best' else name.capitalize()}: …'"
-                )
-        risk, why = _risk(page, to, part.get("risk", ""))
-        objection = page.fit(f"{to}: the section", part["objection"], SECTION_WORDS)
-        made.append(
-            Objection(
-                to=to,
-                best=passages.cut_words(part.get("best", ""), SECTION_WORDS),
-                objection=objection,
-                question=passages.cut_words(part.get("question", ""), SECTION_WORDS),
-                risk=risk,
-                why=passages.cut_words(part.get("why") or why, SECTION_WORDS),
-            )
-        )
     if rivals and not made and not page.errors:
         page.errors.append(f"there is no objection to any of {', '.join(rivals)}")
     return Argument(objections=made)
 
 
+def _objection(page: _Page, to: str, part: Mapping[str, str]) -> Objection:
+    """The objection to `to`, of the labelled lines of its section."""
+    for key, label in (
+        ("best", "Best point"),
+        ("question", "Question"),
+        ("risk", "Risk"),
+    ):
+        if not part.get(key):
+            page.lack(f"{to}: no line '{label}: …'")
+    risk, why = _risk(page, to, part.get("risk", ""))
+    return Objection(
+        to=to,
+        best=passages.cut_words(part.get("best", ""), SECTION_WORDS),
+        objection=page.fit(f"{to}: the section", part["objection"], SECTION_WORDS),
+        question=passages.cut_words(part.get("question", ""), SECTION_WORDS),
+        risk=risk,
+        why=passages.cut_words(part.get("why") or why, SECTION_WORDS),
+    )
+
+
 def _risk(page: _Page, to: str, text: str) -> tuple[int, str]:
+    """(the number from 1 to 5 that a risk begins with, why); 0 where there is none."""
     if not text:
         return 0, ""
-    found = re.match(
-        r"\W*([1-5])(?!\d)(?:\s*(?:/|of|out of)\s*5)?[\s,;:.—–-]*(?:because\s+)?(.*)",
-        text,
-        re.DOTALL,
-    )
+    found = _RISK.match(text)
     if not found:
-        page.lack(
-            f"{to}: 'Risk: {' '.join(text.split()[:6])}' does not begin with a number from 1 to 5"
-        )
+        begins = " ".join(text.split()[:6])
+        page.lack(f"{to}: 'Risk: {begins}' does not begin with a number from 1 to 5")
         return 0, text
     return int(found[1]), found[2].strip(" *_")
 
 
 def _answers(page: _Page) -> Argument:
-    ask, mine = page.ask, prompts.code_name(page.ask, page.card.name)
-    own = prompts.shown_standing(ask).get(mine)
-    if own is None:
-        return Argument(
-            decision="stand", body=page.fit("the text", page.body, FINAL_WORDS)
-        )
-    received = objectors(ask, mine)
+    """The verdicts on the objections to one's own proposal, and what becomes of it."""
+    mine = prompts.code_name(page.ask, page.card.name)
+    own = prompts.shown_standing(page.ask).get(mine)
+    if own is None:  # without a proposal there is nothing to defend
+        body = page.fit("the text", page.body, FINAL_WORDS)
+        return Argument(decision="stand", body=body)
     lines = page.body.split("\n")
-    at = next((i for i, line in enumerate(lines) if _PROPOSAL.match(line)), len(lines))
-    made = _verdicts(page, mine, received, "\n".join(lines[:at]))
+    starts = (n for n, line in enumerate(lines) if _PROPOSAL.match(line))
+    at = next(starts, len(lines))
+    answers = _verdicts(page, mine, "\n".join(lines[:at]))
     decision = page.text("decision").lower().split(" ")[0].strip(".,;:*")
     if decision not in {"stand", "revise", "withdraw", "merge"}:
         page.lack(f"decision: '{decision}' is none of stand, revise, withdraw, merge")
-        return Argument(decision="stand", answers=made)
+        return Argument(decision="stand", answers=answers)
     title = body = ""
     if decision in {"revise", "merge"}:
-        found = _PROPOSAL.match(lines[at]) if at < len(lines) else None
-        if found is None:
-            page.errors.append(
-                f"decision: {decision}, but there is no line '# Proposal: <title>' with the whole new text below it"
-            )
-        else:
-            title, body = _titled(
-                found[1].strip(" *`") or page.text("title"),
-                "\n".join(lines[at + 1 :]).strip(),
-            )
-            title = page.fit("title", title or str(own.data["title"]), TITLE_WORDS)
-            body = _proposal(page, body)
-            if decision == "revise" and (title, body) == (
-                own.data["title"],
-                str(own.data["body"]).strip(),
-            ):
-                page.errors.append(
-                    "decision: revise, but the text is the same as before; change it or write stand"
-                )
+        title, body = _new_text(page, decision, own, lines[at:])
     partner = _partner(page) if decision == "merge" else ""
     return Argument(
-        decision=decision, merge_with=partner, answers=made, title=title, body=body
+        decision=decision, merge_with=partner, answers=answers, title=title, body=body
     )
+
+
+def _new_text(
+    page: _Page, decision: str, own: Input, lines: Sequence[str]
+) -> tuple[str, str]:
+    """(title, body) of a revised or merged proposal; `lines` begin with its title."""
+    found = _PROPOSAL.match(lines[0]) if lines else None
+    if found is None:
+        page.errors.append(
+            f"decision: {decision}, but there is no line '# Proposal: <title>' with the whole new text below it"
+        )
+        return "", ""
+    title, body = _titled(
+        found[1].strip(" *`") or page.text("title"), "\n".join(lines[1:]).strip()
+    )
+    title = page.fit("title", title or str(own.data["title"]), TITLE_WORDS)
+    body = _proposal(page, body)
+    before = (own.data["title"], str(own.data["body"]).strip())
+    if decision == "revise" and (title, body) == before:
+        page.errors.append(
+            "decision: revise, but the text is the same as before; change it or write stand"
+        )
+    return title, body
 
 
 def objectors(ask: Ask, mine: str) -> list[str]:
     """Whose objections to proposal `mine` this ask shows, each once."""
-    found = [
-        i.by
-        for i in ask.inputs
-        if i.kind == "argument"
-        for o in i.data.get("objections") or []
-        if o.get("to") == mine
-    ]
-    return list(dict.fromkeys(found))
+    found: list[str] = []
+    for shown in ask.inputs:
+        if shown.kind != "argument" or shown.by in found:
+            continue
+        objections = shown.data.get("objections") or []
+        if any(objection.get("to") == mine for objection in objections):
+            found.append(shown.by)
+    return found
 
 
-def _verdicts(page: _Page, mine: str, received: list[str], body: str) -> list[Answered]:
+def _verdicts(page: _Page, mine: str, body: str) -> list[Answered]:
+    """The answer to each objection that was shown to one's own proposal."""
+    received = objectors(page.ask, mine)
     sections = passages.sections(body, received)
     made: list[Answered] = []
     for by in received:
         part = passages.labelled(sections.get(by, []))
-        given = [v for v in ("accept", "rebut") if part.get(v)]
+        given = [verdict for verdict in ("accept", "rebut") if part.get(verdict)]
         if not given:
             page.lack(
                 f"answers: {by}'s objection to {mine} is not answered; under '## {by}' write 'Accept: …' or 'Rebut: …'"
@@ -297,11 +319,11 @@ def _partner(page: _Page) -> str:
 
 
 def _final(page: _Page) -> Argument:
-    ask, mine = page.ask, prompts.code_name(page.ask, page.card.name)
-    still = prompts.still_open(ask, page.card.name)
-    wanted = page.text("speaks_for").strip("`").lower() or (
-        mine if mine in still else ""
-    )
+    mine = prompts.code_name(page.ask, page.card.name)
+    still = prompts.still_open(page.ask, page.card.name)
+    wanted = page.text("speaks_for").strip("`").lower()
+    if not wanted and mine in still:
+        wanted = mine
     if wanted not in still:
         page.errors.append(
             f"speaks_for: '{wanted}' is not on the ballot; there are {', '.join(still)}"
@@ -312,9 +334,8 @@ def _final(page: _Page) -> Argument:
         )
     if not page.body:
         page.errors.append("the statement has no text")
-    return Argument(
-        speaks_for=wanted, body=page.fit("the statement", page.body, FINAL_WORDS)
-    )
+    body = page.fit("the statement", page.body, FINAL_WORDS)
+    return Argument(speaks_for=wanted, body=body)
 
 
 def _ballot(page: _Page) -> Ballot:
@@ -325,32 +346,42 @@ def _ballot(page: _Page) -> Ballot:
             page.lack("abstain: true needs a reason in 'why:'")
         return Ballot(abstain=True, why=why, shown=on)
     ranking = _ranking(page, on)
-    sections = passages.sections(page.body, on)
-    reasons = {
-        c: passages.cut_words("\n".join(sections[c]).strip(), SECTION_WORDS)
-        for c in on
-        if c in sections
-    }
+    reasons = _reasons(page, on)
+    for each in on:
+        if each not in reasons:
+            page.lack(
+                f"reasons: no section '## {each}' says why it stands where you put it"
+            )
+    if ranking and set(ranking) < set(on):
+        left = ", ".join(each for each in on if each not in ranking)
+        page.notes.append(f"not ranked, so level with each other at the end: {left}")
+    return Ballot(ranking=ranking, reasons=reasons, shown=on)
+
+
+def _reasons(page: _Page, on: list[str]) -> dict[str, str]:
+    """Candidate → why it stands where it was put.
+
+    A section of the text comes before the front matter's `reasons:`.
+    """
+    reasons: dict[str, str] = {}
     given = page.head.get("reasons")
     if isinstance(given, dict):
-        reasons = {str(k): str(v) for k, v in given.items() if k in on} | {
-            c: r for c, r in reasons.items() if r
-        }
-    for each in (c for c in on if not reasons.get(c)):
-        page.lack(
-            f"reasons: no section '## {each}' says why it stands where you put it"
-        )
-    if set(ranking) < set(on) and ranking:
-        page.notes.append(
-            f"not ranked, so level with each other at the end: {', '.join(c for c in on if c not in ranking)}"
-        )
-    return Ballot(
-        ranking=list(ranking), reasons={c: r for c, r in reasons.items() if r}, shown=on
-    )
+        for key, value in given.items():
+            if key in on:
+                reasons[str(key)] = str(value)
+    sections = passages.sections(page.body, on)
+    for each in on:
+        text = "\n".join(sections.get(each, [])).strip()
+        if text:
+            reasons[each] = passages.cut_words(text, SECTION_WORDS)
+    return {each: reason for each, reason in reasons.items() if reason}
 
 
 def _ranking(page: _Page, on: list[str]) -> list[str]:
-    """The ranking of the front matter or of the section `## Ranking`; where both are there they must agree."""
+    """The ranking of the front matter or of the section `## Ranking`.
+
+    Where both are there they must agree.
+    """
     listed = page.head.get("ranking", page.head.get("ranked_choices"))
     above = passages.items(listed) if listed else []
     below = passages.items(passages.under_ranking(page.body))
@@ -364,43 +395,55 @@ def _ranking(page: _Page, on: list[str]) -> list[str]:
             f"ranking: missing; list {', '.join(on)} under '## Ranking', best first, or write abstain: true"
         )
     for each in dict.fromkeys(ranking):
-        if "=" in each:
-            page.errors.append(
-                f"ranking: '{each}' is an equal rank; put one before the other"
-            )
-        elif each not in on:
-            page.errors.append(
-                f"ranking: '{each}' is not on this ballot; it lists {', '.join(on)}"
-            )
-        elif ranking.count(each) > 1:
-            page.errors.append(f"ranking: '{each}' stands there twice")
-    return ranking
+        _check_rank(page, each, ranking.count(each), on)
+    return list(ranking)
+
+
+def _check_rank(page: _Page, each: str, times: int, on: list[str]) -> None:
+    """Tell what is wrong with one entry of a ranking, which stands there `times`."""
+    if "=" in each:
+        page.errors.append(
+            f"ranking: '{each}' is an equal rank; put one before the other"
+        )
+    elif each not in on:
+        page.errors.append(
+            f"ranking: '{each}' is not on this ballot; it lists {', '.join(on)}"
+        )
+    elif times > 1:
+        page.errors.append(f"ranking: '{each}' stands there twice")
 
 
 def _chat(page: _Page) -> Chat:
-    text = " ".join((page.body or page.text("text") or page.text("aside")).split())
+    said = page.body or page.text("text") or page.text("aside")
+    text = " ".join(said.split())
     if not text:
         page.errors.append("the message has no text")
-    to = _reply_to(page) or next(reversed(prompts.chat_ids(page.ask).values()), "")
-    return Chat(text=page.fit("the message", text, ASIDE_WORDS), reply_to=to)
+    last_shown = next(reversed(prompts.chat_ids(page.ask).values()), "")
+    reply_to = _reply_to(page) or last_shown
+    return Chat(text=page.fit("the message", text, ASIDE_WORDS), reply_to=reply_to)
 
 
 def _aside(page: _Page) -> tuple[str, str]:
+    """(a line for the chat, the stem that it answers); both empty where there is none."""
     text = " ".join(page.text("aside").split())
-    if text.lower() in {"none", "null", "-", "n/a", "(none)"} or text.startswith(
-        "(a line for the chat"
-    ):
-        text = ""
-    return (page.fit("aside", text, ASIDE_WORDS), _reply_to(page)) if text else ("", "")
+    copied = text.startswith("(a line for the chat")  # the form's own words
+    if not text or copied or text.lower() in {"none", "null", "-", "n/a", "(none)"}:
+        return "", ""
+    return page.fit("aside", text, ASIDE_WORDS), _reply_to(page)
 
 
 def _reply_to(page: _Page) -> str:
-    """The stem that `reply_to` means; what is not in the chat that was shown is dropped: not worth a call."""
+    """The stem that `reply_to` means.
+
+    A message that was not shown is dropped and noted: it is not worth another call.
+    """
     ids = prompts.chat_ids(page.ask)
     wanted = page.text("reply_to").strip("`[]() ")
     if not wanted or wanted.lower() in {"none", "null", "all"}:
         return ""
-    found = ids.get(wanted.lower(), wanted if wanted in ids.values() else "")
-    if not found:
-        page.notes.append(f"reply_to: '{wanted}' is not a message that was shown")
-    return found
+    if wanted.lower() in ids:
+        return ids[wanted.lower()]
+    if wanted in ids.values():
+        return wanted
+    page.notes.append(f"reply_to: '{wanted}' is not a message that was shown")
+    return ""

@@ -1,17 +1,18 @@
 """What a debate knows at each step: code names, how each proposal stands, what the next ask shows. Pure.
 
-Proposals and critics appear under code names until the vote: hiding who wrote what evens out the weight given to oneself
-and to others (Choi, 2510.07517). It is fairness, not secrecy: receipts hold the names, and a person may look.
+Proposals and critics appear under code names until the vote. Hiding who wrote what
+evens out the weight given to oneself and to others (Choi, 2510.07517). This is fairness,
+not secrecy: receipts hold the names, and a person may look.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from catherd.core.lots import draw
-from catherd.core.messages import Argument, Input, Pitch
+from catherd.core.messages import Answered, Argument, Ballot, Input, Pitch
 
 WORDS = [
     "amber",
@@ -53,8 +54,34 @@ WORDS = [
 ]
 
 
+Source = tuple[str, str]  # (path, sha256) of a file that an input was read from
+
+
+class Closed(NamedTuple):
+    """What the closed gate of one ask counted; `messages` are by agent."""
+
+    gate: str
+    kind: str
+    messages: Mapping[str, object]
+
+    def arguments(self) -> dict[str, Argument]:
+        """The arguments among the messages, by agent."""
+        return {a: m for a, m in self.messages.items() if isinstance(m, Argument)}
+
+    def pitches(self) -> dict[str, Pitch]:
+        """The pitches among the messages, by agent."""
+        return {a: m for a, m in self.messages.items() if isinstance(m, Pitch)}
+
+    def ballots(self) -> dict[str, Ballot]:
+        """The ballots among the messages, by agent."""
+        return {a: m for a, m in self.messages.items() if isinstance(m, Ballot)}
+
+
 class Proposal(msgspec.Struct, kw_only=True):
-    """One proposal as it stands: `status` is open, withdrawn, merged (into `merged_into`) or vetoed."""
+    """One proposal as it stands.
+
+    `status` is open, withdrawn, merged (into `merged_into`) or vetoed.
+    """
 
     id: str
     title: str
@@ -68,29 +95,32 @@ class Proposal(msgspec.Struct, kw_only=True):
 def code_names(
     pitches: Mapping[str, Pitch], roll: Sequence[str], seed: int
 ) -> dict[str, str]:
-    """Code name → agent. Drawn from the seed and the texts, not from who wrote them or when; a word that stands in a title
-    is passed over. Who made no pitch is a guest.
+    """Code name → agent.
+
+    The names are drawn from the seed and the texts, not from who wrote them or when. A
+    word that stands in a title is passed over. An agent that made no pitch is a guest.
     """
     texts = " ".join(sorted(p.title.lower() for p in pitches.values()))
-    words = [
-        w
-        for w in sorted(WORDS, key=lambda w: draw(str(seed), texts, w))
-        if w not in texts
-    ]
-    order = sorted(
-        pitches,
-        key=lambda agent: draw(
-            str(seed), pitches[agent].title, pitches[agent].body, agent
-        ),
-    )
-    named = {
-        words[i] if i < len(words) else f"p-{i + 1}": agent
-        for i, agent in enumerate(order)
-    }
+    drawn = sorted(WORDS, key=lambda word: draw(str(seed), texts, word))
+    words = [word for word in drawn if word not in texts]
+
+    def lot(agent: str) -> str:
+        pitch = pitches[agent]
+        return draw(str(seed), pitch.title, pitch.body, agent)
+
+    named = {}
+    for i, agent in enumerate(sorted(pitches, key=lot)):
+        named[words[i] if i < len(words) else f"p-{i + 1}"] = agent
+    names = dict(sorted(named.items()))
     guests = [agent for agent in roll if agent not in pitches]
-    return dict(sorted(named.items())) | {
-        f"guest-{i + 1}": agent for i, agent in enumerate(guests)
-    }
+    for i, agent in enumerate(guests):
+        names[f"guest-{i + 1}"] = agent
+    return names
+
+
+def code_of(names: Mapping[str, str]) -> dict[str, str]:
+    """Agent → code name, out of code name → agent."""
+    return {agent: name for name, agent in names.items()}
 
 
 def standing(
@@ -100,40 +130,46 @@ def standing(
 ) -> dict[str, Proposal]:
     """Every proposal by code name after the counted rounds, each a map agent → argument.
 
-    A revision replaces the text. A merge holds only if both authors name each other in the same round, each with the whole
-    merged text; the one that comes first by code name goes on for both, in its words. Who merges alone, or says nothing, stands as before.
+    A revision replaces the text. A merge holds only if both authors name each other in
+    the same round, each with the whole merged text. The one that comes first by code
+    name goes on for both, in its words. An agent that merges alone, or says nothing,
+    stands as before.
     """
-    code = {agent: name for name, agent in names.items()}
-    stand = {
-        name: Proposal(
-            id=name, title=pitches[a].title, body=pitches[a].body, authors=[a]
-        )
-        for name, a in names.items()
-        if a in pitches
-    }
+    stand: dict[str, Proposal] = {}
+    for name, agent in names.items():
+        if agent in pitches:
+            pitch = pitches[agent]
+            stand[name] = Proposal(
+                id=name, title=pitch.title, body=pitch.body, authors=[agent]
+            )
+    code = code_of(names)
     for arguments in rounds:
-        wants = {
-            code[a]: m.merge_with
-            for a, m in arguments.items()
-            if m.decision == "merge" and code[a] in stand
-        }
-        for agent, said in arguments.items():
-            mine = stand.get(code[agent])
-            if mine is None or mine.status != "open" or not said.decision:
-                continue
-            if said.decision in {"revise", "merge"}:
-                mine.title, mine.body = said.title or mine.title, said.body or mine.body
-            if said.decision == "withdraw":
-                mine.status = "withdrawn"
-        for one, other in sorted(wants.items()):
-            if (
-                one < other
-                and wants.get(other) == one
-                and stand[one].status == stand[other].status == "open"
-            ):
-                stand[other].status, stand[other].merged_into = "merged", one
-                stand[one].authors = stand[one].authors + stand[other].authors
+        decisions = {code[a]: m for a, m in arguments.items() if code[a] in stand}
+        for name, said in decisions.items():
+            if stand[name].status == "open":
+                _decide(stand[name], said)
+        _merge(stand, decisions)
     return stand
+
+
+def _decide(mine: Proposal, said: Argument) -> None:
+    """Apply what an author decided about its own open proposal."""
+    if said.decision in {"revise", "merge"}:
+        mine.title = said.title or mine.title
+        mine.body = said.body or mine.body
+    elif said.decision == "withdraw":
+        mine.status = "withdrawn"
+
+
+def _merge(stand: dict[str, Proposal], decisions: Mapping[str, Argument]) -> None:
+    """Apply the merges of a round: those that both authors want."""
+    wants = {n: m.merge_with for n, m in decisions.items() if m.decision == "merge"}
+    for one, other in sorted(wants.items()):
+        mutual = one < other and wants.get(other) == one
+        if mutual and stand[one].status == stand[other].status == "open":
+            stand[other].status = "merged"
+            stand[other].merged_into = one
+            stand[one].authors = stand[one].authors + stand[other].authors
 
 
 def open_objections(
@@ -141,22 +177,21 @@ def open_objections(
     objections: Mapping[str, Argument],
     answers: Mapping[str, Argument],
 ) -> list[dict[str, Any]]:
-    """Every objection of round 2 with what its author answered: {to, by, objection, risk, verdict, answer}; open = no accept."""
-    code = {agent: name for name, agent in names.items()}
+    """Every objection of round 2 with what its author answered.
+
+    Each is {to, by, objection, risk, verdict, answer}; it is open unless the verdict is
+    "accept".
+    """
+    code = code_of(names)
     found = []
     for agent in sorted(objections, key=lambda a: code.get(a, a)):
+        by = code.get(agent, agent)
         for one in objections[agent].objections:
-            owner = names.get(one.to, "")
-            said = answers.get(owner)
-            reply = (
-                next((r for r in said.answers if r.by == code[agent]), None)
-                if said
-                else None
-            )
+            reply = _reply(answers.get(names.get(one.to, "")), by)
             found.append(
                 {
                     "to": one.to,
-                    "by": code[agent],
+                    "by": by,
                     "objection": one.objection,
                     "risk": one.risk,
                     "verdict": reply.verdict if reply else "unanswered",
@@ -166,27 +201,16 @@ def open_objections(
     return found
 
 
-def strongest_open(
-    found: Sequence[Mapping[str, Any]], proposal: str
-) -> dict[str, Any] | None:
-    """The objection to `proposal` that weighs most and was not accepted: by risk, then by length of the answer it lacks."""
-    mine = [o for o in found if o["to"] == proposal and o["verdict"] != "accept"]
-    return (
-        dict(
-            max(
-                mine,
-                key=lambda o: (o["risk"], o["verdict"] == "unanswered", o["objection"]),
-            )
-        )
-        if mine
-        else None
-    )
+def _reply(said: Argument | None, by: str) -> Answered | None:
+    """The first answer in `said` to the objection of `by`."""
+    replies = said.answers if said else []
+    return next((reply for reply in replies if reply.by == by), None)
 
 
 def proposal_inputs(
-    stand: Mapping[str, Proposal], sources: Mapping[str, tuple[str, str]]
+    stand: Mapping[str, Proposal], sources: Mapping[str, Source]
 ) -> list[Input]:
-    """The proposals as inputs, in code-name order; `sources` gives (path, sha256) per code name."""
+    """The proposals as inputs, in code-name order; `sources` are by code name."""
     made = []
     for name in sorted(stand):
         path, sha = sources[name]
@@ -198,84 +222,99 @@ def proposal_inputs(
 def standing_inputs(
     before: Mapping[str, Proposal], now: Mapping[str, Proposal]
 ) -> list[Input]:
-    """How the proposals that a round changed stand now; `changed` are the sections to show where the others stay to the letter."""
+    """How the proposals that a round changed stand now.
+
+    `changed` are the sections to show where the others stay to the letter.
+    """
     made = []
     for name in sorted(now):
         one, was = now[name], before[name]
-        if (one.title, one.body, one.status) != (was.title, was.body, was.status):
-            data = {
-                "title": one.title,
-                "body": one.body,
-                "status": one.status,
-                "merged_into": one.merged_into,
-            }
-            if one.status == "open" and (part := changed_sections(was.body, one.body)):
-                data["changed"] = part
-            made.append(Input(path="", sha256="", kind="standing", by=name, data=data))
+        if (one.title, one.body, one.status) == (was.title, was.body, was.status):
+            continue
+        data = {
+            "title": one.title,
+            "body": one.body,
+            "status": one.status,
+            "merged_into": one.merged_into,
+        }
+        part = changed_sections(was.body, one.body)
+        if one.status == "open" and part:
+            data["changed"] = part
+        made.append(Input(path="", sha256="", kind="standing", by=name, data=data))
     return made
 
 
 def changed_sections(before: str, now: str) -> str:
-    """The sections (`## …`) of `now` that differ from `before`; "" unless both have the same headings and some section stayed."""
-    (head, *was), (top, *new) = (
-        re.split(r"^(?=## )", text.strip() + "\n", flags=re.MULTILINE)
-        for text in (before, now)
-    )
-    if [head.strip(), *(one.partition("\n")[0] for one in was)] != [
-        top.strip(),
-        *(one.partition("\n")[0] for one in new),
-    ]:
+    """The sections (`## …`) of `now` that differ from `before`.
+
+    Empty unless both have the same headings, and some section stayed.
+    """
+    (was_head, *was), (new_head, *new) = _sections(before), _sections(now)
+    if was_head.strip() != new_head.strip() or _headings(was) != _headings(new):
         return ""
-    found = [
-        after
-        for one, after in zip(was, new, strict=True)
-        if one.strip() != after.strip()
-    ]
+    pairs = zip(was, new, strict=True)
+    found = [after for one, after in pairs if one.strip() != after.strip()]
     return "".join(found).strip() if 0 < len(found) < len(new) else ""
+
+
+def _sections(text: str) -> list[str]:
+    """What stands before the first `## …`, then each section with its heading."""
+    return re.split(r"^(?=## )", text.strip() + "\n", flags=re.MULTILINE)
+
+
+def _headings(sections: Iterable[str]) -> list[str]:
+    return [section.partition("\n")[0] for section in sections]
 
 
 def timeline(
     names: Mapping[str, str],
-    said: Sequence[tuple[str, str, Mapping[str, object]]],
-    sources: Mapping[tuple[str, str], tuple[str, str]],
+    said: Sequence[Closed],
+    sources: Mapping[tuple[str, str], Source],
     chats: Mapping[str, list[Input]],
 ) -> list[Input]:
-    """What an ask shows, in the order in which it came to be shown: an ask begins with all that the one before it showed.
+    """What an ask shows, in the order in which it came to be shown.
 
-    `said` is (gate, kind of ask, agent → message) per closed gate; `sources` gives (path, sha256) per (gate, agent); `chats`
-    what was new in the chat when the ask after that gate was opened. Vendors' prompt caches live on this order.
+    An ask begins with all that the one before it showed: vendors' prompt caches live on
+    this order. `said` is what each closed gate counted. `sources` are per (gate, agent).
+    `chats` is what was new in the chat when the ask after that gate was opened.
     """
-    code = {agent: name for name, agent in names.items()}
+    code = code_of(names)
     rounds: list[dict[str, Argument]] = []
     pitches: dict[str, Pitch] = {}
     made: list[Input] = []
-    for gate, kind, messages in said:
-        arguments = {a: m for a, m in messages.items() if isinstance(m, Argument)}
-        if kind == "pitch":
-            pitches |= {a: m for a, m in messages.items() if isinstance(m, Pitch)}
+    for closed in said:
+        gate = closed.gate
+        if closed.kind == "pitch":
+            pitches |= closed.pitches()
             found = {code[a]: sources[gate, a] for a in pitches if (gate, a) in sources}
             made += proposal_inputs(standing(names, pitches, []), found)
-        elif kind in {"objections", "answers"}:
-            heard = [
-                a for a in arguments if kind == "answers" or arguments[a].objections
-            ]
-            made += [
-                _argument(code[a], arguments[a], sources[gate, a])
-                for a in sorted(heard, key=lambda a: code[a])
-            ]
-        if kind == "answers":
+        elif closed.kind in {"objections", "answers"}:
+            made += _argument_inputs(closed, code, sources)
+        if closed.kind == "answers":
             before = standing(names, pitches, rounds)
-            rounds.append(arguments)
+            rounds.append(closed.arguments())
             made += standing_inputs(before, standing(names, pitches, rounds))
         made += chats.get(gate, [])
     return made
 
 
-def _argument(by: str, said: Argument, source: tuple[str, str]) -> Input:
+def _argument_inputs(
+    closed: Closed,
+    code: Mapping[str, str],
+    sources: Mapping[tuple[str, str], Source],
+) -> list[Input]:
+    """The arguments of a round by code name, without those that object to nothing."""
+    heard = closed.arguments()
+    if closed.kind == "objections":
+        heard = {a: said for a, said in heard.items() if said.objections}
+    return [
+        _argument(code[agent], heard[agent], sources[closed.gate, agent])
+        for agent in sorted(heard, key=lambda a: code[a])
+    ]
+
+
+def _argument(by: str, said: Argument, source: Source) -> Input:
     data = msgspec.to_builtins(said)
-    shown = {
-        k: data[k]
-        for k in ("objections", "answers", "decision", "merge_with")
-        if k in data
-    }
+    keys = ("objections", "answers", "decision", "merge_with")
+    shown = {key: data[key] for key in keys if key in data}
     return Input(path=source[0], sha256=source[1], kind="argument", by=by, data=shown)

@@ -1,7 +1,8 @@
 """The record of a vote: ballots as cast, the count, which rung decided, what would flip it, who was missing.
 
-Pure. `results_md` is docs/debate/vote-results.md, `decision` is docs/debate/decision.yaml. No clock: the same vote gives the
-same bytes. What agents and people wrote is quoted or escaped; it cannot pass for a part of the record.
+Pure. `results_md` is docs/debate/vote-results.md, `decision_yaml` is
+docs/debate/decision.yaml. No clock is read: the same vote gives the same bytes. What
+agents and people wrote is quoted or escaped, so it cannot pass for a part of the record.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,26 +19,35 @@ from catherd.core.escape import (
     prose,
     quote,
 )
+from catherd.debate.runoff import Round
 from catherd.debate.tally import CountResult, Outcome, WhatIfs
 from catherd.debate.vote import (
     HUMAN,
     Candidate,
     Decided,
+    Gone,
+    Sheet,
     Vote,
+    ballots_of,
     decided,
     level,
     present,
     recused,
+    scores_told,
     strongest,
     turnout,
+    voted,
 )
 
 
 def decision_yaml(vote: Vote, result: CountResult) -> dict[str, Any]:
-    """docs/debate/decision.yaml: what was decided, for programs. `winner` is null while nobody decided."""
+    """docs/debate/decision.yaml: what was decided, for programs.
+
+    `winner` is null while nobody decided. With `base` the `roll` is what `catherd audit`
+    proves the merges from.
+    """
     verdict = decided(vote, result)
-    winner = next((c for c in vote.candidates if c.id == verdict.winner), None)
-    still = strongest(winner) if winner else None
+    winner = _winner(vote, verdict)
     return {
         "catherd": 1,
         "kind": "decision",
@@ -48,54 +58,61 @@ def decision_yaml(vote: Vote, result: CountResult) -> dict[str, Any]:
         "method": verdict.method,
         "reason": vote.reason if verdict.by == "human" else "",
         "tied": verdict.options,
-        "ballots": turnout(vote).removesuffix(" and yours").removesuffix(" ballots"),
-        "your_ballot": any(s.voter == HUMAN for s in vote.sheets),
+        "ballots": ballots_of(vote),
+        "your_ballot": HUMAN in voted(vote),
         "missing": list(vote.missing),
         "rule": vote.rule,
         "game": vote.game,
         "base": vote.base,
-        "roll": list(
-            vote.roll
-        ),  # with `base` what `catherd audit` proves the merges from
+        "roll": list(vote.roll),
         "brief": vote.brief,
         "constraints": list(vote.constraints),
-        "candidates": [
-            {
-                "id": c.id,
-                "title": c.title,
-                "authors": list(c.authors),
-                "sha256": c.sha256,
-            }
-            for c in vote.candidates
-        ],
-        "open_objection": {"by": still.by, "text": still.text, "risk": still.risk}
-        if still
-        else None,
+        "candidates": [_candidate_data(one) for one in vote.candidates],
+        "open_objection": _objection_data(winner),
         "sha256": winner.sha256 if winner else "",
         "text": winner.text if winner else "",
     }
 
 
+def _winner(vote: Vote, verdict: Decided) -> Candidate | None:
+    return next((c for c in vote.candidates if c.id == verdict.winner), None)
+
+
+def _candidate_data(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "id": candidate.id,
+        "title": candidate.title,
+        "authors": list(candidate.authors),
+        "sha256": candidate.sha256,
+    }
+
+
+def _objection_data(winner: Candidate | None) -> dict[str, Any] | None:
+    still = strongest(winner) if winner else None
+    if still is None:
+        return None
+    return {"by": still.by, "text": still.text, "risk": still.risk}
+
+
 def results_md(vote: Vote, result: CountResult, ifs: WhatIfs) -> str:
-    """docs/debate/vote-results.md. Raw, its lines and tables stay near 100 columns; no text of an agent breaks them."""
+    """docs/debate/vote-results.md.
+
+    Raw, its lines and tables stay near 100 columns; no text of an agent breaks them.
+    """
     verdict = decided(vote, result)
-    winner = next((c for c in vote.candidates if c.id == verdict.winner), None)
-    title = (
-        f"# The vote: {escape_inline(winner.title)}"
-        if winner
-        else "# The vote: not decided"
-    )
-    parts = [title, prose(_headline(vote, verdict, winner)), *_brief(vote)]
-    parts += ["## Which rung decided", _rungs(vote, result, verdict)]
-    parts += [
-        "## On the ballot",
-        *_candidates(vote),
-        "## Ballots as cast",
-        *_ballots(vote),
+    winner = _winner(vote, verdict)
+    title = escape_inline(winner.title) if winner else "not decided"
+    parts = [
+        f"# The vote: {title}",
+        prose(_headline(vote, verdict, winner)),
+        *_brief(vote),
     ]
+    parts += ["## Which rung decided", _rungs(vote, result, verdict)]
+    parts += ["## On the ballot", *_candidates(vote)]
+    parts += ["## Ballots as cast", *_ballots(vote)]
     parts += ["## Head to head", *_pairwise(result)]
     if result.rounds:
-        parts += ["## Instant runoff", *_rounds(result)]
+        parts += ["## Instant runoff", _rounds(result)]
     parts += ["## What would flip it", *_flips(result, ifs)]
     parts += ["## What stays open", *_open(vote, winner)]
     parts += ["## Count it yourself", *_audit(vote)]
@@ -104,264 +121,255 @@ def results_md(vote: Vote, result: CountResult, ifs: WhatIfs) -> str:
 
 def _headline(vote: Vote, verdict: Decided, winner: Candidate | None) -> str:
     if winner is None:
-        return f"{turnout(vote)}. It is yours to decide between {escape_inline(', '.join(verdict.options))}."
+        options = escape_inline(", ".join(verdict.options))
+        return f"{turnout(vote)}. It is yours to decide between {options}."
     how = {
         "condorcet": "it beats every other proposal head to head",
         "irv": "no proposal beats every other; the instant runoff elects it",
         "unopposed": "the only one on the ballot",
         "human": "you chose it",
     }[verdict.method]
-    absent = [name for name in vote.roll if name not in {s.voter for s in vote.sheets}]
-    silent = (
-        f"; {names(absent)} {'was' if len(absent) == 1 else 'were'} not heard"
-        if absent
-        else ""
-    )
-    return f"**{escape_inline(winner.id)}** by {names(winner.authors)}: {how}. {turnout(vote)}{silent}."
+    absent = [name for name in vote.roll if name not in voted(vote)]
+    silent = ""
+    if absent:
+        was = "was" if len(absent) == 1 else "were"
+        silent = f"; {names(absent)} {was} not heard"
+    elected = f"**{escape_inline(winner.id)}** by {names(winner.authors)}"
+    return f"{elected}: {how}. {turnout(vote)}{silent}."
 
 
 def _brief(vote: Vote) -> list[str]:
-    parts = ["The brief:", quote(vote.brief)] if vote.brief else []
-    return [
-        *parts,
-        *(
-            ["Binding from you:", *(quote(c) for c in vote.constraints)]
-            if vote.constraints
-            else []
-        ),
-    ]
+    parts = []
+    if vote.brief:
+        parts += ["The brief:", quote(vote.brief)]
+    if vote.constraints:
+        parts += ["Binding from you:", *(quote(each) for each in vote.constraints)]
+    return parts
 
 
 def _rungs(vote: Vote, result: CountResult, verdict: Decided) -> str:
-    ids = sorted(result.pairwise)
-    rungs: list[str] = []
-    if verdict.method == "no_quorum" or (
-        verdict.by == "human" and present(vote) < vote.needed
-    ):
-        rungs = [
-            f"Quorum: not met, {turnout(vote)}, {vote.needed} are needed: the count decides nothing."
-        ]
+    """Which rungs of the ladder were tried: quorum, the count, you; then its notes."""
+    rungs = [
+        *_quorum_rung(vote, verdict),
+        *_count_rungs(result),
+        *_your_rung(vote, verdict),
+    ]
+    numbered = [_item(f"{n}. ", prose(rung, 95)) for n, rung in enumerate(rungs, 1)]
+    notes = [_item("- ", prose(escape_inline(note), 96)) for note in result.notes]
+    if notes:
+        numbered.append("")
+    return "\n".join([*numbered, *notes])
+
+
+def _item(mark: str, text: str) -> str:
+    """An item of a list, whose further lines stand below the text of its first."""
+    return mark + text.replace("\n", "\n" + " " * len(mark))
+
+
+def _quorum_rung(vote: Vote, verdict: Decided) -> list[str]:
+    """What a missing quorum means; empty where it is met or nobody needed it."""
+    you_for_want_of_it = verdict.by == "human" and present(vote) < vote.needed
+    if verdict.method != "no_quorum" and not you_for_want_of_it:
+        return []
+    return [
+        f"Quorum: not met, {turnout(vote)}, {vote.needed} are needed: the count decides nothing."
+    ]
+
+
+def _count_rungs(result: CountResult) -> list[str]:
     if result.method == "unopposed":
-        rungs += ["Unopposed: one proposal, no ballots needed."]
-    elif result.method == "no_ballots":
-        rungs += ["No ballot ranks anything: a person decides among all."]
-    elif result.method == "condorcet":
-        rungs += [
-            f"Condorcet: {escape_inline(result.winner or '')} beats every other. Decided."
-        ]
-    else:
-        blocks = "; ".join(_blocked(a, result) for a in ids[:8])
-        rungs += [f"Condorcet: none. {blocks}."]
-        end = (
-            f"elects {escape_inline(result.winner)}. Decided."
-            if result.winner
-            else f"ties {escape_inline(', '.join(result.tied))}."
-        )
-        rungs += [f"Instant runoff: {end}"]
+        return ["Unopposed: one proposal, no ballots needed."]
+    if result.method == "no_ballots":
+        return ["No ballot ranks anything: a person decides among all."]
+    if result.method == "condorcet":
+        winner = escape_inline(result.winner or "")
+        return [f"Condorcet: {winner} beats every other. Decided."]
+    ids = sorted(result.pairwise)
+    blocks = "; ".join(_blocked(a, result) for a in ids[:8])
+    end = f"ties {escape_inline(', '.join(result.tied))}."
+    if result.winner:
+        end = f"elects {escape_inline(result.winner)}. Decided."
+    return [f"Condorcet: none. {blocks}.", f"Instant runoff: {end}"]
+
+
+def _your_rung(vote: Vote, verdict: Decided) -> list[str]:
     if verdict.by == "human":
-        rungs += [
-            f"You: {escape_inline(vote.choice)}. {escape_inline(vote.reason)}".rstrip()
-        ]
-    elif not verdict.by:
-        rungs += ["You: not yet."]
-    lines = [
-        f"{n}. {prose(rung, 95)}".replace("\n", "\n   ")
-        for n, rung in enumerate(rungs, 1)
-    ]
-    notes = [
-        f"- {prose(escape_inline(note), 96)}".replace("\n", "\n  ")
-        for note in result.notes
-    ]
-    return "\n".join([*lines, *([""] if notes else []), *notes])
+        said = f"You: {escape_inline(vote.choice)}. {escape_inline(vote.reason)}"
+        return [said.rstrip()]
+    return [] if verdict.by else ["You: not yet."]
 
 
 def _blocked(a: str, result: CountResult) -> str:
     """Whom `a` fails to beat: the first one that it loses to, else the first that it is level with."""
-    duels = [
-        (result.pairwise[a][b], result.pairwise[b][a], b) for b in result.pairwise[a]
-    ]
-    won, lost, b = min(
-        (d for d in duels if d[0] <= d[1]), key=lambda d: (d[0] == d[1], d[2])
-    )
-    return f"{escape_inline(a)} {'is level with' if won == lost else 'loses to'} {escape_inline(b)} {won} : {lost}"
+    level_with, loses_to = [], []
+    for b, won in sorted(result.pairwise[a].items()):
+        lost = result.pairwise[b][a]
+        told = f"{escape_inline(b)} {won} : {lost}"
+        if won < lost:
+            loses_to.append(f"loses to {told}")
+        elif won == lost:
+            level_with.append(f"is level with {told}")
+    return f"{escape_inline(a)} {(loses_to + level_with)[0]}"
 
 
 def _candidates(vote: Vote) -> list[str]:
-    rows = [
-        [
-            escape_inline(c.id),
-            escape_inline(cut_columns(c.title, 36)),
-            names(c.authors),
-            c.sha256[:12],
-        ]
-        for c in vote.candidates
-    ]
+    rows = []
+    for one in vote.candidates:
+        title = escape_inline(cut_columns(one.title, 36))
+        rows.append([escape_inline(one.id), title, names(one.authors), one.sha256[:12]])
     parts = [markdown_table(["id", "title", "by", "sha256"], rows)]
-    lines = [
-        f"- {escape_inline(g.id)}, {escape_inline(cut_columns(g.title, 36))}, by {names(g.authors)}: {g.how}"
-        + (f" into {escape_inline(g.into)}" if g.into else "")
-        + (
-            f" by you: {escape_inline(g.why)}"
-            if g.how == "vetoed"
-            else f": {escape_inline(g.why)}"
-            if g.why
-            else ""
-        )
-        for g in vote.gone
-    ]
-    return [*parts, *(["Off the ballot:", "\n".join(lines)] if lines else [])]
+    if vote.gone:
+        gone = "\n".join(_gone(one) for one in vote.gone)
+        parts += ["Off the ballot:", gone]
+    return parts
+
+
+def _gone(one: Gone) -> str:
+    title = escape_inline(cut_columns(one.title, 36))
+    line = f"- {escape_inline(one.id)}, {title}, by {names(one.authors)}: {one.how}"
+    if one.into:
+        line += f" into {escape_inline(one.into)}"
+    if one.how == "vetoed":
+        return f"{line} by you: {escape_inline(one.why)}"
+    return f"{line}: {escape_inline(one.why)}" if one.why else line
 
 
 def _ballots(vote: Vote) -> list[str]:
-    rows = []
-    for s in vote.sheets:
-        ranks = (
-            "abstains"
-            if s.abstain
-            else " > ".join(level(each) for each in s.ranking) or "blank"
-        )
-        own = ", ".join(recused(vote)[s.voter])
-        rows.append(
-            [
-                names([s.voter]),
-                escape_inline(ranks),
-                escape_inline(own),
-                "edited by you" if s.edited else "",
-            ]
-        )
-    parts = (
-        [markdown_table(["voter", "best first", "no say on", ""], rows)]
-        if rows
-        else ["Nobody cast one."]
-    )
-    faults = [
-        f"- {names([v])}: spoiled, not counted: {escape_inline(why)}"
-        for v, why in sorted(vote.spoiled.items())
-    ]
-    faults += [f"- {names([v])}: late, not counted" for v in vote.late]
-    faults += [f"- {names([v])}: no ballot" for v in vote.missing]
-    faults += [
-        f"- {names([s.voter])}: {escape_inline(note)}"
-        for s in vote.sheets
-        for note in s.notes
-    ]
-    faults += [f"- {escape_inline(vote.same_vendor)}"] if vote.same_vendor else []
-    parts += ["\n".join(faults)] if faults else []
-    for s in vote.sheets:
-        reasons = "\n".join(
-            f"- {c}: {' '.join(r.split())}" for c, r in s.reasons.items() if r.strip()
-        )
-        said = "\n".join(part for part in (s.why.strip(), reasons) if part)
-        shown = (
-            f", who was shown {escape_inline(', '.join(s.shown))}" if s.shown else ""
-        )
-        parts += (
-            [prose(f"Reasons of {names([s.voter])}{shown}:"), quote(said)]
-            if said
-            else []
-        )
+    """The ballots as a table, what was not counted, and the voters' reasons."""
+    parts = [_ballot_table(vote) if vote.sheets else "Nobody cast one."]
+    faults = _faults(vote)
+    if faults:
+        parts.append("\n".join(f"- {fault}" for fault in faults))
+    for sheet in vote.sheets:
+        parts += _reasons(sheet)
     return parts
+
+
+def _ballot_table(vote: Vote) -> str:
+    own = recused(vote)
+    rows = [_ballot_row(sheet, own[sheet.voter]) for sheet in vote.sheets]
+    return markdown_table(["voter", "best first", "no say on", ""], rows)
+
+
+def _ballot_row(sheet: Sheet, own: Sequence[str]) -> list[str]:
+    return [
+        names([sheet.voter]),
+        escape_inline(_ranks(sheet)),
+        escape_inline(", ".join(own)),
+        "edited by you" if sheet.edited else "",
+    ]
+
+
+def _ranks(sheet: Sheet) -> str:
+    """`a > b = c`; what a ballot says that ranks nothing."""
+    if sheet.abstain:
+        return "abstains"
+    return " > ".join(level(each) for each in sheet.ranking) or "blank"
+
+
+def _faults(vote: Vote) -> list[str]:
+    """What is to be said about ballots beside the ballots themselves."""
+    faults = []
+    for voter, why in sorted(vote.spoiled.items()):
+        faults.append(f"{names([voter])}: spoiled, not counted: {escape_inline(why)}")
+    faults += [f"{names([voter])}: late, not counted" for voter in vote.late]
+    faults += [f"{names([voter])}: no ballot" for voter in vote.missing]
+    for sheet in vote.sheets:
+        voter = names([sheet.voter])
+        faults += [f"{voter}: {escape_inline(note)}" for note in sheet.notes]
+    if vote.same_vendor:
+        faults.append(escape_inline(vote.same_vendor))
+    return faults
+
+
+def _reasons(sheet: Sheet) -> list[str]:
+    """A voter's reasons, quoted; empty when it gave none."""
+    said = [sheet.why.strip()] if sheet.why.strip() else []
+    for candidate, reason in sheet.reasons.items():
+        if reason.strip():
+            said.append(f"- {candidate}: {' '.join(reason.split())}")
+    if not said:
+        return []
+    head = f"Reasons of {names([sheet.voter])}"
+    if sheet.shown:
+        head += f", who was shown {escape_inline(', '.join(sheet.shown))}"
+    return [prose(f"{head}:"), quote("\n".join(said))]
 
 
 def _pairwise(result: CountResult) -> list[str]:
     ids = sorted(result.pairwise)
     if len(ids) < 2:
         return ["There is no pair."]
-    rows = []
-    for a in ids:
-        duels = {
-            b: (result.pairwise[a][b], result.pairwise[b][a]) for b in ids if b != a
-        }
-        won, lost = (
-            sum(x > y for x, y in duels.values()),
-            sum(x < y for x, y in duels.values()),
-        )
-        cells = [f"{duels[b][0]} : {duels[b][1]}" if b != a else "" for b in ids]
-        rows.append(
-            [escape_inline(a), *cells, f"{won}–{len(duels) - won - lost}–{lost}"]
-        )
+    rows = [_duels(a, ids, result) for a in ids]
     head = ["row : column", *(escape_inline(b) for b in ids), "won–level–lost"]
     return [markdown_table(head, rows, right=range(1, len(ids) + 2))]
 
 
-def _rounds(result: CountResult) -> list[str]:
+def _duels(a: str, ids: Sequence[str], result: CountResult) -> list[str]:
+    """The row of `a`: its duel with each of `ids`, and how many it won and lost."""
+    cells = []
+    won = lost = 0
+    for b in ids:
+        if b == a:
+            cells.append("")
+            continue
+        votes_for, votes_against = result.pairwise[a][b], result.pairwise[b][a]
+        won += votes_for > votes_against
+        lost += votes_for < votes_against
+        cells.append(f"{votes_for} : {votes_against}")
+    even = len(ids) - 1 - won - lost
+    return [escape_inline(a), *cells, f"{won}–{even}–{lost}"]
+
+
+def _rounds(result: CountResult) -> str:
     rows = []
     for n, each in enumerate(result.rounds, 1):
-        counts = ", ".join(
-            f"{c} {v}"
-            for c, v in sorted(
-                each.counts.items(), key=lambda item: (-item[1], item[0])
-            )
-        )
-        if each.elected:
-            does = ("elects " if len(each.elected) == 1 else "level: ") + ", ".join(
-                each.elected
-            )
-        elif each.tied:
-            does = f"tie for last: {', '.join(each.tied)}"
-        else:
-            does = f"out: {', '.join(each.eliminated)}"
-        kind = " (head to head)" if each.head_to_head else ""
-        rows.append(
-            [
-                str(n),
-                escape_inline(counts) + kind,
-                str(each.exhausted),
-                escape_inline(does),
-            ]
-        )
-    return [
-        markdown_table(["", "first choices", "exhausted", "then"], rows, right=[0, 2])
-    ]
+        counts = escape_inline(scores_told(each.counts))
+        if each.head_to_head:
+            counts += " (head to head)"
+        then = escape_inline(_end_of_round(each))
+        rows.append([str(n), counts, str(each.exhausted), then])
+    head = ["", "first choices", "exhausted", "then"]
+    return markdown_table(head, rows, right=[0, 2])
+
+
+def _end_of_round(each: Round) -> str:
+    if each.elected:
+        does = "elects " if len(each.elected) == 1 else "level: "
+        return does + ", ".join(each.elected)
+    if each.tied:
+        return f"tie for last: {', '.join(each.tied)}"
+    return f"out: {', '.join(each.eliminated)}"
 
 
 def _flips(result: CountResult, ifs: WhatIfs) -> list[str]:
-    if result.method in {"unopposed", "no_ballots"}:
-        return [
-            "Nothing: no ballot was needed."
-            if result.method == "unopposed"
-            else "Any ballot."
-        ]
-    lines = [
-        f"- without the ballot of {names([v])}: {outcome_told(ifs.without[v])}"
-        for v in ifs.pivotal
-    ]
-    lines = lines or [
-        "- no single ballot: without any one of them the result is the same"
-    ]
-    if result.winner and result.method == "condorcet":
-        row = {
-            b: (n - result.pairwise[b][result.winner], b)
-            for b, n in result.pairwise[result.winner].items()
-        }
-        by, rival = min(row.values())
-        turned = (by + 1) // 2
+    """What would have given another result, and what other rules say."""
+    if result.method == "unopposed":
+        return ["Nothing: no ballot was needed."]
+    if result.method == "no_ballots":
+        return ["Any ballot."]
+    lines = []
+    for voter in ifs.pivotal:
+        instead = outcome_told(ifs.without[voter])
+        lines.append(f"- without the ballot of {names([voter])}: {instead}")
+    if not ifs.pivotal:
         lines.append(
-            f"- the closest pair is with {escape_inline(rival)}: {turned} ballot{'s'[: turned > 1]} turned round would end it"
+            "- no single ballot: without any one of them the result is the same"
         )
+    if result.winner and result.method == "condorcet":
+        lines.append(_closest(result.winner, result))
     first, of = ifs.first_shown
     if of:
         lines.append(
             f"- position check: {first} of {of} ballots rank first what was shown first"
         )
-
-    def ranked(scores: Any) -> str:
-        return escape_inline(
-            ", ".join(
-                f"{c} {n}"
-                for c, n in sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-            )
-        )
-
     rows = [
         ["with self-votes counted", outcome_told(ifs.self_votes)],
         ["instant runoff alone", outcome_told(ifs.irv)],
+        ["first choices only", escape_inline(scores_told(ifs.first_choices))],
+        ["Borda", escape_inline(scores_told(ifs.borda))],
+        ["Copeland", escape_inline(scores_told(ifs.copeland))],
     ]
-    rows += [
-        ["first choices only", ranked(ifs.first_choices)],
-        ["Borda", ranked(ifs.borda)],
-    ]
-    rows += [["Copeland", ranked(ifs.copeland)]]
     return [
         "\n".join(lines),
         "For information; none of it decides:",
@@ -369,66 +377,83 @@ def _flips(result: CountResult, ifs: WhatIfs) -> list[str]:
     ]
 
 
+def _closest(winner: str, result: CountResult) -> str:
+    """How many ballots, turned round, would end that the Condorcet winner beats all."""
+    leads = {
+        b: n - result.pairwise[b][winner] for b, n in result.pairwise[winner].items()
+    }
+    rival = min(leads, key=lambda b: (leads[b], b))
+    turned = (leads[rival] + 1) // 2
+    ballots = "ballot" if turned == 1 else "ballots"
+    return f"- the closest pair is with {escape_inline(rival)}: {turned} {ballots} turned round would end it"
+
+
 def _open(vote: Vote, winner: Candidate | None) -> list[str]:
+    """The objections that stay: to the winner, or to each while nothing is decided."""
     parts: list[str] = []
-    for c in [winner] if winner else vote.candidates:
-        if still := strongest(c):
-            risk = f", risk {still.risk} of 5" if still.risk else ""
-            parts += [
-                f"Against {escape_inline(c.id)}, by {names([still.by])}{risk}:",
-                quote(still.text),
-            ]
-            parts += ["Answered:", quote(still.answer)] if still.answer.strip() else []
+    for candidate in [winner] if winner else vote.candidates:
+        still = strongest(candidate)
+        if still is None:
+            continue
+        risk = f", risk {still.risk} of 5" if still.risk else ""
+        against = (
+            f"Against {escape_inline(candidate.id)}, by {names([still.by])}{risk}:"
+        )
+        parts += [against, quote(still.text)]
+        if still.answer.strip():
+            parts += ["Answered:", quote(still.answer)]
     return parts or ["No objection."]
 
 
 def _audit(vote: Vote) -> list[str]:
     """The whole vote as `catherd count` reads it: JSON words are YAML words."""
-
-    def said(thing: Any) -> str:
-        return msgspec.json.encode(thing).decode()
-
-    def ids(ranking: Sequence[Any]) -> list[Any]:
-        return [
-            [plain_text(str(i)) for i in r]
-            if isinstance(r, list | tuple)
-            else plain_text(str(r))
-            for r in ranking
-        ]
-
+    candidates = _json([candidate.id for candidate in vote.candidates])
+    lines = [f"candidates: {candidates}"]
+    lines.append("ballots:" if vote.sheets else "ballots: []")
+    for sheet in vote.sheets:
+        ranking = [] if sheet.abstain else _plain_ranking(sheet.ranking)
+        voter = cut_columns(sheet.voter, 40)
+        lines.append(f"- [1, {_json(ranking)}]  # {voter}")
     own = recused(vote)
-    lines = [
-        f"candidates: {said([c.id for c in vote.candidates])}",
-        "ballots:" if vote.sheets else "ballots: []",
-    ]
-    lines += [
-        f"- [1, {said([] if s.abstain else ids(s.ranking))}]  # {cut_columns(s.voter, 40)}"
-        for s in vote.sheets
-    ]
-    struck = {str(n): own[s.voter] for n, s in enumerate(vote.sheets) if own[s.voter]}
-    lines += (
-        ["recused:", *(f"  {n}: {said(c)}" for n, c in struck.items())]
-        if struck
-        else []
-    )
+    struck = []
+    for n, sheet in enumerate(vote.sheets):
+        if own[sheet.voter]:
+            struck.append(f"  {n}: {_json(own[sheet.voter])}")
+    if struck:
+        lines += ["recused:", *struck]
     return [
         prose(f"Rule {vote.rule}. `.venv/bin/catherd count FILE` says the same of:"),
         fence("\n".join(lines), "yaml"),
     ]
 
 
+def _json(thing: Any) -> str:
+    return msgspec.json.encode(thing).decode()
+
+
+def _plain_ranking(ranking: Sequence[Any]) -> list[Any]:
+    """A ranking as cast, without control characters."""
+    made: list[Any] = []
+    for rank in ranking:
+        if isinstance(rank, list | tuple):
+            made.append([plain_text(str(each)) for each in rank])
+        else:
+            made.append(plain_text(str(rank)))
+    return made
+
+
 def names(voters: Iterable[str]) -> str:
     """`claude, gemini and you`."""
-    said = ["you" if v == HUMAN else escape_inline(v) for v in voters]
-    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+    said = ["you" if voter == HUMAN else escape_inline(voter) for voter in voters]
+    if len(said) < 2:
+        return "".join(said)
+    return f"{', '.join(said[:-1])} and {said[-1]}"
 
 
 def outcome_told(outcome: Outcome) -> str:
     """`trail-map (irv)`, `a tie of a, b`, `no ballots`."""
     if outcome.winner:
         return f"{escape_inline(outcome.winner)} ({outcome.method})"
-    return (
-        f"a tie of {escape_inline(', '.join(outcome.tied))}"
-        if outcome.method == "tie"
-        else "no ballots"
-    )
+    if outcome.method == "tie":
+        return f"a tie of {escape_inline(', '.join(outcome.tied))}"
+    return "no ballots"

@@ -1,8 +1,10 @@
 """What you read before you break a tie: plain text, at most 80 columns. Pure.
 
-The authors are left out on purpose, as they are for every voter: vote-results.md tells them afterwards.
+The authors are left out on purpose, as they are for every voter. vote-results.md names
+them afterwards.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from catherd.core.escape import cut_columns, pad, plain_text, wrap_columns
@@ -13,6 +15,7 @@ from catherd.debate.vote import (
     Vote,
     decided,
     present,
+    scores_told,
     strongest,
     turnout,
 )
@@ -24,30 +27,44 @@ OBJECTION = 6
 
 
 def tie_card(vote: Vote, result: CountResult, ifs: WhatIfs) -> str:
-    """The proposals to choose from side by side, each with its open objection; their duels; what other rules say; how to
-    decide. Also for a vote without a quorum or without ballots, where you choose among all.
+    """What there is to choose from, and how to decide.
+
+    The proposals stand side by side, each with its open objection. Their duels and what
+    other rules say follow. The card serves a vote without a quorum or without ballots
+    too, where you choose among all.
     """
     options = decided(vote, result).options
-    those = [next(c for c in vote.candidates if c.id == each) for each in options]
-    if present(vote) < vote.needed:
-        why = f"No quorum: {turnout(vote)}, {vote.needed} are needed. You choose among all."
-    elif result.method == "no_ballots":
-        why = f"No ballot ranks anything ({turnout(vote)}). You choose among all."
-    else:
-        why = f"The vote is tied ({turnout(vote)}): no proposal beats every other, and the runoff does not decide."
-    lines = [*wrap_columns(why, WIDE), ""]
-    for n in range(0, len(those), 2):
-        pair = those[n : n + 2]
-        lines += [
-            *_beside([_head(n + m, c) + _text(c) for m, c in enumerate(pair, 1)]),
-            "",
-        ]
-        lines += [*_beside([_objection(c) for c in pair]), ""]
+    lines = [*wrap_columns(_why(vote, result), WIDE), ""]
+    lines += _proposals(vote, options)
     if result.method != "no_ballots":
         lines += [*_duels(options, result), *_others(ifs), *_flips(ifs)]
     lines += ["To decide, write one of these lines into bus/debate/tiebreak.yaml:"]
     lines += [f"  choice: {each}" for each in options]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _why(vote: Vote, result: CountResult) -> str:
+    """Why you are asked."""
+    if present(vote) < vote.needed:
+        return f"No quorum: {turnout(vote)}, {vote.needed} are needed. You choose among all."
+    if result.method == "no_ballots":
+        return f"No ballot ranks anything ({turnout(vote)}). You choose among all."
+    return f"The vote is tied ({turnout(vote)}): no proposal beats every other, and the runoff does not decide."
+
+
+def _proposals(vote: Vote, options: Sequence[str]) -> list[str]:
+    """The proposals in rows of two, numbered from 1, each with its open objection."""
+    by_id = {candidate.id: candidate for candidate in vote.candidates}
+    numbered = list(enumerate((by_id[each] for each in options), 1))
+    lines = []
+    for n in range(0, len(numbered), 2):
+        pair = numbered[n : n + 2]
+        texts = [
+            _head(number, candidate) + _text(candidate) for number, candidate in pair
+        ]
+        objections = [_objection(candidate) for _, candidate in pair]
+        lines += [*_beside(texts), "", *_beside(objections), ""]
+    return lines
 
 
 def _head(number: int, candidate: Candidate) -> list[str]:
@@ -73,18 +90,15 @@ def _objection(candidate: Candidate) -> list[str]:
 
 
 def _at_most(lines: Sequence[str], limit: int) -> list[str]:
+    """The first `limit` lines; the last of them ends in … where more would follow."""
     if len(lines) <= limit:
         return list(lines)
-    return [
-        *lines[: limit - 1],
-        cut_columns(f"{lines[limit - 1]} {lines[limit]}", COLUMN - 1).removesuffix("…")
-        + "…",
-    ]
+    last = cut_columns(f"{lines[limit - 1]} {lines[limit]}", COLUMN - 1)
+    return [*lines[: limit - 1], last.removesuffix("…") + "…"]
 
 
 def _beside(columns: Sequence[Sequence[str]]) -> list[str]:
-    height = max(len(c) for c in columns)
-    rows = [[c[n] if n < len(c) else "" for c in columns] for n in range(height)]
+    rows = itertools.zip_longest(*columns, fillvalue="")
     return ["    ".join(pad(cell, COLUMN) for cell in row) for row in rows]
 
 
@@ -95,52 +109,35 @@ def _listed(label: str, items: Iterable[str]) -> list[str]:
 
 
 def _duels(options: Sequence[str], result: CountResult) -> list[str]:
-    pairs = [(a, b) for n, a in enumerate(options) for b in options[n + 1 :]]
-    return _listed(
-        "Head to head",
-        [
-            f"{a} {result.pairwise[a][b]} : {result.pairwise[b][a]} {b}"
-            for a, b in pairs
-        ],
-    )
+    duels = []
+    for a, b in itertools.combinations(options, 2):
+        for_a, for_b = result.pairwise[a][b], result.pairwise[b][a]
+        duels.append(f"{a} {for_a} : {for_b} {b}")
+    return _listed("Head to head", duels)
 
 
 def _others(ifs: WhatIfs) -> list[str]:
-    def ranked(scores: dict[str, int]) -> str:
-        return ", ".join(
-            f"{c} {n}"
-            for c, n in sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-        )
-
-    first = ", ".join(
-        f"{c} {n}"
-        for c, n in sorted(
-            ifs.first_choices.items(), key=lambda item: (-item[1], item[0])
-        )
-    )
+    """What other rules say."""
     says = [
         f"with self-votes counted {_told(ifs.self_votes)}",
-        f"first choices {first}",
+        f"first choices {scores_told(ifs.first_choices)}",
+        f"Borda {scores_told(ifs.borda)}",
+        f"Copeland {scores_told(ifs.copeland)}",
     ]
-    return _listed(
-        "For information",
-        [*says, f"Borda {ranked(ifs.borda)}", f"Copeland {ranked(ifs.copeland)}"],
-    )
+    return _listed("For information", says)
 
 
 def _flips(ifs: WhatIfs) -> list[str]:
-    without = [
-        f"{'you' if v == HUMAN else plain_text(v)} {_told(ifs.without[v])}"
-        for v in ifs.pivotal
-    ]
+    without = []
+    for voter in ifs.pivotal:
+        name = "you" if voter == HUMAN else plain_text(voter)
+        without.append(f"{name} {_told(ifs.without[voter])}")
     return [*(_listed("Without the ballot of", without) if without else []), ""]
 
 
 def _told(outcome: Outcome) -> str:
     if outcome.winner:
         return f"{outcome.winner} wins"
-    return (
-        f"still a tie ({', '.join(outcome.tied)})"
-        if outcome.method == "tie"
-        else "nobody"
-    )
+    if outcome.method == "tie":
+        return f"still a tie ({', '.join(outcome.tied)})"
+    return "nobody"

@@ -1,13 +1,14 @@
-"""What is wrong with the files in `debate/veto/`, told as soon as somebody looks: a veto that is not read would be missed at the vote.
+"""What is wrong with the files in `debate/veto/`, told as soon as somebody looks.
 
-An id is known once the round of pitches is closed; until then a veto for any id may come true.
+A veto that cannot be read would be missed at the vote. The ids are known once the round
+of pitches is closed; until then a veto for any id may come true.
 """
 
 import difflib
 import os
 from collections.abc import Mapping
 
-from catherd.bus.config import Phase
+from catherd.bus.config import Gate, Phase
 from catherd.bus.store import OPEN, Bus, slug
 from catherd.core.errors import CatherdError
 from catherd.core.messages import Ask, Veto
@@ -28,29 +29,39 @@ def tell(bus: Bus, phases: Mapping[str, Phase]) -> None:
 
 def _wrong(bus: Bus, phases: Mapping[str, Phase]) -> dict[str, CatherdError]:
     """Path → what is wrong; nothing when the vote is over, or in a phase without pitches."""
+    gates: dict[str, Gate] = {}
+    for phase in phases.values():
+        for gate in phase.gates.values():
+            gates[gate.kind] = gate
     names = bus.names(FOLDER)
-    gates = {
-        gate.kind: gate for phase in phases.values() for gate in phase.gates.values()
-    }
-    if (
-        not names
-        or "pitch" not in gates
-        or "ballot" not in gates
-        or bus.closed(gates["ballot"].name)
-    ):
+    if not names or "pitch" not in gates or "ballot" not in gates:
         return {}
-    closed = bus.receipt(gates["pitch"].name)
-    known = (
-        [one for one in closed.data.get("names", {}) if not one.startswith("guest-")]
-        if closed
-        else None
-    )
-    ballot = bus.get(f"{gates['ballot'].step}/{OPEN}", Ask)
-    shown = (
-        {one.by for one in ballot.inputs if one.kind == "proposal"} if ballot else set()
-    )
-    found = {f"{FOLDER}/{name}": _fault(bus, name, known, shown) for name in names}
-    return {path: error for path, error in found.items() if error is not None}
+    if bus.closed(gates["ballot"].name):
+        return {}
+    known = _known(bus, gates["pitch"])
+    shown = _shown(bus, gates["ballot"])
+    found = {}
+    for name in names:
+        fault = _fault(bus, name, known, shown)
+        if fault is not None:
+            found[f"{FOLDER}/{name}"] = fault
+    return found
+
+
+def _known(bus: Bus, pitch: Gate) -> list[str] | None:
+    """The ids of the proposals; None until the round of pitches is closed."""
+    closed = bus.receipt(pitch.name)
+    if closed is None:
+        return None
+    names = closed.data.get("names", {})
+    return [name for name in names if not name.startswith("guest-")]
+
+
+def _shown(bus: Bus, ballot: Gate) -> set[str]:
+    """The proposals that the ballots list; empty until the ballots are opened."""
+    ask = bus.get(f"{ballot.step}/{OPEN}", Ask)
+    inputs = ask.inputs if ask else []
+    return {one.by for one in inputs if one.kind == "proposal"}
 
 
 def _fault(

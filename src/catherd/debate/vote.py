@@ -1,11 +1,16 @@
-"""A vote as a whole: proposals, ballots as cast, who was missing, and what came of it. Pure; `record` and `tiecard` tell it."""
+"""A vote as a whole: proposals, ballots as cast, who was missing, and what came of it. Pure.
 
-from collections.abc import Sequence
+`report` and `tie_card` tell it to people.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from catherd.debate import tally
+from catherd.debate.papers import Cast
+from catherd.debate.runoff import Number
 from catherd.debate.tally import CountResult, WhatIfs
 
 HUMAN = "human"
@@ -94,19 +99,19 @@ class Decided(msgspec.Struct, frozen=True):
 def counted(vote: Vote) -> tuple[CountResult, WhatIfs]:
     """The vote, counted: authors recused, your sheet like any other."""
     ids = [c.id for c in vote.candidates]
-    casts = [tally.Cast(s.voter, s.ranking, abstain=s.abstain) for s in vote.sheets]
+    casts = [Cast(s.voter, s.ranking, abstain=s.abstain) for s in vote.sheets]
     shown = {s.voter: s.shown for s in vote.sheets}
-    return tally.count_ballots(ids, casts, recused(vote)), tally.what_ifs(
-        ids, casts, recused(vote), shown
-    )
+    own = recused(vote)
+    result = tally.count_ballots(ids, casts, own)
+    return result, tally.what_ifs(ids, casts, own, shown)
 
 
 def recused(vote: Vote) -> dict[str, list[str]]:
     """Per voter, the candidates that it is an author of."""
-    return {
-        s.voter: [c.id for c in vote.candidates if s.voter in c.authors]
-        for s in vote.sheets
-    }
+    found = {}
+    for voter in (sheet.voter for sheet in vote.sheets):
+        found[voter] = [c.id for c in vote.candidates if voter in c.authors]
+    return found
 
 
 def decided(vote: Vote, result: CountResult) -> Decided:
@@ -117,9 +122,8 @@ def decided(vote: Vote, result: CountResult) -> Decided:
         return Decided(vote.choice, "human", "human", options)
     if not quorate:
         return Decided(None, "no_quorum", "", options)
-    return Decided(
-        result.winner, result.method, "herd" if result.winner else "", options
-    )
+    by = "herd" if result.winner else ""
+    return Decided(result.winner, result.method, by, options)
 
 
 def present(vote: Vote) -> int:
@@ -129,12 +133,23 @@ def present(vote: Vote) -> int:
 
 def turnout(vote: Vote) -> str:
     """`3 of 4 ballots`, `4 of 4 ballots and yours`."""
-    yours = (
-        " and yours"
-        if any(s.voter == HUMAN for s in vote.sheets) and HUMAN not in vote.roll
-        else ""
-    )
-    return f"{present(vote)} of {len(vote.roll)} ballots{yours}"
+    of_the_roll = f"{ballots_of(vote)} ballots"
+    return f"{of_the_roll} and yours" if yours_is_extra(vote) else of_the_roll
+
+
+def ballots_of(vote: Vote) -> str:
+    """`3 of 4`: how many on the roll cast a ballot, yours not among them."""
+    return f"{present(vote)} of {len(vote.roll)}"
+
+
+def voted(vote: Vote) -> set[str]:
+    """Everybody who cast a ballot that could be read."""
+    return {sheet.voter for sheet in vote.sheets}
+
+
+def yours_is_extra(vote: Vote) -> bool:
+    """Whether you cast a ballot beside those of the roll."""
+    return HUMAN in voted(vote) and HUMAN not in vote.roll
 
 
 def strongest(candidate: Candidate) -> Open | None:
@@ -144,8 +159,12 @@ def strongest(candidate: Candidate) -> Open | None:
 
 def level(each: Any) -> str:
     """One rank of a ballot as cast: an id, or `a = b`."""
-    return (
-        " = ".join(str(i) for i in each)
-        if isinstance(each, list | tuple)
-        else str(each)
-    )
+    if isinstance(each, list | tuple):
+        return " = ".join(str(one) for one in each)
+    return str(each)
+
+
+def scores_told(scores: Mapping[str, Number]) -> str:
+    """`b 5, a 3, c 3`: the candidates by their scores, the best first."""
+    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{candidate} {score}" for candidate, score in ranked)

@@ -5,7 +5,7 @@ Which phases are done can be told from main alone: the plan from its trace, a mi
 
 import os
 
-from catherd.bus import atomic, config, yaml_door
+from catherd.bus import atomic, config, yaml_read, yaml_write
 from catherd.bus.config import Phase
 from catherd.bus.store import DECISION, Bus, now
 from catherd.core.errors import CatherdError
@@ -54,8 +54,8 @@ def saved(root: str) -> str:
     )
     if found is None:
         return ""
-    game = yaml_door.typed(
-        yaml_door.loads(found.decode("utf-8", "replace"), "bus/game.yaml"), Game
+    game = yaml_read.typed(
+        yaml_read.loads(found.decode("utf-8", "replace"), "bus/game.yaml"), Game
     )
     return "" if rev(root, f"refs/catherd/games/{game.id}") else game.id
 
@@ -90,7 +90,7 @@ def adopt_decision(bus: Bus, game: Game) -> bool:
     )
     if not found:
         return False
-    data = yaml_door.loads(found.decode("utf-8", "replace"), DECISION).data
+    data = yaml_read.loads(found.decode("utf-8", "replace"), DECISION).data
     if not isinstance(data, dict) or not data.get("winner"):
         return False
     phase = config.phases(bus.root)["debate"]
@@ -144,7 +144,7 @@ def _proof(root: str, phase: Phase, main: str) -> str:
     text = objects.read_blob(root, main, path) if "prove" in does else None
     if not text:
         return ""
-    data = yaml_door.loads(text.decode("utf-8", "replace"), path).data
+    data = yaml_read.loads(text.decode("utf-8", "replace"), path).data
     return path if isinstance(data, dict) and data.get("verdict") == "green" else ""
 
 
@@ -157,5 +157,5 @@ def _tasks(bus: Bus, phase: Phase, main: str) -> None:
     for name, task in tasks_of(bus, phase, main).items():
         bus.post(f"tasks/{name}.yaml", task)
         os.makedirs(bus.here("claims/done"), exist_ok=True)
-        lock = yaml_door.dumps(Lock(catherd=FORMAT, task=name, why="adopted"))
+        lock = yaml_write.dumps(Lock(catherd=FORMAT, task=name, why="adopted"))
         atomic.publish(bus.path, f"claims/done/{name}.lock", lock)

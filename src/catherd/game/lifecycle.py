@@ -13,7 +13,7 @@ import time
 
 import msgspec
 
-from catherd.bus import atomic, config, crashpoints, event_log, narrator, yaml_door
+from catherd.bus import atomic, config, crashpoints, event_log, narrator, yaml_read
 from catherd.bus.config import Agent, Phase
 from catherd.bus.store import DECISION, OPEN, Bus, now
 from catherd.core.errors import CatherdError
@@ -266,7 +266,7 @@ def _seed(*, live: bool) -> int:
 
 def _brief_file(root: str) -> str:
     try:
-        return yaml_door.text_of(os.path.join(root, "brief.md"), "brief.md")
+        return yaml_read.text_of(os.path.join(root, "brief.md"), "brief.md")
     except FileNotFoundError:
         return ""
 

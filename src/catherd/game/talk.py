@@ -3,7 +3,7 @@
 import os
 import sys
 
-from catherd.bus import atomic, yaml_door
+from catherd.bus import atomic, yaml_write
 from catherd.bus.narrator import Teller
 from catherd.bus.store import Bus, now, tidy_text
 from catherd.bus.watch import Watch
@@ -31,7 +31,7 @@ def say(root: str, text: str, *, to: str = "", binding: bool = False) -> str:
     message = Chat(
         catherd=FORMAT, kind="constraint" if binding else "chat", text=text, at=at
     )
-    atomic.publish(bus.path, path, yaml_door.dumps(message))
+    atomic.publish(bus.path, path, yaml_write.dumps(message))
     bus.by = "human"
     bus.event("posted", path)
     return f"bus/{path}"

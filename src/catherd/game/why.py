@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.store import Bus
 from catherd.core.errors import CatherdError
 from catherd.core.tasks import Task
@@ -79,7 +79,7 @@ def _task(root: str, main: str, task: str, subject: str) -> list[str]:
     text = objects.read_blob(root, main, path)
     data: dict[str, Any] = {}
     if text is not None:
-        data = yaml_door.loads(text.decode("utf-8", "replace"), path).data or {}
+        data = yaml_read.loads(text.decode("utf-8", "replace"), path).data or {}
     elif (posted := _posted(root, task)) is not None:
         data = {
             "title": posted.title,
@@ -112,7 +112,7 @@ def _vote(root: str, main: str) -> list[str]:
     text = objects.read_blob(root, main, DECISION)
     if text is None:
         return []
-    data = yaml_door.loads(text.decode("utf-8", "replace"), DECISION).data or {}
+    data = yaml_read.loads(text.decode("utf-8", "replace"), DECISION).data or {}
     by = " and ".join(data.get("authors") or [])
     return [
         f"  vote: {data.get('title', '')}, proposed by {by}; {data.get('method', '')}, {data.get('ballots', '')} ballots"

@@ -12,7 +12,7 @@ from catherd.app.evidence import Evidence
 from catherd.app.manifest_file import load_manifest
 from catherd.app.wheels import fetch_wheels
 from catherd.box import box_trees, sandbox
-from catherd.bus import atomic, config, yaml_door
+from catherd.bus import atomic, config, yaml_read
 from catherd.bus.narrator import Teller
 from catherd.bus.store import Bus, now, tidy_text
 from catherd.core.errors import CatherdError
@@ -225,7 +225,7 @@ def _note(
     path = f"docs/milestones/{phase}/evidence.yaml"
     main = landing.tip(bus.root, game.branch)
     text = (objects.read_blob(bus.root, main, path) or b"").decode("utf-8", "replace")
-    evidence = yaml_door.typed(yaml_door.loads(text, path), Evidence)
+    evidence = yaml_read.typed(yaml_read.loads(text, path), Evidence)
     note = note_md(evidence, phase, root=bus.root, shots=phase).partition("\n")[2]
     made = {
         f"docs/milestones/{phase}.md": f"# {phase}: {tidy_text(status)}\n{note}".encode()

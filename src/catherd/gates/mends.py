@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Collection
 
 from catherd.app.evidence import Evidence
-from catherd.bus import atomic, yaml_door
+from catherd.bus import atomic, yaml_write
 from catherd.bus.config import Phase
 from catherd.bus.crashpoints import effect
 from catherd.bus.narrator import Teller
@@ -83,7 +83,7 @@ def keep(
     """Keep what a red run saw until it is mended."""
     os.makedirs(bus.here(f"{phase}/red/{name}"), exist_ok=True)
     atomic.replace(
-        bus.path, f"{phase}/red/{name}/evidence.yaml", yaml_door.dumps(evidence)
+        bus.path, f"{phase}/red/{name}/evidence.yaml", yaml_write.dumps(evidence)
     )
     folder = os.path.join(bus.root, PICTURES, name)
     shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ import os
 import time
 
 from catherd.app import criteria
-from catherd.bus import config, size_limits, yaml_door
+from catherd.bus import config, size_limits, yaml_read
 from catherd.bus.config import Phase
 from catherd.bus.narrator import Teller
 from catherd.bus.store import Bus, now, slug
@@ -31,7 +31,7 @@ def inputs(bus: Bus, phase: Phase, branch: str) -> list[Input]:
     text = (objects.read_blob(bus.root, main, DECISION) or b"").decode(
         "utf-8", "replace"
     )
-    data = yaml_door.loads(text, DECISION).data or {}
+    data = yaml_read.loads(text, DECISION).data or {}
     made = [
         Input(
             path=DECISION,

@@ -13,7 +13,7 @@ from catherd.app import criteria, wheels
 from catherd.app.evidence import Evidence, judge_evidence
 from catherd.app.judge import Asked, accept
 from catherd.box import box_trees
-from catherd.bus import event_log, yaml_door
+from catherd.bus import event_log, yaml_read, yaml_write
 from catherd.bus.config import Phase, agents, secret_names
 from catherd.bus.narrator import Teller
 from catherd.bus.store import Bus, now
@@ -112,8 +112,8 @@ def _landed(bus: Bus, phase: Phase, game: Game) -> tuple[Evidence, str] | None:
     text = objects.read_blob(bus.root, main, path)
     if not text:
         return None
-    evidence = yaml_door.typed(
-        yaml_door.loads(text.decode("utf-8", "replace"), path), Evidence
+    evidence = yaml_read.typed(
+        yaml_read.loads(text.decode("utf-8", "replace"), path), Evidence
     )
     return (
         (evidence, main)
@@ -212,7 +212,7 @@ def _keep(bus: Bus, phase: str, evidence: Evidence) -> None:
     from catherd.bus import atomic
 
     os.makedirs(bus.here(phase), exist_ok=True)
-    atomic.replace(bus.path, f"{phase}/evidence.yaml", yaml_door.dumps(evidence))
+    atomic.replace(bus.path, f"{phase}/evidence.yaml", yaml_write.dumps(evidence))
 
 
 def _land(
@@ -231,7 +231,7 @@ def _land(
     made[f"docs/milestones/{name}.md"] = note_md(
         evidence, name, root=bus.root, shots=name
     ).encode()
-    made[f"docs/milestones/{name}/evidence.yaml"] = yaml_door.dumps(evidence).encode()
+    made[f"docs/milestones/{name}/evidence.yaml"] = yaml_write.dumps(evidence).encode()
     event_log.log_missing(bus)
     made |= documents.talk(bus, agents(bus.root))
     landed = landing.land(

@@ -24,7 +24,7 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_read, yaml_write
 from catherd.bus.crashpoints import effect
 from catherd.bus.store import Bus, slug
 from catherd.core.errors import CatherdError, Fault, NeedsYou
@@ -289,7 +289,7 @@ def finish_landing(root: str) -> bool:
         path = os.path.join(state(root), "ff.yaml")
         if not os.path.exists(path):
             return False
-        journal = yaml_door.typed(yaml_door.read_yaml(path), Forward)
+        journal = yaml_read.typed(yaml_read.read_yaml(path), Forward)
         now = rev(root, journal.ref)
         git_dir = ""
         if os.path.isdir(journal.path):
@@ -350,7 +350,7 @@ def _mend(root: str, journal: Forward) -> None:
 def _write_journal(root: str, journal: Forward) -> None:
     path = os.path.join(state(root), "ff.yaml")
     with open(f"{path}.tmp", "w", encoding="utf-8") as file:
-        file.write(yaml_door.dumps(journal))
+        file.write(yaml_write.dumps(journal))
         file.flush()
         os.fsync(file.fileno())
     with effect("journal", "ff.yaml"):

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from catherd.core import hidden
+from catherd.core.paths import below
 from catherd.git.checkouts import ABSENT, LINK, Change, tree_changes
 from catherd.git.objects import list_tree, read_blobs
 from catherd.git.run import call
@@ -19,9 +21,6 @@ GITLINK = "160000"
 SHOWN = 400_000  # characters of a diff
 BINARY_IN = 8000  # bytes: with a NUL among these a file is binary, as for git
 AT_ONCE = 500  # paths on one command line
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
 _WINDOWS = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?\Z", re.IGNORECASE)
 # `.git` as some file system might spell it, or say it for short.
 _NAME_OF_GIT = re.compile(r"(\.git|git~[0-9])([ .:\\]|\Z)")
@@ -55,10 +54,8 @@ class Rules(NamedTuple):
 
 def shown_path(path: str) -> str:
     """A path as it may be printed: control, bidi and undecodable characters escaped."""
-    return _HIDDEN.sub(
-        lambda c: c[0].encode("unicode_escape").decode(),
-        path.encode(errors="backslashreplace").decode(),
-    )
+    text = path.encode(errors="backslashreplace").decode()
+    return hidden.escaped(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def bad_name(path: str) -> str:
@@ -72,7 +69,7 @@ def bad_name(path: str) -> str:
         path.encode()
     except UnicodeEncodeError:
         return "the name is not UTF-8"
-    if _HIDDEN.search(path):
+    if hidden.in_name(path):
         return "the name has a control or invisible character"
     for part in path.split("/"):
         if _is_misleading(part):
@@ -91,10 +88,7 @@ def _is_misleading(part: str) -> bool:
 
 def denied(path: str) -> str:
     """Why no agent may ever touch a path; empty when the allowed prefixes decide."""
-    parts = [
-        re.sub("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]", "", p).casefold()
-        for p in path.split("/")
-    ]
+    parts = [hidden.seen_name(part) for part in path.split("/")]
     if parts[0] in ("bus", "worktrees"):
         return f"{parts[0]}/ is not part of a pull request"
     for part in parts:
@@ -144,9 +138,7 @@ def _judge(path: str, change: Change, size: int, rules: Rules) -> Iterator[RuleF
     why = denied(path)
     if why:
         yield RuleFinding(name, "denied", "error", why)
-    elif not any(
-        path == a or (a.endswith("/") and path.startswith(a)) for a in rules.allowed
-    ):
+    elif not any(below(path, prefix) for prefix in rules.allowed):
         text = f"only {', '.join(rules.allowed)} may be changed"
         yield RuleFinding(name, "outside", "error", text)
     if change.new_mode != ABSENT:
@@ -260,7 +252,7 @@ def diff(root: str, old: str, new: str, paths: Sequence[str] = ()) -> str:
     """The unified diff as it is, whatever .gitattributes say.
 
     A text comes as text, a binary file as one line with its sizes. It is cut at 400,000
-    characters, with a line that says so. Control characters come out escaped.
+    characters, with a line that says so. Hidden characters come out escaped.
     """
     changed = {
         path: change
@@ -283,11 +275,7 @@ def diff(root: str, old: str, new: str, paths: Sequence[str] = ()) -> str:
         some = text[start : start + AT_ONCE]
         out = call(root, "diff-tree", *_DIFF, old, new, "--", *some).out
         parts.append(out.decode("utf-8", "replace"))
-    whole = re.sub(
-        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069]",
-        _escape,
-        "".join(parts),
-    )
+    whole = hidden.escaped("".join(parts))
     if len(whole) <= SHOWN:
         return whole
     return f"{whole[:SHOWN]}\n… cut: {len(whole) - SHOWN} more characters\n"
@@ -312,7 +300,3 @@ def _no_text(root: str, blobs: set[str], sizes: dict[str, int]) -> set[str]:
         oid for oid, content in zip(small, contents, strict=True) if _is_binary(content)
     }
     return binary | blobs.difference(small)
-
-
-def _escape(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()

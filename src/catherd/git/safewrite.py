@@ -8,6 +8,7 @@ import stat
 
 from catherd.answers.fences import File
 from catherd.core.errors import CatherdError
+from catherd.core.paths import below
 from catherd.git.pr_rules import Rules, bad_name, denied, shown_path
 
 
@@ -43,9 +44,7 @@ def _fault(file: File, rules: Rules) -> str:
     fault = bad_name(path) or denied(path)
     if fault:
         return fault
-    if not any(
-        path == a or (a.endswith("/") and path.startswith(a)) for a in rules.allowed
-    ):
+    if not any(below(path, prefix) for prefix in rules.allowed):
         return f"is outside what this task may touch: {', '.join(rules.allowed)}"
     if len(file.text.encode()) > rules.largest:
         return f"is larger than {rules.largest} bytes"

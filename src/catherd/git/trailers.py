@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from catherd.core import hidden
+
 OURS = (
     "Task|PR|Reviewed-by|Overridden-by|CI|Model|Co-authored-by|Signed-off-by|Acked-by"
     "|Tested-by|Approved-by"
@@ -48,10 +50,9 @@ class Proof(NamedTuple):
 
 
 def trailer_text(text: str) -> str:
-    """An agent's text without control characters and lines that look like ours."""
-    honest = _FORGED.sub("", text.replace("\r", "\n"))
-    clean = "".join(c for c in honest if c.isprintable() or c in "\n\t")
-    return re.sub(r"\n{3,}", "\n\n", clean).strip()
+    """An agent's text without hidden characters and without lines that look like our trailers."""
+    plain = hidden.removed(text.replace("\r", "\n"))
+    return re.sub(r"\n{3,}", "\n\n", _FORGED.sub("", plain)).strip()
 
 
 def subject(text: str) -> str:

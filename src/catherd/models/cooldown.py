@@ -10,7 +10,7 @@ import time
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.config import Agent
 from catherd.bus.store import Bus
 from catherd.core.errors import CatherdError
@@ -224,6 +224,6 @@ def change(bus: Bus, agent: Agent, error: ModelError) -> tuple[str, str]:
 
 def _line(bus: Bus, file: str, *keys: str) -> str:
     try:
-        return yaml_door.read_yaml(os.path.join(bus.root, file), file).where(*keys)
+        return yaml_read.read_yaml(os.path.join(bus.root, file), file).where(*keys)
     except (CatherdError, OSError):
         return file

@@ -3,7 +3,7 @@
 import re
 
 from catherd.app.manifest_file import NAME
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.core.errors import CatherdError
 from catherd.git import objects, run
 from catherd.pulls.task_check import is_test
@@ -43,7 +43,7 @@ def of_journeys(root: str, main: str) -> dict[str, str]:
     """Journey id → who wrote its lines, `wildcard` or `gemini and you`; empty where app.yaml cannot be read."""
     text = (objects.read_blob(root, main, NAME) or b"").decode("utf-8", "replace")
     try:
-        document = yaml_door.loads(text, NAME)
+        document = yaml_read.loads(text, NAME)
         ids = [str(journey["id"]) for journey in document.data["journeys"]]
     except (CatherdError, KeyError, TypeError):
         return {}

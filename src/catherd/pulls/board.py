@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from catherd.bus import atomic, yaml_door
+from catherd.bus import atomic, yaml_read
 from catherd.bus.config import IGNORED, Agent
 from catherd.bus.store import Bus, slug
-from catherd.bus.yaml_door import dumps
+from catherd.bus.yaml_write import dumps
 from catherd.core.errors import CatherdError
 from catherd.core.jobs import Slot, Work, slot
 from catherd.core.messages import FORMAT, Lock
@@ -139,7 +139,7 @@ class Desk:
     def _place(self, path: str, *keys: str) -> str:
         """`file:line:col` of what stands under `keys`, as far as it is still there."""
         try:
-            return yaml_door.read_yaml(self.bus.here(path), f"bus/{path}").where(*keys)
+            return yaml_read.read_yaml(self.bus.here(path), f"bus/{path}").where(*keys)
         except (CatherdError, OSError):
             return f"bus/{path}"
 
@@ -273,7 +273,7 @@ def merged_task(bus: Bus, name: str) -> str:
 def logged_pulls(bus: Bus) -> set[str]:
     """The PRs that are over as `prs.log` has it. One that it lacks is looked up; where no file stands there, it is reported."""
     try:
-        text = yaml_door.text_of(bus.here(PRS_LOG), f"bus/{PRS_LOG}", 1 << 30)
+        text = yaml_read.text_of(bus.here(PRS_LOG), f"bus/{PRS_LOG}", 1 << 30)
     except FileNotFoundError:
         text = ""
     except CatherdError as error:

@@ -9,8 +9,9 @@ import os
 import msgspec
 
 from catherd.answers.seat import Seat
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read, yaml_write
 from catherd.core.messages import Ask, Input
+from catherd.core.paths import below
 from catherd.core.tasks import Task, View
 from catherd.git import objects, workspace
 from catherd.git.pr_rules import diff
@@ -70,7 +71,7 @@ def ask_for(
 def _decision(root: str, main: str) -> Input:
     found = objects.read_blob(root, main, DECISION)
     data = (
-        yaml_door.loads((found or b"").decode("utf-8", "replace"), DECISION).data or {}
+        yaml_read.loads((found or b"").decode("utf-8", "replace"), DECISION).data or {}
     )
     still = data.get("open_objection") or {}
     return Input(
@@ -96,7 +97,7 @@ def _task(task_id: str, task: Task) -> Input:
         sha256="",
         kind="task",
         by=task_id,
-        data={"text": yaml_door.dumps(told)},
+        data={"text": yaml_write.dumps(told)},
     )
 
 
@@ -127,11 +128,7 @@ def _formats(root: str, task: Task) -> list[Input]:
 def _files(root: str, at: str, task: Task) -> list[Input]:
     """The files of the game so far, the task's own paths first, within the budget of one prompt."""
     there = objects.list_tree(root, at)
-    mine = [
-        p
-        for p in there
-        if any(p == a or (a.endswith("/") and p.startswith(a)) for a in task.paths)
-    ]
+    mine = [p for p in there if any(below(p, prefix) for prefix in task.paths)]
     design = [
         p
         for p in there

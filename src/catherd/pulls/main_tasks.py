@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read, yaml_write
 from catherd.bus.config import Phase
 from catherd.bus.store import Bus
 from catherd.core.errors import CatherdError
@@ -17,8 +17,8 @@ def tasks_of(bus: Bus, phase: Phase, main: str) -> dict[str, Task]:
     if "tasks" in phase.options:
         found = {}
         for name, data in phase.options["tasks"].items():
-            found[name] = yaml_door.typed(
-                yaml_door.loads(yaml_door.dumps({"kind": "design", **data}), where),
+            found[name] = yaml_read.typed(
+                yaml_read.loads(yaml_write.dumps({"kind": "design", **data}), where),
                 Task,
             )
         return _sound(found, where)
@@ -30,7 +30,7 @@ def tasks_of(bus: Bus, phase: Phase, main: str) -> dict[str, Task]:
         text = (objects.read_blob(bus.root, main, path) or b"").decode(
             "utf-8", "replace"
         )
-        data = yaml_door.loads(text, path).data
+        data = yaml_read.loads(text, path).data
         if isinstance(data, dict) and data.get("milestone") == milestone:
             found[name[1]] = _build(
                 data, milestone, str(phase.options.get("sandbox", "bwrap"))

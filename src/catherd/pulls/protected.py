@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from catherd.app.manifest_file import NAME
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.store import Bus
 from catherd.core.errors import CatherdError
 from catherd.git import objects
@@ -82,7 +82,7 @@ def _journeys(root: str, main: str, tree: str) -> list[str]:
 def _manifest(root: str, tree: str) -> dict[str, Any]:
     text = (objects.read_blob(root, tree, NAME) or b"").decode("utf-8", "replace")
     try:
-        data = yaml_door.loads(text, NAME).data
+        data = yaml_read.loads(text, NAME).data
     except CatherdError:
         return {}
     return data if isinstance(data, dict) else {}
@@ -108,7 +108,7 @@ def _proved(root: str, main: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted(objects.list_tree(root, main, "docs/milestones")):
         if milestone := re.fullmatch(r"docs/milestones/([\w-]+)/evidence\.yaml", path):
-            data = yaml_door.loads(
+            data = yaml_read.loads(
                 (objects.read_blob(root, main, path) or b"").decode("utf-8", "replace"),
                 path,
             ).data

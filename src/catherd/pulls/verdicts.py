@@ -7,7 +7,7 @@ Everything that an agent wrote is stripped of what a terminal would obey. Your v
 import os
 from collections.abc import Iterator
 
-from catherd.bus import atomic, config, yaml_door
+from catherd.bus import atomic, config, yaml_write
 from catherd.bus.narrator import cut_line, terminal_text
 from catherd.bus.store import Bus, now
 from catherd.core.errors import CatherdError
@@ -123,7 +123,7 @@ def decide_pull(root: str, number: str, verdict: Opinion, text: str) -> str:
         catherd=FORMAT, verdict=verdict, head=head, body=text.strip()[:2000], at=now()
     )
     bus.by = "human"
-    atomic.replace(bus.path, path, yaml_door.dumps(mine))
+    atomic.replace(bus.path, path, yaml_write.dumps(mine))
     bus.event("posted", path, verdict=verdict)
     return f"bus/{path}"
 

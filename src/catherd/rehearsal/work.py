@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.core.model import ModelError
 from catherd.rehearsal import library
 from catherd.rehearsal.misbehaviour import ASKED, LEFT, TWICE
@@ -25,7 +25,7 @@ def pack(title: str) -> tuple[str, dict[str, Any]]:
     for name in sorted(os.listdir(PACKS)):
         path = os.path.join(PACKS, name, "pack.yaml")
         if os.path.isfile(path):
-            data = yaml_door.read_yaml(path).data
+            data = yaml_read.read_yaml(path).data
             if data["idea"].casefold() == title.casefold():
                 return os.path.join(PACKS, name), data
     raise ModelError(
@@ -44,7 +44,7 @@ def last_phase(title: str) -> str:
     plans = os.path.join(folder, "design", "tasks", "docs", "tasks")
     for name in sorted(os.listdir(plans)):  # their numbers follow the milestones
         if os.path.isdir(os.path.join(folder, "build", name.removesuffix(".yaml"))):
-            last = str(yaml_door.read_yaml(os.path.join(plans, name)).data["milestone"])
+            last = str(yaml_read.read_yaml(os.path.join(plans, name)).data["milestone"])
     return last
 
 

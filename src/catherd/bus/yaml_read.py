@@ -1,31 +1,16 @@
-"""The YAML door for files: strict, typed, and able to say `file:line:col` of anything it complains about.
+"""Reads the YAML of files: strict, typed, and able to say `file:line:col` of anything it complains about.
 
 Only `true` and `false` are booleans; there are no implicit dates, octals or sexagesimals; duplicate keys, aliases,
-anchors and tags are refused, and so is anything over 1 MiB. What a model answers goes through `answers.py` instead.
+anchors and tags are refused, and so is anything over 1 MiB. What a model answers is read by `answers/envelopes.py` instead.
 """
 
-import io
 import os
 import re
 import stat
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 import yaml
-from yaml.events import (
-    DocumentEndEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-    StreamStartEvent,
-)
 
 from catherd.core.errors import CatherdError
 from catherd.core.messages import FORMAT
@@ -41,12 +26,6 @@ _SUSPECT = re.compile(
 )  # blocks deeper than DEEP begin somewhere beyond this column
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]+)?\Z")
-_HIDDEN = re.compile(
-    "[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\x7f-\x9f]"
-)  # bidi and C1: never raw on a terminal
-_IMPLICIT = (
-    yaml.CSafeDumper.yaml_implicit_resolvers
-)  # first character → what an unquoted text would be taken for
 _HINTS = {
     "tab character": "use spaces, not a tab",
     "another document": "delete the line `---`, or put what follows it into a file of its own",
@@ -201,6 +180,11 @@ def _scalar(node: yaml.ScalarNode, name: str) -> Any:
     return text
 
 
+def is_number(text: str) -> bool:
+    """Whether unquoted `text` is read as a number."""
+    return bool(_INT.match(text) or _FLOAT.match(text))
+
+
 def read_yaml(path: str, name: str | None = None) -> Document:
     """The document in the regular file `path`; `name` (default: the path) is what errors call it."""
     return loads(text_of(path, name), name or path)
@@ -339,102 +323,3 @@ def unknown(document: Document, kind: type[msgspec.Struct]) -> list[str]:
         if isinstance(document.data, dict)
         else []
     )
-
-
-_MAP, _LIST = (
-    MappingStartEvent(None, None, True, flow_style=False),
-    SequenceStartEvent(None, None, True, flow_style=False),
-)
-
-
-def _dump(data: Any) -> str:
-    """PyYAML's emitter, fed by ourselves: its representer takes three times as long for the same bytes."""
-    text = io.StringIO()
-    emitter = yaml.CSafeDumper(text, allow_unicode=True, width=110)
-    try:
-        emitter.emit(StreamStartEvent())
-        emitter.emit(DocumentStartEvent(explicit=False))
-        _emit(data, emitter.emit)
-        emitter.emit(DocumentEndEvent(explicit=False))
-        emitter.emit(StreamEndEvent())
-    finally:
-        emitter.dispose()
-    return text.getvalue()
-
-
-def _emit(data: Any, out: Callable[[Event], None]) -> None:
-    if isinstance(data, str):
-        out(_text(data) if len(data) < 80 else _text.__wrapped__(data))
-    elif isinstance(data, dict):
-        out(_MAP)
-        for key, value in data.items():
-            _emit(key, out)
-            _emit(value, out)
-        out(MappingEndEvent())
-    elif isinstance(data, list):
-        out(_LIST)
-        for value in data:
-            _emit(value, out)
-        out(SequenceEndEvent())
-    else:
-        plain = (
-            "null"
-            if data is None
-            else str(data).lower()
-            if isinstance(data, bool)
-            else _number(data)
-        )
-        out(ScalarEvent(None, None, (True, False), plain))
-
-
-def _number(data: float) -> str:
-    return str(yaml.representer.SafeRepresenter().represent_data(data).value)
-
-
-@lru_cache(4096)
-def _text(data: str) -> ScalarEvent:
-    style = None
-    if (
-        _HIDDEN.search(data)
-        or data in {"yes", "no", "on", "off"}
-        or _INT.match(data)
-        or _FLOAT.match(data)
-    ):
-        style = '"'
-    if "\n" in data and style is None:
-        style = "|"
-    tests = [*_IMPLICIT.get(data[:1], []), *_IMPLICIT.get(None, [])]
-    is_text = style is not None or not any(
-        test.match(data) for _, test in tests
-    )  # else it is quoted
-    return ScalarEvent(None, None, (is_text, True), data, style=style)
-
-
-def _stand_ins(data: Any, table: dict[int, int]) -> Any:
-    if isinstance(data, dict):
-        return {
-            _stand_ins(key, table): _stand_ins(value, table)
-            for key, value in data.items()
-        }
-    if isinstance(data, list):
-        return [_stand_ins(item, table) for item in data]
-    if isinstance(data, str) and not any("\ue000" <= char <= "\uf8ff" for char in data):
-        for char in data:
-            if ord(char) > 0xFFFF and len(table) < 0x1000:
-                table.setdefault(ord(char), 0xE000 + len(table))
-        return data.translate(table)
-    return data
-
-
-def dumps(thing: Any, header: str = "") -> str:
-    """YAML of a struct or of builtins: keys in their order, text in `|` blocks, control and bidi characters escaped."""
-    data = msgspec.to_builtins(thing)
-    text = _dump(data)
-    if (
-        "\\U000" in text
-    ):  # libyaml escapes what lies beyond U+FFFF; a chat without emoji is no chat
-        table: dict[int, int] = {}
-        text = _dump(_stand_ins(data, table))
-        text = text.translate({stand_in: char for char, stand_in in table.items()})
-    text = _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return f"{header}{text}" if header else text

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read, yaml_write
 from catherd.core.errors import CatherdError
 from catherd.core.messages import Argument, Ballot, Chat, Pitch
 
@@ -151,7 +151,7 @@ MISTYPED: dict[str, tuple[str, type, str]] = {
 def test_what_is_not_taken_is_named_with_its_place_and_a_fix(case: str) -> None:
     text, message = REFUSED[case]
     with pytest.raises(CatherdError) as caught:
-        yaml_door.loads(text, "x.yaml")
+        yaml_read.loads(text, "x.yaml")
     assert str(caught.value) == message
 
 
@@ -161,12 +161,12 @@ def test_a_wrong_type_is_named_with_its_place_and_the_line_as_it_would_be_taken(
 ) -> None:
     text, kind, message = MISTYPED[case]
     with pytest.raises(CatherdError) as caught:
-        yaml_door.typed(yaml_door.loads(text, "x.yaml"), kind)
+        yaml_read.typed(yaml_read.loads(text, "x.yaml"), kind)
     assert str(caught.value) == message
 
 
 def test_the_deepest_nesting_does_not_end_the_process() -> None:
-    code = "from catherd.bus import yaml_door\nfor one in ('[', '{a: ', '- ', '? '):\n try: yaml_door.loads(one * 200_000, 'x')\n except Exception as e: print(type(e).__name__)"
+    code = "from catherd.bus import yaml_read\nfor one in ('[', '{a: ', '- ', '? '):\n try: yaml_read.loads(one * 200_000, 'x')\n except Exception as e: print(type(e).__name__)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
     )
@@ -195,24 +195,24 @@ def test_the_deepest_nesting_does_not_end_the_process() -> None:
     ],
 )
 def test_nothing_is_guessed_from_a_plain_word(text: str, value: Any) -> None:
-    assert yaml_door.loads(f"key: {text}\n", "x").data == {"key": value}
+    assert yaml_read.loads(f"key: {text}\n", "x").data == {"key": value}
 
 
 def test_a_key_with_nothing_behind_it_is_a_key_that_is_not_there() -> None:
-    assert yaml_door.typed(yaml_door.loads("text: hi\nreply_to:\n", "x"), Chat) == Chat(
+    assert yaml_read.typed(yaml_read.loads("text: hi\nreply_to:\n", "x"), Chat) == Chat(
         text="hi"
     )
 
 
 def test_an_unknown_key_is_kept_and_told_apart() -> None:
-    document = yaml_door.loads("text: hi\ncolour: red\n", "x.yaml")
-    assert yaml_door.unknown(document, Chat) == ["colour"]
+    document = yaml_read.loads("text: hi\ncolour: red\n", "x.yaml")
+    assert yaml_read.unknown(document, Chat) == ["colour"]
     assert document.where("colour") == "x.yaml:2:9"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xef\xbb\xbftext: hi\n")
-    assert yaml_door.read_yaml(str(tmp_path / "x.yaml")).data == {"text": "hi"}
+    assert yaml_read.read_yaml(str(tmp_path / "x.yaml")).data == {"text": "hi"}
 
 
 @settings(max_examples=200, deadline=None)
@@ -226,8 +226,8 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
 def test_what_is_written_comes_back_and_hides_nothing_from_a_terminal(
     thing: Any,
 ) -> None:
-    text = yaml_door.dumps({"thing": thing})
-    assert yaml_door.loads(text, "x").data == {"thing": thing}
+    text = yaml_write.dumps({"thing": thing})
+    assert yaml_read.loads(text, "x").data == {"thing": thing}
     assert not [
         char
         for char in text
