@@ -67,9 +67,9 @@ def go() -> None:
 @click.command()
 def new() -> None:
     """Put this game away (bus/archive/ and refs/catherd/games/) so that another can begin."""
-    from catherd.game import lifecycle
+    from catherd.game import archive, lifecycle
 
-    put = lifecycle.archive(lifecycle.workspace(os.getcwd()))
+    put = archive.archive_game(lifecycle.workspace(os.getcwd()))
     click.echo(
         f"put away: {put}; its bus is refs/catherd/games/{put}"
         if put

@@ -15,10 +15,10 @@ from catherd.core.errors import NeedsYou
 def begin(goal: str, *, dry: bool) -> None:
     """What `make GOAL` does before the gates: look, mend, begin a game, wake the herd."""
     from catherd.bus.narrator import folded
-    from catherd.game import lifecycle
+    from catherd.game import beginning, lifecycle
 
     root = lifecycle.workspace(os.getcwd())
-    begun = lifecycle.begin_goal(
+    begun = beginning.begin_goal(
         root,
         goal,
         brief=os.environ.get("CATHERD_BRIEF", ""),
