@@ -30,7 +30,7 @@ from catherd.core.tasks import (
 )
 from catherd.debate import report
 from catherd.debate.vote import Candidate, Vote, counted
-from catherd.game import lifecycle
+from catherd.game import archive, lifecycle
 from catherd.game import publish as publishing
 from catherd.gates import document, merge_wait
 from catherd.git import bus_ref, landing, objects, run, worktree
@@ -808,7 +808,7 @@ def test_branches_stay_where_the_phase_keeps_them_and_tidy_removes_only_what_is_
 
 def test_an_archived_game_goes_only_when_git_holds_every_file_of_it(room: Room) -> None:
     root = room.bus.root
-    archived = lifecycle.archive(root)
+    archived = archive.archive_game(root)
     folder = Path(root, "bus/archive", archived)
     note = folder / "yours.txt"
     note.write_text("not in git\n")
@@ -828,7 +828,7 @@ def test_the_next_game_counts_its_pull_requests_on_and_so_does_a_clone_without_a
     merged(room)
     root = room.bus.root
     sh(tmp_path, "clone", "-q", root, "clone")
-    lifecycle.archive(root)
+    archive.archive_game(root)
     for where in (root, str(tmp_path / "clone")):
         bus = Bus(where)
         lifecycle.lay(bus)

@@ -45,6 +45,12 @@ def turn(root: str, name: str, teller: Teller) -> None:
     crashpoints.take_role("gate")
     bus = Bus(root)
     phase, gate = config.gate_of(root, name)
+    if gate.does not in DOES:
+        raise CatherdError(
+            f"no gate does '{gate.does}'",
+            where=f"phases/{phase.name}.yaml",
+            fix=f"does: one of {', '.join(DOES)}",
+        )
     if bus.closed(name):
         return
     lock = _take_or_follow(bus, name, teller)
