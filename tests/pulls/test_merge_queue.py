@@ -19,6 +19,7 @@ from catherd.core.messages import Game, Lock, Receipt, Spoken, Trouble
 from catherd.core.tasks import (
     Assignment,
     Bid,
+    Check,
     Closed,
     Merged,
     Needs,
@@ -1072,3 +1073,16 @@ def test_what_is_published_while_branches_come_and_go_is_what_was_looked_through
         sh(tmp_path / "origin.git", "fsck", "--connectivity-only", "--no-dangling")
         == ""
     )
+
+
+def test_a_verdict_that_is_red_without_a_finding_is_not_merged(room: Room) -> None:
+    room.work({"docs/words.md": "# Words\n"})
+    head = run.rev(room.bus.root, "claude/D-x")
+    room.say("gemini")
+    room.say("chatgpt")
+    tree = objects.merge_tree(room.bus.root, "main", head).tree
+    verdict = Check(verdict="red", tree=tree, check="docs")
+    room.bus.post(f"ci/{tree[:12]}-docs.yaml", verdict)
+
+    assert room.queue.turn() == []
+    assert room.needs().why == "its checks are red"
