@@ -43,7 +43,7 @@ def measure(name: str, act: Callable[[], object], runs: int) -> None:
 
 def answers(tree: str) -> None:
     """A server in a box until it has answered once."""
-    box = sandbox.start_box(["python3", "-c", _SERVER], tree=tree)
+    box = sandbox.start_box(["python3", "-c", _SERVER], sandbox.BoxOrder(tree=tree))
     prober = relay.Prober(box.netns)
     while "status" not in prober.ask(8000, "GET", "/"):
         box.wait(0.005)
@@ -73,17 +73,19 @@ def main() -> None:
             )  # type: ignore[misc]
             measure(
                 f"{name}: box, copy, empty tree",
-                lambda w=words: sandbox.run_in_box(w, tree=small),
+                lambda w=words: sandbox.run_in_box(w, sandbox.BoxOrder(tree=small)),
                 runs,
             )  # type: ignore[misc]
         measure(
             "true: box, copy, 200 files",
-            lambda: sandbox.run_in_box(["true"], tree=large),
+            lambda: sandbox.run_in_box(["true"], sandbox.BoxOrder(tree=large)),
             runs,
         )
         measure(
             "true: box, rw, 200 files",
-            lambda: sandbox.run_in_box(["true"], tree=large, mode="rw"),
+            lambda: sandbox.run_in_box(
+                ["true"], sandbox.BoxOrder(tree=large, mode="rw")
+            ),
             runs,
         )
         measure(
@@ -91,7 +93,9 @@ def main() -> None:
             lambda: answers(small),
             max(3, runs // 4),
         )
-        box = sandbox.start_box(["python3", "-c", _SERVER], tree=small)
+        box = sandbox.start_box(
+            ["python3", "-c", _SERVER], sandbox.BoxOrder(tree=small)
+        )
         prober = relay.Prober(box.netns)
         while "status" not in prober.ask(8000, "GET", "/"):
             box.wait(0.005)

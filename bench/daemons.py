@@ -16,7 +16,7 @@ from figures import ROOT, Figure
 
 from catherd.bus import atomic
 from catherd.bus.store import Bus
-from catherd.bus.yaml_door import dumps
+from catherd.bus.yaml_write import dumps
 from catherd.core.messages import Chat
 from catherd.core.tasks import Head, Pr, Task
 from catherd.herd.processes import pid_of

@@ -14,7 +14,7 @@ sys.path[:0] = [
 
 def main() -> int:
     """Print the table; 1 if anything came out otherwise than it must."""
-    from faulttable import rows, run
+    from support.vendor_faults import rows, run
 
     wrong = 0
     print(

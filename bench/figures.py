@@ -91,7 +91,7 @@ def env(**more: str) -> dict[str, str]:
 @contextmanager
 def game(folder: str, name: str = "game") -> Iterator[Path]:
     """A new game repository; its herd is stopped at the end."""
-    import games
+    from support import games
 
     root = games.lay(Path(folder) / name)
     try:

@@ -94,7 +94,7 @@ def tools(body: dict[str, Any]) -> list[str]:
 
 def call(seen: Any, tree: str) -> Any:
     """The first answer to whoever may write a file: the call of its tool. None for anything else."""
-    from vendors import Fault
+    from support.vendors import Fault
 
     name = next((one for one in WRITERS if one in tools(seen.body)), "")
     path, text = os.path.join(tree, "hello.txt"), "hello\n"
@@ -232,14 +232,14 @@ def turn(name: str, folder: Path) -> dict[str, Any]:
     import figures
     import msgspec
 
-    import games
     from catherd.bus import config
     from catherd.bus.store import Bus
     from catherd.core.model import ModelError, Request, Said
     from catherd.git import worktree
     from catherd.models import cli_model
-    from gitrooms import sh
-    from vendors import Vendors
+    from support import games
+    from support.git_repos import sh
+    from support.vendors import Vendors
 
     agent = config.agent(str(ROOT / "examples"), f"agents/{name}.yaml")
     agent = msgspec.structs.replace(agent, id="claude", model="")

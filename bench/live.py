@@ -27,8 +27,8 @@ def calls(runs: int = 40) -> None:
     """Milliseconds per call through LiteLLM over a bare HTTP request to the same server."""
     from catherd.core.model import Request, Said
     from catherd.models.llm import Live
-    from livestage import MODEL
-    from vendors import Vendors
+    from support.live_debate import MODEL
+    from support.vendors import Vendors
 
     with Vendors(lambda _: "An answer. " * 100) as server:
 
@@ -83,7 +83,7 @@ def memory() -> None:
     live = "from catherd.models.llm import Live; from catherd.core.model import *; import os\n"
     live += "Live('k').complete(Request('a','t','openai/gpt-6-sol','',(Said('user','x'),),9,60.0,0,{'api_base':os.environ['BASE']}))\n"
     size = "print([int(l.split()[1])//1024 for l in open('/proc/self/status') if l.startswith('VmRSS')][0])"
-    from vendors import Vendors
+    from support.vendors import Vendors
 
     with Vendors(lambda _: "x") as server:
         for what, code in (
@@ -113,8 +113,8 @@ def memory() -> None:
 
 def debate(answer_s: float = 1.0) -> None:
     """A debate by make with real daemons at one second per answer: wall against ideal, tokens, and the share of equal prefixes."""
-    import games
-    from vendors import Seen, Vendors, rehearsed
+    from support import games
+    from support.vendors import Seen, Vendors, rehearsed
 
     def slow(seen: Seen) -> str:
         time.sleep(answer_s)
@@ -167,12 +167,12 @@ def prefix(one: str, other: str) -> int:
 
 def faulty(seeds: int = 100) -> None:
     """Debates in memory with 20 % of all answers faulty: every one must finish."""
-    import livestage
+    from support import live_debate
 
     calls_made = wrong = abstained = finished = 0
     began = time.perf_counter()
     for seed in range(seeds):
-        played, trouble = livestage.play(seed, 0.2)
+        played, trouble = live_debate.play(seed, 0.2)
         finished += played.count().winner is not None or bool(played.count().tied)
         calls_made += played.calls
         wrong += trouble.faulty

@@ -70,18 +70,10 @@ def attempt(root: str, name: str, topic: str, pr: str, head: str) -> bool:
             file.writelines(kept)
         worktree.commit(root, name, [], "Take main in", merging=main)
         return False
-    message = trailers.message(topic, pr, "work", "", head, tree, ["x", "y"], ["tests"])
+    candidate = trailers.Candidate(pr=pr, topic=topic, head=head, tree=tree)
+    message = trailers.message(candidate, "work", "", ["x", "y"], ["tests"])
     try:
-        merge.merge(
-            root,
-            "main",
-            pr=pr,
-            topic=topic,
-            head=head,
-            tree=tree,
-            message=message,
-            main=main,
-        )
+        merge.merge(root, "main", candidate, message=message, main=main)
     except run_.Moved:
         return False
     return True

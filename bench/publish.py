@@ -10,7 +10,7 @@ from figures import Figure
 
 from catherd.bus import atomic
 from catherd.bus.store import Bus
-from catherd.bus.yaml_door import dumps
+from catherd.bus.yaml_write import dumps
 from catherd.core.messages import Argument, Objection
 
 TEXT = "The plan holds when one person uses it; two people who edit the same entry lose one of the edits, silently. "

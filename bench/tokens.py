@@ -30,7 +30,7 @@ def templates() -> None:
 
 def debate() -> None:
     """The prompts of a default debate, averaged over the agents."""
-    from stage import FOUR, debate_of, prefix
+    from support.debate_in_memory import FOUR, debate_of, prefix
 
     played = debate_of()
     whole = same = 0

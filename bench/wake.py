@@ -17,7 +17,7 @@ from figures import Figure
 from catherd.bus import atomic
 from catherd.bus.store import Bus
 from catherd.bus.watch import Watch
-from catherd.bus.yaml_door import dumps
+from catherd.bus.yaml_write import dumps
 from catherd.core.messages import Argument
 from catherd.pulls import board
 

@@ -1,15 +1,22 @@
-"""The README is true: its session was seen, its seed ties, what it names is there."""
+"""The README is true: its session and its picture were seen, its seed ties, its commands and sums are those of the code."""
 
 import re
+import runpy
+import struct
 from pathlib import Path
 
-import games
-from catherd.bus import config, yaml_door
+import pytest
+
+from catherd.bus import config, yaml_read
 from catherd.bus.store import Bus
 from catherd.core.messages import Receipt
-from gitrooms import sh
+from catherd.models import accounts, costs
+from support import games
+from support.git_repos import sh
 
 README = (games.ROOT / "README.md").read_text(encoding="utf-8")
+PICTURE = games.ROOT / "docs" / "picture"
+FENCES = re.findall(r"^```\n(.+?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
 def _alike(line: str) -> str:
@@ -52,7 +59,7 @@ def test_the_seed_that_the_readme_names_ties_and_your_choice_decides(
         "catherd: needs you: bus/debate/tiebreak.yaml: the vote is tied between "
     )
     form = game / "bus/debate/tiebreak.yaml"
-    one, two = yaml_door.read_yaml(str(form)).data["tied"]
+    one, two = yaml_read.read_yaml(str(form)).data["tied"]
     assert (
         needs[1]
         == f"  fix: fill in `choice:` there with one of {one}, {two}, then type make debate"
@@ -64,7 +71,7 @@ def test_the_seed_that_the_readme_names_ties_and_your_choice_decides(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert Bus(str(game)).must("gates/decision.yaml", Receipt).winner == two
-    decision = yaml_door.loads(
+    decision = yaml_read.loads(
         sh(game, "show", "main:docs/debate/decision.yaml"), "decision"
     ).data
     assert decision["winner"] == two
@@ -87,14 +94,115 @@ def test_every_target_and_file_that_the_readme_names_is_there() -> None:
         for phase in config.phases(str(games.ROOT)).values()
         for gate in phase.gates
     }
-    for target in re.findall(r"`make ([a-z-]+)", README):
+    named = re.findall(r"`make ([a-z-]+)", README)
+    assert {"poc", "run", "debate", "test", "check", "crash-proof"} <= set(named)
+    for target in named:
         assert (
             re.search(rf"^  make {target} ", shown, re.MULTILINE) or target in gates
         ), target
-    tree = re.search(r"## The house\n\n```\n(.+?)```", README, flags=re.DOTALL)
-    assert tree is not None
-    for line in tree[1].splitlines():
-        for word in re.findall(r"^(.+?)(?:  |$)", line)[0].split():
-            assert (games.ROOT / word).exists(), word
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert (games.ROOT / target).exists(), target
+    for path in re.findall(r"\]\(([^)]+)\)", README) + re.findall(
+        r"`([a-z/]+/)`", README
+    ):
+        assert (games.ROOT / path).exists() or path in {
+            "app/",
+            "docs/debate/",
+            ".venv/",
+        }, path
+
+
+def test_every_pasted_line_is_a_command_that_runs_here() -> None:
+    shown = games.make(games.ROOT, "help").stdout
+    lines = [
+        line
+        for fence in FENCES
+        for line in fence.splitlines()
+        if re.match(r"[a-z$]", line)
+    ]
+    typed = [
+        line.removeprefix("$ ")
+        for line in lines
+        if re.match(r"(\$ |make |sudo |git )", line)
+    ]
+
+    assert typed == [
+        "sudo apt-get install -y git make python3 python3-venv bubblewrap chromium",
+        "make poc",
+        "make run",
+        "make debate",
+    ]
+    for line in typed[1:]:
+        assert re.search(rf"^  {line} ", shown, re.MULTILINE), line
+
+
+def test_make_poc_plays_the_debate_and_the_plan_before_it() -> None:
+    order = games.make(games.ROOT, "-pn", "help", LC_ALL="C").stdout
+    before = dict(
+        re.findall(
+            r"^bus/gates/([a-z0-9-]+)\.yaml: *\| *bus/gates/([a-z0-9-]+)\.yaml$",
+            order,
+            re.MULTILINE,
+        )
+    )
+    chain = ["poc"]
+    while chain[-1] in before:
+        chain.append(before[chain[-1]])
+
+    assert [gate for gate in chain if gate in {"poc", "plan", "debate"}] == [
+        "poc",
+        "plan",
+        "debate",
+    ]
+
+
+def test_the_caps_and_the_offer_are_those_of_the_code() -> None:
+    said = re.search(r"caps are \$(\d+) for the debate, \$(\d+) for the plan, \$(\d+) for the proof of concept, "
+                     r"\$(\d+)\s+for the game and\s+\$(\d+) for each agent", README)  # fmt: skip
+    assert said is not None
+    debate, plan, poc, whole, each = (float(number) for number in said.groups())
+    agents = config.agents(str(games.ROOT))
+
+    assert {"debate": debate, "plan": plan, "poc": poc, "game": whole} == accounts.CAPS
+    assert {one.limits["usd"] for one in agents.values()} == {each}
+    keys = dict.fromkeys(re.findall(r"`([A-Z]+_API_KEY)`", README), "x")
+    assert set(keys) == {accounts.keys_named(one)[0] for one in agents.values()}
+    offer = costs.offer_costs(agents, keys, "debate")[-1]
+    assert re.sub(r" \(.*", "", offer) in README
+    of_all = costs.offer_costs(agents, keys, "poc", through=["debate", "plan", "poc"])[
+        -1
+    ]
+    assert re.search(r"Of `make poc LIVE=1` it says (\$\d+\.\d\d)", README)[1] in of_all  # type: ignore[index]
+
+
+def test_the_picture_is_there_sharp_and_small() -> None:
+    picture = (PICTURE / "game.png").read_bytes()
+    wide, tall = struct.unpack(">II", picture[16:24])
+
+    assert "(docs/picture/game.png)" in README
+    assert picture.startswith(b"\x89PNG")
+    assert wide == 2 * 880
+    assert 500 < tall / 2 < 700
+    assert len(picture) <= 300_000
+
+
+def test_what_the_picture_shows_of_the_debate_is_said_in_a_rehearsal(
+    finished_game: Path,
+) -> None:
+    make = runpy.run_path(str(PICTURE / "make.py"))
+    debate = make["SHOWN"][
+        : [pattern for pattern, _ in make["SHOWN"]].index(r"decided: ") + 1
+    ]
+    make["shown"].__globals__["SHOWN"] = debate
+
+    rows = make["shown"]((finished_game.parent / "session.txt").read_text())
+
+    assert len(rows) == len(debate) > 10
+    assert (
+        rows[-1].words
+        == "decided: Lending Shelf (hazel; it beats every rival; 4 of 4 ballots)"
+    )
+    with pytest.raises(LookupError, match="nobody said: "):
+        make["shown"]("something else")
+
+
+def test_the_readme_can_be_read_in_a_terminal() -> None:
+    assert [line for line in README.splitlines() if len(line) > 120] == []

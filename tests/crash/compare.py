@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 import yaml
 
-import games
-from gitrooms import sh
+from support import games
+from support.git_repos import sh
 
 MASKS = (
     (re.compile(r"\d{8}T\d{6}\.\d{3}Z"), "UTC"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-import games
+from support import games
 
 PAGE = games.ROOT / "docs" / "handbook" / "recovery.md"
 

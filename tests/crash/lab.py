@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-import games
+from support import games
 
 STRAY = "1-0-1-stray.yaml"
 TRIES = 3  # how often a person types the same command before they complain

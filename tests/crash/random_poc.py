@@ -20,9 +20,9 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import games
 from crash import lab
-from gitrooms import sh
+from support import games
+from support.git_repos import sh
 
 ASIDE = (
     "docs/game/",

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-import games
 from crash import compare, handbook, lab
 from crash.lab import Trial
+from support import games
 
 SECONDS = 900.0  # more than any command that is typed takes; a hang is a fault
 IDLE_TRIES = 3  # how often a command may fail although nobody was killed in it

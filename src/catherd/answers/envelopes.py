@@ -22,6 +22,7 @@ import yaml
 
 from catherd.answers import fences, front_matter
 from catherd.answers.fences import File
+from catherd.core import hidden
 
 __all__ = ["Envelope", "File", "Unusable", "parse_envelope", "render_envelope"]
 
@@ -135,9 +136,9 @@ def _envelope(
 
 
 def _clean(text: str, notes: list[str]) -> str:
-    """Plain line ends; no BOM, control, bidi or half characters; no thinking aloud."""
+    """Plain line ends, no hidden characters, no thinking aloud."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u0085", "\n")
-    kept = "".join(c for c in text if c in "\n\t" or not _hidden(c))
+    kept = hidden.removed(text)
     if len(kept) != len(text.replace("\ufeff", "")):
         notes.append("control characters were left out")
     thought = _THINK.match(kept)
@@ -145,18 +146,6 @@ def _clean(text: str, notes: list[str]) -> str:
         notes.append("what stood between thinking tags was left out")
         kept = kept[thought.end() :]
     return kept
-
-
-def _hidden(c: str) -> bool:
-    o = ord(c)
-    return (
-        o < 0x20
-        or 0x7F <= o <= 0x9F
-        or 0xD800 <= o <= 0xDFFF
-        or o in {0xFEFF, 0x200B, 0x200E, 0x200F, 0x061C}
-        or 0x202A <= o <= 0x202E
-        or 0x2066 <= o <= 0x2069
-    )
 
 
 def _first_text(lines: list[str], at: int) -> int:

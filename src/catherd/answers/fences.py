@@ -6,9 +6,10 @@ removes one. A file whose end cannot be told is an error, never a guess. Pure; l
 """
 
 import re
-import unicodedata
 
 import msgspec
+
+from catherd.core import hidden
 
 _OPEN = re.compile(
     r"^(?P<indent>[ \t]*)(?P<marks>`{3,}|~{3,})[ \t]*(?P<info>.*?)[ \t]*$"
@@ -225,7 +226,7 @@ def path_error(path: str) -> str:
         return "must be relative and stay inside the repository"
     if "\\" in path or "" in parts or "." in parts:
         return "must be plain, like src/app.py"
-    if any(unicodedata.category(c) in {"Cc", "Cf", "Cs"} for c in path):
+    if hidden.in_name(path):
         return "holds invisible characters"
     if any(p.lower().rstrip(". ") == ".git" for p in parts):
         return "belongs to git"

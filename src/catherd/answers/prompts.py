@@ -10,13 +10,13 @@ and a fence keeps its nonce in every prompt that shows it again.
 import hashlib
 import itertools
 import os
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from catherd.core import hidden
 from catherd.core.errors import CatherdError
 from catherd.core.messages import Ask, Input
 
@@ -33,9 +33,6 @@ FORMS = {
 }
 REPLY = "reply"  # `since` of the chat messages that only a reply shows
 CUT = "\x1e"  # what `{{ cut }}` of a template leaves; no text by others can hold it
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
-)
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -138,10 +135,10 @@ def render_prompt(root: str, ask: Ask, card: Card) -> Rendered:
 
 
 def tame(text: str) -> str:
-    """Text by others as a prompt may hold it: no control or bidi characters, nothing that looks like a fence."""
+    """Text by others as a prompt may hold it: no hidden characters, nothing that looks like a fence."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return (
-        _CONTROL.sub("", text)
+        hidden.removed(text)
         .replace("<<<data", "<< <data")
         .replace(">>>data", ">> >data")
         .strip("\n")

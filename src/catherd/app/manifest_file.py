@@ -1,6 +1,8 @@
-"""`app/app.yaml`: how the app is started and which journeys prove which story. The format is docs/handbook/app.md.
+"""`app/app.yaml`: how the app is started and which journeys prove which story.
 
-`load` reads and types it (CatherdError with file:line:col and a fix); `apprules.findings` are the rules that a well-formed file can still break.
+The format is docs/handbook/app.md. `load_manifest` reads and types the file, and raises
+CatherdError with file:line:col and a fix. The rules that a well-formed file can still
+break are in `manifest_rules`.
 """
 
 import hashlib
@@ -9,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.core.errors import CatherdError
 
 Scalar = str | int | float | bool
@@ -182,54 +184,63 @@ class Manifest(msgspec.Struct, frozen=True):
 
 def shown_scalar(value: Scalar) -> str:
     """A scalar as a command line or a form holds it: `true`, not `True`."""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
 def load_manifest(tree: str) -> Manifest:
-    """The manifest of the app in `tree`. Raises CatherdError when it is missing, is not YAML or has a wrong shape."""
+    """The manifest of the app in `tree`.
+
+    Raises CatherdError when it is missing, is not YAML or has a wrong shape.
+    """
     path = os.path.join(tree, NAME)
     try:
-        text = yaml_door.text_of(path, NAME)
+        text = yaml_read.text_of(path, NAME)
     except FileNotFoundError:
         raise CatherdError(
             "there is no such file",
             where=NAME,
             fix="write it as docs/handbook/app.md shows",
         ) from None
+
     return parse_manifest(text)
 
 
 def _has_nul(data: object) -> bool:
+    """Whether any text in the data, also a key, holds a NUL character."""
     if isinstance(data, dict):
-        return any(_has_nul(one) for pair in data.items() for one in pair)
-    return (
-        any(map(_has_nul, data))
-        if isinstance(data, list)
-        else isinstance(data, str) and "\0" in data
-    )
+        return any(map(_has_nul, data)) or any(map(_has_nul, data.values()))
+    if isinstance(data, list):
+        return any(map(_has_nul, data))
+    return isinstance(data, str) and "\0" in data
 
 
 def parse_manifest(text: str, name: str = NAME) -> Manifest:
     """The manifest in `text`; `name` is what errors call it."""
-    document = yaml_door.loads(text, name)
+    document = yaml_read.loads(text, name)
     if _has_nul(document.data):
         raise CatherdError(
             "holds a NUL character, which no program can be given",
             where=name,
             fix="take it out",
         )
+
     try:
-        app = yaml_door.typed(document, App)
+        app = yaml_read.typed(document, App)
     except CatherdError as error:
         if "unknown field" in error.what:
             error.fix = (
                 "delete the key, or see docs/handbook/app.md for the one that you mean"
             )
+
         raise
+
     for journey in app.journeys:
         for step in journey.steps:
             if step.cli is not None:
                 step.cli.args = [shown_scalar(word) for word in step.cli.args]
+
     return Manifest(
         app=app, document=document, sha256=hashlib.sha256(text.encode()).hexdigest()
     )

@@ -1,14 +1,18 @@
-"""What Playwright starts in place of Chromium: Chromium in a box of its own. `python -P -m catherd.box.browserbox INFO PROGRAM ARGS…`.
+"""The program that Playwright starts in place of Chromium: Chromium in its own box.
 
-The page is the agents' code, so the browser that shows it sees no file of the host, no network but its box's own loopback, and none of our
-environment. Descriptors 3 and 4 (Playwright's pipe) are passed through. INFO is the file that is told the pid of the box's init.
+`python -P -m catherd.box.browserbox INFO PROGRAM ARGS…`
+
+The page is the agents' code. So the browser that shows it sees no file of the host, no
+network but its box's own loopback, and nothing of our environment. Descriptors 3 and 4
+(Playwright's pipe) are passed through. INFO is a file to write the pid of the box's
+init to.
 """
 
 import os
 import sys
 
 from catherd.box import bwrap_args
-from catherd.box.bwrap_args import Bind, Limits
+from catherd.box.bwrap_args import Bind, Launch, Limits
 from catherd.box.tiers import box_uid
 
 _NEEDS = (
@@ -29,16 +33,16 @@ def main(words: list[str]) -> None:
         Bind(host=path, inside=path) for path in _NEEDS if os.path.exists(path)
     )
     told = os.open(info, os.O_WRONLY)
-    plan = bwrap_args.plan(
-        argv,
-        tree,
-        binds,
-        _LIMITS,
-        mode="copy",
-        cwd=".",
-        uid=box_uid(),
-        info_to=told,
-        counted=False,
+    plan = bwrap_args.plan_launch(
+        Launch(
+            argv=argv,
+            tree=tree,
+            uid=box_uid(),
+            binds=binds,
+            limits=_LIMITS,
+            info_to=told,
+            counted=False,
+        )
     )
     for fd in plan.fds:
         os.set_inheritable(fd, True)

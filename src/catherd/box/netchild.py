@@ -1,15 +1,22 @@
-"""The trusted children that stand in a box's network: `python -P -S -m catherd.box.netchild ROLE PARENT NETNS …`. Standard library only.
+"""The trusted children that stand in a box's network. Standard library only.
 
-PARENT is the pid of who starts us: we die with it. NETNS is an inherited descriptor of a network namespace, or -1 to stay where we are. A child joins nothing but the network: the box cannot see, stop
-or imitate it. Roles:
-  probe NETNS               one JSON request a line on stdin, one JSON answer a line on stdout; no redirects, sizes capped
-  listen NETNS PORT SOCK    binds 127.0.0.1:PORT there and sends the listening socket over the UNIX socket SOCK
-  relay NETNS LISTEN PORT   accepts on the inherited socket LISTEN (wherever it was bound), connects to 127.0.0.1:PORT there
+`python -P -S -m catherd.box.netchild ROLE PARENT NETNS …`
+
+PARENT is the pid of our starter: we die with it. NETNS is an inherited descriptor of a
+network namespace, or -1 to stay where we are. A child joins nothing but the network:
+the box cannot see, stop or imitate it. Roles:
+
+  probe NETNS               one JSON request a line on stdin, one JSON answer a line on
+                            stdout; no redirects, sizes capped
+  listen NETNS PORT SOCK    binds 127.0.0.1:PORT there and sends the listening socket
+                            over the UNIX socket SOCK
+  relay NETNS LISTEN PORT   accepts on the inherited socket LISTEN (wherever it was
+                            bound), connects to 127.0.0.1:PORT there
   null NETNS LISTEN         the null app: 200 to everything, echoing what it was sent
 """
 
 import ctypes
-import encodings.idna  # noqa: F401 - a host name as text needs it, and it could not be loaded any more after the uid is dropped
+import encodings.idna  # noqa: F401 - for host names; cannot be loaded once root is dropped
 import fcntl
 import http.client
 import json
@@ -20,7 +27,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 _NS_GET_USERNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0xB701, 0x10000000, 0x40000000
 _BODY = 1 << 20  # bytes of an answer that are looked at
@@ -29,7 +36,11 @@ _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 def join(netns: int) -> None:
-    """Enter the network namespace behind descriptor `netns` (by way of the user namespace that owns it, unless we are root)."""
+    """Enter the network namespace behind descriptor `netns`.
+
+    An ordinary user goes by way of the user namespace that owns it. Root goes straight,
+    and is an ordinary user afterwards.
+    """
     if netns < 0:
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -50,7 +61,8 @@ def join(netns: int) -> None:
 
 
 def _die_with(parent: int) -> None:
-    # After the uid is dropped: that clears it. Who started us may be dead by now.
+    # Called after the uid is dropped, which clears the signal. If our starter died
+    # before the signal was set, we have another parent by now.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
@@ -58,7 +70,11 @@ def _die_with(parent: int) -> None:
 
 
 def answer_probes() -> None:
-    """Answer requests until stdin ends: {port, method, path, headers, body, timeout_s} -> {status, headers, body, ms} or {error}."""
+    """Answer requests until stdin ends.
+
+    A request is {port, method, path, headers, body, timeout_s}, an answer
+    {status, headers, body, ms} or {error, ms}.
+    """
 
     def late(*_: object) -> None:
         raise TimeoutError("no answer in time")
@@ -80,31 +96,25 @@ def answer_probes() -> None:
 
 
 def _ask(request: dict[str, Any]) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(
-        "127.0.0.1", request["port"], timeout=request["timeout_s"]
-    )
+    port, timeout_s = request["port"], request["timeout_s"]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    body = request.get("body")
+    data = None if body is None else body.encode()
+    headers = request.get("headers") or {}
     try:
-        body = request["body"].encode() if request.get("body") is not None else None
-        connection.request(
-            request["method"],
-            request["path"],
-            body=body,
-            headers=request.get("headers") or {},
-        )
+        connection.request(request["method"], request["path"], data, headers)
         answer = connection.getresponse()
-        data = answer.read(_BODY)
-        headers = {name.lower(): value for name, value in answer.getheaders()}
         return {
             "status": answer.status,
-            "headers": headers,
-            "body": data.decode("utf-8", "replace"),
+            "body": answer.read(_BODY).decode("utf-8", "replace"),
+            "headers": {name.lower(): value for name, value in answer.getheaders()},
         }
     finally:
         connection.close()
 
 
 def listen(port: int, sock: int) -> None:
-    """Bind there; hand the listening socket back."""
+    """Bind 127.0.0.1:`port` and send the listening socket over the socket `sock`."""
     with (
         socket.create_server(("127.0.0.1", port), backlog=64) as server,
         socket.socket(fileno=sock) as parent,
@@ -145,7 +155,10 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 
 def null(listening: int) -> None:
-    """The app that does nothing right: 200 to every request, with the path and the body that it was sent."""
+    """The app that does nothing right.
+
+    It answers 200 to every request, with the body that it was sent, or else the path.
+    """
     with socket.socket(fileno=listening) as server:
         while True:
             client, _ = server.accept()
@@ -156,26 +169,32 @@ def _echo(client: socket.socket) -> None:
     with client, client.makefile("rb") as file:
         client.settimeout(10)
         try:
-            path = file.readline(65536).split(b" ")[1:2]
-            length, kind = 0, b"text/html"
-            while (line := file.readline(65536)).strip():
-                name, _, value = line.partition(b":")
-                length = int(value) if name.lower() == b"content-length" else length
-                kind = value.strip() if name.lower() == b"content-type" else kind
-            body = file.read(min(length, _BODY)) or b"".join(path)
-            head = (
-                b"HTTP/1.0 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
-                % (kind, len(body))
-            )
-            client.sendall(head + body)
+            path = b"".join(file.readline(65536).split(b" ")[1:2])
+            headers = _headers(file)
+            length = int(headers.get(b"content-length", 0))
+            kind = headers.get(b"content-type", b"text/html")
+            body = file.read(min(length, _BODY)) or path
+            status = b"HTTP/1.0 200 OK\r\n"
+            head = b"Content-Type: %s\r\nContent-Length: %d\r\n\r\n"
+            client.sendall(status + head % (kind, len(body)) + body)
         except (OSError, ValueError):
             pass
 
 
+def _headers(file: BinaryIO) -> dict[bytes, bytes]:
+    """The headers by lower-case name; of two with one name the later counts."""
+    headers = {}
+    while (line := file.readline(65536)).strip():
+        name, _, value = line.partition(b":")
+        headers[name.lower()] = value.strip()
+    return headers
+
+
 def main(words: list[str]) -> None:
-    """`words`: the role and its numbers, as in the module's text."""
-    role, parent, *numbers = words[0], *(int(word) for word in words[1:])
-    join(numbers[0])
+    """Play a role until its end. `words`: the role and its numbers, as told above."""
+    role = words[0]
+    parent, netns, *numbers = [int(word) for word in words[1:]]
+    join(netns)
     _die_with(parent)
     roles: dict[str, Callable[..., None]] = {
         "probe": answer_probes,
@@ -183,7 +202,7 @@ def main(words: list[str]) -> None:
         "relay": relay_child,
         "null": null,
     }
-    roles[role](*numbers[1:])
+    roles[role](*numbers)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The processes of a box as the kernel tells them: who is there, what they weigh, and how all of them die at once.
+"""The processes of a box: which there are, what they weigh, and how all die at once.
 
-Linux only (/proc, pidfd). The box's first process is the init of a pid namespace: the kernel reaps it only when every other member is
-dead, so "its pidfd is readable" means "nothing of the box runs any more".
+Linux only (/proc, pidfd). The box's first process is the init of a pid namespace. The
+kernel reaps it only when every other member is dead, so "its pidfd is readable" means
+"nothing of the box runs any more".
 """
 
 import json
@@ -12,7 +13,8 @@ import signal
 import time
 
 _MARK = "CATHERD_BOX_OF"
-_SHARED = b"/dev/zero (deleted)"  # how the kernel calls shared memory without a name
+_SHARED = b"/dev/zero (deleted)"  # the kernel's word for shared memory without a name
+# In smaps: the start, end, offset and inode of such a mapping, and its resident KiB.
 _MAPPING = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ (\d+) +"
     + re.escape(_SHARED)
@@ -49,8 +51,10 @@ def _children(pid: int) -> list[int]:
 
 
 def weight_kb(pids: list[int], enough_kb: int) -> int:
-    """Memory of these processes, in KiB: what is resident, and, once they map more than `enough_kb`, what they share without a name
-    though it is resident in none of them. What has ended weighs nothing.
+    """Memory of these processes, in KiB; one that has ended weighs nothing.
+
+    Counted is what is resident. Once they map more than `enough_kb`, memory counts too
+    that they share without a name and that is resident in none of them.
     """
     total = mapped = 0
     for pid in pids:
@@ -65,26 +69,34 @@ def weight_kb(pids: list[int], enough_kb: int) -> int:
 
 
 def _unseen_kb(pids: list[int]) -> int:
+    """KiB of nameless shared memory beyond what is resident in these processes."""
     length: dict[bytes, int] = {}  # by inode
     resident: dict[bytes, int] = {}
     for pid in pids:
-        try:
-            with open(f"/proc/{pid}/maps", "rb") as file:
-                if _SHARED not in file.read():
-                    continue
-            with open(f"/proc/{pid}/smaps", "rb") as file:
-                found = _MAPPING.findall(file.read())
-        except OSError:
-            continue
-        for start, end, offset, inode, here in found:
+        for start, end, offset, inode, resident_here in _nameless_mappings(pid):
             reach = (int(offset, 16) + int(end, 16) - int(start, 16)) >> 10
             length[inode] = max(length.get(inode, 0), reach)
-            resident[inode] = resident.get(inode, 0) + int(here)
+            resident[inode] = resident.get(inode, 0) + int(resident_here)
     return sum(max(0, reach - resident[inode]) for inode, reach in length.items())
 
 
+def _nameless_mappings(pid: int) -> list[tuple[bytes, ...]]:
+    """The groups of `_MAPPING` for each such mapping of `pid`."""
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            if _SHARED not in file.read():
+                return []  # maps is cheap to read, smaps is not
+        with open(f"/proc/{pid}/smaps", "rb") as file:
+            return _MAPPING.findall(file.read())
+    except OSError:
+        return []
+
+
 def command_of(pid: int) -> str:
-    """The command line of `pid`, words joined by blanks; empty when it has ended or is a zombie."""
+    """The command line of `pid`, words joined by blanks.
+
+    Empty when it has ended or is a zombie.
+    """
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             return file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
@@ -102,7 +114,10 @@ def parent_of(pid: int) -> int:
 
 
 def first_child(pid: int, fd: int) -> int:
-    """The first child of `pid` (whose pidfd is `fd`), waited for a moment; 0 when `pid` ends before it has one."""
+    """The first child of `pid` (whose pidfd is `fd`), waited for up to two seconds.
+
+    0 when `pid` ends before it has one.
+    """
     for _ in range(500):
         kids = _children(pid)
         if kids:
@@ -113,11 +128,16 @@ def first_child(pid: int, fd: int) -> int:
 
 
 def read_info(fd: int, within_s: float) -> int:
-    """The `child-pid` that bubblewrap writes to its --info-fd; 0 when it ended without a word. Closes `fd`."""
-    data, end = b"", time.monotonic() + within_s
+    """The `child-pid` that bubblewrap writes to its --info-fd. Closes `fd`.
+
+    0 when it ended, or let the time pass, without a word.
+    """
+    data = b""
+    end = time.monotonic() + within_s
     try:
         while b"}" not in data:
-            if not select.select([fd], [], [], max(0.0, end - time.monotonic()))[0]:
+            left_s = max(0.0, end - time.monotonic())
+            if not select.select([fd], [], [], left_s)[0]:
                 return 0
             chunk = os.read(fd, 4096)
             if not chunk:
@@ -140,46 +160,68 @@ def lives(pid: int) -> bool:
 
 
 def marked() -> dict[str, str]:
-    """What the environment of a box's outer processes holds, so that `end_orphans` knows whose they were."""
+    """The environment variable of a box's outer processes that says who started them.
+
+    `end_orphans` reads it.
+    """
     return {_MARK: str(os.getpid())}
 
 
 def end_orphans() -> None:
-    """Kill what still stands of boxes whose starter was killed: bubblewrap itself, when that happened in its first milliseconds."""
+    """Kill what still stands of boxes whose starter was killed.
+
+    That is bubblewrap itself, where the starter died in its first milliseconds.
+    """
     if not os.path.isdir("/proc/self"):
         return
     for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
         try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                found = re.search(
-                    rb"(?:^|\0)" + _MARK.encode() + rb"=(\d+)(?:\0|$)", file.read()
-                )
-            if name.isdigit() and found and not lives(int(found[1])):
+            starter = _starter_of(name)
+            if starter and not lives(starter):
                 os.kill(int(name), signal.SIGKILL)
         except OSError:
             continue
 
 
-def say_go(go: int, pid: int, fd: int | None, filtered: bool) -> bool:
-    """Tell the box behind init `pid` (pidfd `fd`) to begin, once that init is bound to our life; whether it was there to be told.
-    Closes `go`.
+def _starter_of(pid: str) -> int:
+    """The pid in the mark of a process; 0 when it has none."""
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        environ = file.read()
+    found = re.search(rb"(?:^|\0)" + _MARK.encode() + rb"=(\d+)(?:\0|$)", environ)
+    return int(found[1]) if found else 0
 
-    Bubblewrap's init asks for the parent-death signal, then loads the filter: where the filter is seen, the signal is set. It
-    does so last: an init that ends before that could not build the box.
+
+def say_go(go: int, pid: int, fd: int | None, filtered: bool) -> bool:
+    """Tell a box to begin, once its init is bound to our life; whether it was there.
+
+    `go`: the pipe that the box waits on; it is closed. `pid`, `fd`: the init and its
+    pidfd. `filtered`: whether the box gets a system-call filter.
+
+    Bubblewrap's init first asks for the parent-death signal and then loads the filter:
+    where the filter is seen, the signal is set. It loads it last, so an init that ends
+    before could not build the box.
     """
     there = fd is not None and not ended(fd)
-    for _ in range(5000):
-        if not filtered or fd is None or _filtered(pid):
-            break
-        if ended(fd, 0.001):
-            there = False
-            break
+    if there and filtered and fd is not None:
+        there = _wait_for_filter(pid, fd)
     try:
         os.write(go, b"go\n")
     except BrokenPipeError:
         pass  # it has ended; its result says why
     os.close(go)
     return there
+
+
+def _wait_for_filter(pid: int, fd: int) -> bool:
+    """Wait about five seconds for the filter; False when the process ends before."""
+    for _ in range(5000):
+        if _filtered(pid):
+            return True
+        if ended(fd, 0.001):
+            return False
+    return True
 
 
 def _filtered(pid: int) -> bool:
@@ -191,7 +233,10 @@ def _filtered(pid: int) -> bool:
 
 
 def open_pid(pid: int, parent: int) -> int | None:
-    """A pidfd of `pid` if it is a living child of `parent`, else None: a number that was used again is never ours."""
+    """A pidfd of `pid` if it is a living child of `parent`, else None.
+
+    So a number that the kernel gave to another process meanwhile is never ours.
+    """
     try:
         fd = os.pidfd_open(pid)
     except OSError:
@@ -210,7 +255,7 @@ def ended(fd: int, within_s: float = 0.0) -> bool:
 
 
 def kill_all(fd: int) -> None:
-    """Kill the box behind the pidfd of its init and wait until its last process is dead."""
+    """Kill the box behind its init's pidfd and wait until its last process is dead."""
     try:
         signal.pidfd_send_signal(fd, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,7 +1,9 @@
-"""Reaching a box's network from outside: the prober asks, the relay lets a person or a browser in. The box reaches nothing.
+"""Reaching a box's network from outside; the box itself reaches nothing.
 
-Every child here is `catherd.netchild` in a process of its own, because joining a namespace is for a single-threaded process only.
-`netns` is `Box.netns`, or None where there is no box (then the host's own loopback is meant).
+The prober asks, the relay lets a person or a browser in. Every child here is
+`catherd.box.netchild` in a process of its own, because only a single-threaded process
+may join a namespace. `netns` is `Box.netns`, or None where there is no box; then the
+host's own loopback is meant.
 """
 
 import json
@@ -23,18 +25,11 @@ def _child(
     fds: tuple[int, ...] = (),
     talk: bool = False,
 ) -> "subprocess.Popen[bytes]":
-    above = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    words = [
-        sys.executable,
-        "-P",
-        "-S",
-        "-m",
-        "catherd.box.netchild",
-        role,
-        str(os.getpid()),
-        str(-1 if netns is None else netns),
-        *map(str, numbers),
-    ]
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    above = os.path.dirname(package)
+    words = [sys.executable, "-P", "-S", "-m", "catherd.box.netchild", role]
+    words += [str(os.getpid()), str(-1 if netns is None else netns)]
+    words += [str(number) for number in numbers]
     pipe = subprocess.PIPE if talk else subprocess.DEVNULL
     env = {"PYTHONPATH": above, "PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
     keep = fds if netns is None else (netns, *fds)
@@ -73,7 +68,10 @@ class Prober:
         body: str | None = None,
         timeout_s: float = 10.0,
     ) -> dict[str, Any]:
-        """{status, headers (lower-case names), body, ms}, or {error, ms} when nobody answered. At most `timeout_s` plus a second."""
+        """{status, headers (lower-case names), body, ms}, or {error, ms}.
+
+        The latter when nobody answered. Takes at most `timeout_s` plus a second.
+        """
         request = {
             "port": port,
             "method": method,
@@ -87,9 +85,8 @@ class Prober:
             self.child.stdin.write(json.dumps(request).encode() + b"\n")
             self.child.stdin.flush()
         except OSError:
-            raise Fault(
-                f"the prober ended: {self._last_words()}", where="relay"
-            ) from None
+            what = f"the prober ended: {self._last_words()}"
+            raise Fault(what, where="relay") from None
         answer: dict[str, Any] = json.loads(self._line(timeout_s + 20.0))
         return answer
 
@@ -97,26 +94,20 @@ class Prober:
         assert self.child.stdout is not None  # noqa: S101
         end_at = time.monotonic() + within_s
         while b"\n" not in self._rest:
-            ready = select.select(
-                [self.child.stdout], [], [], max(0.0, end_at - time.monotonic())
-            )[0]
+            left_s = max(0.0, end_at - time.monotonic())
+            ready = select.select([self.child.stdout], [], [], left_s)[0]
             chunk = os.read(self.child.stdout.fileno(), 1 << 16) if ready else b""
             if not chunk:
-                raise Fault(
-                    f"the prober gave no answer: {self._last_words()}", where="relay"
-                )
+                what = f"the prober gave no answer: {self._last_words()}"
+                raise Fault(what, where="relay")
             self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
     def _last_words(self) -> str:
         self.child.kill()
-        return (
-            self.child.communicate()[1]
-            .decode("utf-8", "replace")
-            .strip()
-            .split("\n")[-1]
-        )
+        said = self.child.communicate()[1].decode("utf-8", "replace")
+        return said.strip().split("\n")[-1]
 
     def close(self) -> None:
         """End the prober."""
@@ -147,10 +138,13 @@ def listen_here(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
 def start_relay(
     listening: socket.socket, netns: int | None, port: int
 ) -> "subprocess.Popen[bytes]":
-    """A child that carries every connection on `listening` to 127.0.0.1:`port` of that network; `end` it when done."""
+    """A child that carries every connection on `listening` to `port` of that network.
+
+    End it with `end_child`.
+    """
     return _child("relay", netns, listening.fileno(), port, fds=(listening.fileno(),))
 
 
 def null_app(listening: socket.socket) -> "subprocess.Popen[bytes]":
-    """A child that answers 200 to everything on `listening`; `end` it when done."""
+    """A child that answers 200 to all on `listening`; end it with `end_child`."""
     return _child("null", None, listening.fileno(), fds=(listening.fileno(),))

@@ -1,7 +1,13 @@
-"""Which tier this machine has: found by really building a box and attacking it three times, never by looking at version numbers.
+"""Which tier this machine has.
 
-`CATHERD_BOX=weak` (or none) pretends that nothing better is there: it can only lower what is found. `CATHERD_BOX_UID`: who boxes run as when
-we are root (65534, "nobody", when unset); root itself is refused, because a box built by root can reach the host's kernel settings.
+It is found by building a box and attacking it three times, never by looking at version
+numbers. Two variables of the environment have a say:
+
+- `CATHERD_BOX=weak` (or none) pretends that nothing better is there. It can only lower
+  what is found.
+- `CATHERD_BOX_UID`: the user that boxes run as when we are root; 65534 ("nobody") when
+  unset. Root itself is refused, because a box built by root can reach the host's
+  kernel settings.
 """
 
 import functools
@@ -14,7 +20,7 @@ import sys
 import msgspec
 
 from catherd.box import box_trees, bwrap_args, proc_tree
-from catherd.box.bwrap_args import Limits
+from catherd.box.bwrap_args import Launch
 from catherd.core.errors import CatherdError
 
 RANK = {"none": 0, "weak": 1, "bwrap": 2}
@@ -22,7 +28,11 @@ _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
-    """`name`: bwrap, weak or none. `why_not`: what keeps it from the next one up; `fix`: what to paste; both empty at the top."""
+    """What a machine has.
+
+    `name`: bwrap, weak or none. `why_not`: what keeps it from the next tier up. `fix`:
+    what to paste for that. Both are empty at the top.
+    """
 
     name: str
     why_not: str = ""
@@ -30,7 +40,10 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def box_uid() -> int | None:
-    """The user that boxes run as when we are root, else None: they run as we do. Raises CatherdError for a uid that is none."""
+    """The user that boxes run as when we are root; None when they run as we do.
+
+    Raises CatherdError for a uid that is no ordinary user's.
+    """
     if os.geteuid() != 0:
         return None
     text = os.environ.get("CATHERD_BOX_UID", "65534")
@@ -47,19 +60,15 @@ def box_uid() -> int | None:
 def find_tier(forced: str, _path: str) -> Tier:
     """The tier, given the two environment variables that it depends on."""
     if forced in {"weak", "none"}:
-        return Tier(
-            name=forced, why_not=f"CATHERD_BOX={forced} is set", fix="unset CATHERD_BOX"
-        )
+        why_not = f"CATHERD_BOX={forced} is set"
+        return Tier(name=forced, why_not=why_not, fix="unset CATHERD_BOX")
     if sys.platform != "linux":
-        return Tier(
-            name="weak", why_not="bubblewrap exists for Linux only", fix=_allow("weak")
-        )
-    if missing := _missing():
-        return Tier(
-            name="weak",
-            why_not=f"not installed: {', '.join(missing)}",
-            fix=install_line(packages()),
-        )
+        why_not = "bubblewrap exists for Linux only"
+        return Tier(name="weak", why_not=why_not, fix=_allow("weak"))
+    missing = _missing()
+    if missing:
+        why_not = f"not installed: {', '.join(missing)}"
+        return Tier(name="weak", why_not=why_not, fix=install_line(packages()))
     box_trees.sweep_boxes()
     scratch = box_trees.scratch("probe")
     try:
@@ -72,20 +81,26 @@ def find_tier(forced: str, _path: str) -> Tier:
 
 
 def _missing() -> list[str]:
-    programs = ("bwrap", "prlimit", *(["setpriv"] if os.geteuid() == 0 else []))
+    programs = ["bwrap", "prlimit"]
+    if os.geteuid() == 0:
+        programs.append("setpriv")
     return [name for name in programs if shutil.which(name) is None]
 
 
 def packages() -> list[str]:
-    """The packages that a box needs and this machine has not."""
+    """The packages that a box needs and that this machine does not have."""
     return sorted(
         {"bubblewrap" if name == "bwrap" else "util-linux" for name in _missing()}
     )
 
 
 def _attack(scratch: str) -> str:
-    # Each answers only if the wall stands: a host file, the kernel's core_pattern (opened for append, nothing is
-    # written), a server on the host's loopback (its port is not known in the box's own network).
+    """Attack a box that stands in `scratch`; say what it could reach, "" for nothing.
+
+    Each attack answers only if its wall stands. They are a host file; the kernel's
+    core_pattern, opened for append, to which nothing is written; and a server on the
+    host's loopback, whose port is not known in the box's own network.
+    """
     secret = os.path.join(scratch, "secret")
     with open(secret, "w", encoding="ascii") as file:
         file.write("x")
@@ -94,16 +109,17 @@ def _attack(scratch: str) -> str:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
         port = server.getsockname()[1]
-        knock = f"""bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'"""
+        knock = f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'"
         script = (
             f"test ! -e {secret} || echo a host file can be read;"
-            "(: >> /proc/sys/kernel/core_pattern) 2>/dev/null && echo the kernel can be set from the box;"
+            "(: >> /proc/sys/kernel/core_pattern) 2>/dev/null"
+            " && echo the kernel can be set from the box;"
             f"({knock}) 2>/dev/null && echo the host network can be reached; echo done"
         )
-        out, error = _in_a_box(script, tree)
-        lines = out.split("\n")
+        tried = _in_a_box(script, tree)
+        lines = tried.out.split("\n")
         if "done" not in lines:
-            return error
+            return tried.why_silent
         try:
             server.accept()
         except BlockingIOError:
@@ -111,22 +127,24 @@ def _attack(scratch: str) -> str:
         return "the host network can be reached"
 
 
-def _in_a_box(script: str, tree: str) -> tuple[str, str]:
-    # What a shell in a box prints, and, should it print nothing, why.
-    words = ["sh", "-c", script]
-    plan = bwrap_args.plan(
-        words, tree, (), Limits(), mode="copy", cwd=".", uid=box_uid()
-    )
-    env = {"PATH": bwrap_args.PATH + ":/usr/sbin:/sbin"}
-    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+class _Tried(msgspec.Struct, frozen=True):
+    """What a shell in a box printed, and, should that be nothing, why."""
+
+    out: str
+    why_silent: str
+
+
+def _in_a_box(script: str, tree: str) -> _Tried:
+    launch = Launch(argv=["sh", "-c", script], tree=tree, uid=box_uid())
+    plan = bwrap_args.plan_launch(launch)
     try:
         process = subprocess.Popen(
             plan.argv,
-            stdin=null,
-            stdout=pipe,
-            stderr=pipe,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             cwd="/",
-            env=env,
+            env={"PATH": bwrap_args.PATH + ":/usr/sbin:/sbin"},
             pass_fds=plan.fds,
             start_new_session=True,
         )
@@ -142,22 +160,35 @@ def _in_a_box(script: str, tree: str) -> tuple[str, str]:
     if plan.scratch:
         shutil.rmtree(plan.scratch, ignore_errors=True)
     why = err.decode("utf-8", "replace").strip().split("\n")[0]
-    return out.decode(
-        "utf-8", "replace"
-    ), why or f"the probe ended with {process.returncode}"
+    return _Tried(
+        out.decode("utf-8", "replace"),
+        why or f"the probe ended with {process.returncode}",
+    )
+
+
+_INSTALLERS = {
+    "apt-get": "apt-get install -y",
+    "dnf": "dnf install -y",
+    "pacman": "pacman -S --noconfirm",
+    "apk": "apk add",
+}
+_DOCKER = (
+    "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+    "--security-opt systempaths=unconfined …"
+)
 
 
 def install_line(names: list[str]) -> str:
     """What to paste to install packages on this machine."""
-    for program, line in (
-        ("apt-get", "apt-get install -y"),
-        ("dnf", "dnf install -y"),
-        ("pacman", "pacman -S --noconfirm"),
-        ("apk", "apk add"),
-    ):
+    words = " ".join(names)
+    for program, line in _INSTALLERS.items():
         if shutil.which(program):
-            return f"{'' if os.geteuid() == 0 else 'sudo '}{line} {' '.join(names)}"
-    return f"install {' '.join(names)}"
+            return f"{_sudo()}{line} {words}"
+    return f"install {words}"
+
+
+def _sudo() -> str:
+    return "" if os.geteuid() == 0 else "sudo "
 
 
 def _allow(tier: str) -> str:
@@ -165,17 +196,17 @@ def _allow(tier: str) -> str:
 
 
 def _cure(wrong: str) -> str:
-    sudo = "" if os.geteuid() == 0 else "sudo "
+    """What to paste for what was `wrong` with the box that was tried."""
     if os.path.exists(_APPARMOR) and _read(_APPARMOR) == "1":
-        return f"{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        return f"{_sudo()}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     if _read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
-        return f"{sudo}sysctl -w kernel.unprivileged_userns_clone=1"
+        return f"{_sudo()}sysctl -w kernel.unprivileged_userns_clone=1"
     if _read("/proc/sys/user/max_user_namespaces") == "0":
-        return f"{sudo}sysctl -w user.max_user_namespaces=15000"
+        return f"{_sudo()}sysctl -w user.max_user_namespaces=15000"
     if "nknown option" in wrong:
         return install_line(["bubblewrap"]) + "  # 0.8.0 or newer"
     if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
-        return "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined …"
+        return _DOCKER
     return _allow("weak")
 
 

@@ -6,7 +6,7 @@ A line names nobody with @, and nobody answers it.
 
 import re
 
-from catherd.bus import atomic, yaml_door
+from catherd.bus import atomic, yaml_read
 from catherd.bus.store import Bus, tidy_text
 from catherd.core.errors import CatherdError
 from catherd.core.messages import Chat
@@ -29,7 +29,7 @@ def remark(bus: Bus, who: str, at: str, about: str, text: str) -> None:
 def logged_chat(bus: Bus) -> set[str]:
     """The messages that `chat.log` holds already; none where no file stands there, which is reported."""
     try:
-        text = yaml_door.text_of(bus.here("chat.log"), "bus/chat.log", 1 << 30)
+        text = yaml_read.text_of(bus.here("chat.log"), "bus/chat.log", 1 << 30)
     except FileNotFoundError:
         text = ""
     except CatherdError as error:

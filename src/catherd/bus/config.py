@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.core.errors import CatherdError
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
@@ -159,7 +159,7 @@ def agent(root: str, path: str, told: list[str] | None = None) -> Agent:
             fix=f"mv '{path}' agents/another-name.yaml",
         )
     try:
-        document = yaml_door.read_yaml(os.path.join(root, path), path)
+        document = yaml_read.read_yaml(os.path.join(root, path), path)
     except FileNotFoundError:
         there = [
             f
@@ -175,7 +175,7 @@ def agent(root: str, path: str, told: list[str] | None = None) -> Agent:
                 document.data[key] = {
                     k: _plain(v) for k, v in document.data[key].items()
                 }
-    one = yaml_door.typed(document, Agent)
+    one = yaml_read.typed(document, Agent)
     if one.runs not in {"here", "elsewhere"}:
         raise CatherdError(
             f"runs is here or elsewhere, not '{one.runs}'",
@@ -190,7 +190,7 @@ def agent(root: str, path: str, told: list[str] | None = None) -> Agent:
 
 def _tell(
     told: list[str] | None,
-    document: yaml_door.Document,
+    document: yaml_read.Document,
     kind: type[msgspec.Struct],
     keys: set[str],
     *under: str,
@@ -243,8 +243,8 @@ def phases(root: str, told: list[str] | None = None) -> dict[str, Phase]:
     found = {}
     for file in names:
         path = f"phases/{file}"
-        document = yaml_door.read_yaml(os.path.join(root, path), path)
-        phase = yaml_door.typed(document, Phase)
+        document = yaml_read.read_yaml(os.path.join(root, path), path)
+        phase = yaml_read.typed(document, Phase)
         phase.name = file.removesuffix(".yaml")
         _tell(told, document, Phase, set(document.data))
         for name, gate in phase.gates.items():

@@ -5,7 +5,6 @@ Whatever an agent wrote is stripped of control and escape sequences first: a mod
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import msgspec
 
 from catherd.bus.chat import MARK
 from catherd.bus.store import Bus
-from catherd.core import closing
+from catherd.core import closing, hidden
 from catherd.core.closing import Heard
 from catherd.core.messages import Argument, Ask, Ballot, Chat, Pitch, Trouble
 from catherd.core.tasks import Bid, Needs, Pr, Review
@@ -31,14 +30,11 @@ COLOURS = (
     32,
     31,
 )  # of the terminal's own palette; the name is always there too
-_HOSTILE = re.compile(
-    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
-)
 
 
 def terminal_text(text: str) -> str:
     """`text` without anything that a terminal or a bidi reader would obey; line breaks become blanks."""
-    return _HOSTILE.sub("", text.replace("\n", " ").replace("\t", " "))
+    return hidden.removed(text.replace("\n", " ").replace("\t", " "))
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

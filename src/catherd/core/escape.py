@@ -6,14 +6,12 @@ links, images, HTML, headings, fences and tables are. Widths are terminal column
 
 import re
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Sequence
+
+from catherd.core import hidden
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
-)
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 _INLINE = re.compile(r"([\\`*_<\[\]|~])")
 _QUOTED = re.compile(r"([\\<\[\]|])")
@@ -25,11 +23,9 @@ _LIST = re.compile(r"^(?:[-*+]|\d{1,3}[.)]) +(?=\S)")
 
 
 def plain_text(text: str) -> str:
-    """`text` without escape sequences, control and bidi characters; line ends are newlines, tabs are blanks."""
-    return _CONTROLS.sub(
-        "",
-        _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).expandtabs(4),
-    )
+    """`text` without escape sequences and hidden characters; line ends are newlines, tabs are blanks."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return hidden.removed(_ESCAPES.sub("", lines).expandtabs(4))
 
 
 def escape_inline(text: str) -> str:
@@ -38,14 +34,31 @@ def escape_inline(text: str) -> str:
 
 
 def text_width(text: str) -> int:
-    """Terminal columns that a line takes."""
-    return sum(_columns(char) for char in text)
+    """Terminal columns that a line takes; an emoji of several characters takes two."""
+    if text.isascii():
+        return len(text)
+    from wcwidth import width  # 25 ms to import, and most lines are ASCII
+
+    return width(text, control_codes="ignore")
 
 
-def _columns(char: str) -> int:
-    if unicodedata.combining(char) or unicodedata.category(char) in {"Mn", "Me", "Cf"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+def _graphemes(text: str) -> Iterable[str]:
+    """What a reader sees as one character each, in order."""
+    if text.isascii():
+        return text
+    from wcwidth import iter_graphemes
+
+    return iter_graphemes(text)
+
+
+def _beginning(text: str, columns: int) -> str:
+    """As many characters from the start of `text` as fit into that many columns."""
+    kept = ""
+    for grapheme in _graphemes(text):
+        if text_width(kept + grapheme) > columns:
+            break
+        kept += grapheme
+    return kept
 
 
 def cut_columns(text: str, columns: int) -> str:
@@ -53,13 +66,7 @@ def cut_columns(text: str, columns: int) -> str:
     text = " ".join(plain_text(text).split())
     if text_width(text) <= columns:
         return text
-    kept, used = "", 1
-    for char in text:
-        used += _columns(char)
-        if used > columns:
-            break
-        kept += char
-    return kept.rstrip() + "…"
+    return _beginning(text, columns - 1).rstrip() + "…"
 
 
 def pad(text: str, columns: int) -> str:
@@ -68,26 +75,42 @@ def pad(text: str, columns: int) -> str:
 
 
 def wrap_columns(text: str, columns: int) -> list[str]:
-    """`text` as lines of at most that many columns; paragraphs stay apart, a word that is too long is broken."""
+    """`text` as lines of at most that many columns.
+
+    Paragraphs stay apart. A word that is too long is broken between two characters.
+    """
     lines: list[str] = []
     for paragraph in plain_text(text).strip().split("\n"):
-        line = ""
-        for word in paragraph.split():
-            joined = f"{line} {word}" if line else word
-            if text_width(joined) <= columns:
-                line = joined
-                continue
-            lines += [line] if line else []
-            line = word
-            while text_width(line) > columns:
-                take = next(
-                    n
-                    for n in range(len(line), 0, -1)
-                    if text_width(line[:n]) <= columns or n == 1
-                )
-                lines, line = [*lines, line[:take]], line[take:]
-        lines.append(line)
+        lines += _wrapped_paragraph(paragraph, columns)
     return lines
+
+
+def _wrapped_paragraph(paragraph: str, columns: int) -> list[str]:
+    lines: list[str] = []
+    line = ""
+    for word in paragraph.split():
+        joined = f"{line} {word}" if line else word
+        if text_width(joined) <= columns:
+            line = joined
+            continue
+        if line:
+            lines.append(line)
+        *full, line = _broken_word(word, columns)
+        lines += full
+    return [*lines, line]
+
+
+def _broken_word(word: str, columns: int) -> list[str]:
+    """The pieces of a word, each at most that many columns wide, or one character."""
+    pieces: list[str] = []
+    while text_width(word) > columns:
+        first = next(iter(_graphemes(word)))
+        piece = _beginning(word, columns) or first
+        if piece == word:
+            break
+        pieces.append(piece)
+        word = word.removeprefix(piece)
+    return [*pieces, word]
 
 
 def prose(text: str, columns: int = 98) -> str:

@@ -9,7 +9,7 @@ import itertools
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.config import Gate, Phase
 from catherd.bus.store import OPEN, Bus, now, slug
 from catherd.core.closing import KINDS, Message
@@ -70,8 +70,8 @@ def record(bus: Bus, phase: Phase) -> Record:
         said: dict[str, Message] = {}
         for spoken in receipt.counted:
             agent = spoken.path.rpartition("/")[2].removesuffix(".yaml")
-            document = yaml_door.loads(spoken.text, f"bus/{spoken.path}")
-            said[agent] = yaml_door.typed(document, KINDS.get(gate.kind, Argument))
+            document = yaml_read.loads(spoken.text, f"bus/{spoken.path}")
+            said[agent] = yaml_read.typed(document, KINDS.get(gate.kind, Argument))
             made.paths[gate.name, agent] = (spoken.path, spoken.sha256)
             if spoken.edited:
                 made.edited.append(spoken.path)

@@ -13,7 +13,7 @@ are dropped and noted. Only a text that cannot be read as an election is an erro
 from collections.abc import Mapping
 from typing import Any
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read, yaml_write
 from catherd.core.errors import CatherdError
 from catherd.debate import tally
 from catherd.debate.papers import Cast
@@ -33,7 +33,7 @@ def count_text(text: str, where: str) -> tuple[str, int]:
     what errors call the text. Raises CatherdError (exit 1) with place and fix when the
     text cannot be read.
     """
-    document = yaml_door.loads(text, where, limit=LIMIT)
+    document = yaml_read.loads(text, where, limit=LIMIT)
     _check_form(document)
     names = _candidates(document)
     casts = _casts(document)
@@ -43,11 +43,11 @@ def count_text(text: str, where: str) -> tuple[str, int]:
         if key not in {*KEYS, "catherd"}:
             notes.append(f"the key '{key}' is not used")
     result = tally.count_ballots(names, casts, recused)
-    told = yaml_door.dumps(_told(result, names, notes))
+    told = yaml_write.dumps(_told(result, names, notes))
     return told, 75 if result.winner is None else 0
 
 
-def _check_form(document: yaml_door.Document) -> None:
+def _check_form(document: yaml_read.Document) -> None:
     """Whether there is a list of candidates and one of ballots, whatever they hold."""
     if not isinstance(document.data, dict):
         raise CatherdError("not an election", where=document.where(), fix=EXAMPLE)
@@ -61,7 +61,7 @@ def _check_form(document: yaml_door.Document) -> None:
             )
 
 
-def _candidates(document: yaml_door.Document) -> dict[str, Id]:
+def _candidates(document: yaml_read.Document) -> dict[str, Id]:
     """Each candidate as the count knows it, with the id as it was written."""
     names: dict[str, Id] = {}
     for n, each in enumerate(document.data["candidates"]):
@@ -89,12 +89,12 @@ def _candidates(document: yaml_door.Document) -> dict[str, Id]:
     return names
 
 
-def _casts(document: yaml_door.Document) -> list[Cast]:
+def _casts(document: yaml_read.Document) -> list[Cast]:
     ballots = document.data["ballots"]
     return [_cast(document, n, ballot) for n, ballot in enumerate(ballots)]
 
 
-def _cast(document: yaml_door.Document, n: int, ballot: Any) -> Cast:
+def _cast(document: yaml_read.Document, n: int, ballot: Any) -> Cast:
     if (
         not isinstance(ballot, list)
         or len(ballot) != 2
@@ -132,7 +132,7 @@ def _are_ids(things: list[Any]) -> bool:
     return not any(isinstance(each, list | dict) for each in things)
 
 
-def _recused(document: yaml_door.Document, ballots: int) -> dict[str, list[str]]:
+def _recused(document: yaml_read.Document, ballots: int) -> dict[str, list[str]]:
     """Ballot → the ids that it may not judge; the election has so many `ballots`."""
     given = document.data.get("recused")
     if given is None:

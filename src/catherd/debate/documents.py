@@ -9,7 +9,7 @@ import os
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_write
 from catherd.bus.config import Agent, Phase
 from catherd.bus.store import Bus
 from catherd.core.escape import escape_inline, quote
@@ -59,7 +59,7 @@ def debate(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent]) -> Made
     }
     files["docs/debate/vote-results.md"] = report.results_md(vote, result, ifs).encode()
     decision = report.decision_yaml(vote, result)
-    files["docs/debate/decision.yaml"] = yaml_door.dumps(decision).encode()
+    files["docs/debate/decision.yaml"] = yaml_write.dumps(decision).encode()
     files |= talk(bus, agents)
     return Made(files, str(decision["title"]))
 

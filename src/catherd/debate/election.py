@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from catherd.bus import atomic, yaml_door
+from catherd.bus import atomic, yaml_read
 from catherd.bus.config import Agent, Gate, Phase
 from catherd.bus.narrator import Decision, Teller
 from catherd.bus.store import OPEN, TIEBREAK, Bus
@@ -225,10 +225,10 @@ def _yours_to_decide(bus: Bus, verdict: Decided, turnout: str) -> NeedsYou:
 def _choice(bus: Bus, options: list[str]) -> Tiebreak | None:
     """Your choice, None while it is not made; NeedsYou when it is none of the tied."""
     try:
-        document = yaml_door.read_yaml(bus.here(TIEBREAK), f"bus/{TIEBREAK}")
+        document = yaml_read.read_yaml(bus.here(TIEBREAK), f"bus/{TIEBREAK}")
     except FileNotFoundError:
         return None
-    found = yaml_door.typed(document, Tiebreak)
+    found = yaml_read.typed(document, Tiebreak)
     if not found.choice:
         return None
     if found.choice not in options:

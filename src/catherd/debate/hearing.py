@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Collection, Iterable
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.config import Gate
 from catherd.bus.store import OPEN, Bus, slug
 from catherd.core.closing import KINDS, Heard, Message
@@ -50,9 +50,9 @@ class Hearing:
         self.heard.pop(name, None)
         self.broken.pop(name, None)
         try:
-            text = yaml_door.text_of(self.bus.here(path), f"bus/{path}")
-            document = yaml_door.loads(text, f"bus/{path}")
-            message = yaml_door.typed(document, KINDS.get(self.gate.kind, Argument))
+            text = yaml_read.text_of(self.bus.here(path), f"bus/{path}")
+            document = yaml_read.loads(text, f"bus/{path}")
+            message = yaml_read.typed(document, KINDS.get(self.gate.kind, Argument))
         except CatherdError as error:
             self.broken[name] = error.what
             self.bus.broken(path, error)
@@ -94,7 +94,7 @@ class Hearing:
         return not message.seal and bool(self.bus.names(f"runs/{name}"))
 
     def _fault(
-        self, voter: str, ballot: Ballot, document: yaml_door.Document
+        self, voter: str, ballot: Ballot, document: yaml_read.Document
     ) -> CatherdError | None:
         """What the count would drop from a ballot, and where it stands."""
         seen: set[str] = set()

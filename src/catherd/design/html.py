@@ -15,7 +15,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from catherd.bus.yaml_door import loads, text_of
+from catherd.bus.yaml_read import loads, text_of
 from catherd.core.errors import CatherdError
 from catherd.design import safehtml, trace
 from catherd.design.checks import list_documents

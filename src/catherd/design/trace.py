@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from catherd.bus.yaml_door import loads, text_of
+from catherd.bus.yaml_read import loads, text_of
 from catherd.core.errors import CatherdError
 from catherd.design.checks.markdown import split_front
 from catherd.design.checks.plans import MILESTONES

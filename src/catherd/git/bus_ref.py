@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from catherd.bus.crashpoints import effect
+from catherd.core import hidden
 from catherd.core.errors import CatherdError
 from catherd.git.objects import (
     ZERO,
@@ -32,9 +33,6 @@ REF = "refs/catherd/bus"
 LARGEST = 10_000_000  # bytes
 BATCH = 64_000_000  # bytes read before they are handed to git
 RACY_NS = 2_000_000_000
-_IGNORABLE = re.compile(
-    "[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]"
-)  # HFS+ does not see these in a name
 
 
 class SavedBus(NamedTuple):
@@ -146,7 +144,7 @@ def _unfit(name: str, seen: os.stat_result) -> str:
 
 def _refused(name: str) -> bool:
     """Whether git refuses the component: `.git` as some file system might spell it."""
-    plain = _IGNORABLE.sub("", name).casefold()
+    plain = hidden.seen_name(name)  # HFS+ does not see hidden characters
     return re.match(r"(\.git|git~[0-9])([ .:\\]|\Z)", plain) is not None
 
 

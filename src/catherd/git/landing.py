@@ -1,14 +1,19 @@
-"""Landing on the game's branch: engine commits, and the one way in which that branch moves.
+"""Landing on the game's branch: engine commits, and the one way that branch moves.
 
-Where you have the branch checked out it is fast-forwarded like `git pull --ff-only`: nothing that you edited, staged, left
-untracked or told git to ignore changes; a clash raises NeedsYou before anything is touched, and the caller waits for you.
-Elsewhere (another branch, detached, bare) only the ref moves, in one compare-and-swap transaction.
-A game that began on a detached HEAD has no branch (`branch` is empty): the engine then keeps its main in
-refs/catherd/main, which starts at your HEAD; `git switch -c NAME refs/catherd/main` makes it a branch.
+Where you have the branch checked out it is fast-forwarded like `git pull --ff-only`:
+nothing changes that you edited, staged, left untracked or told git to ignore. A clash
+raises NeedsYou before anything is touched, and the caller waits for you. Elsewhere
+(another branch, detached, bare) only the ref moves, in one compare-and-swap
+transaction.
 
-Before a fast-forward its intent is written to .git/catherd/ff.yaml; after a kill at any point `recover` finishes it: a file
-that git had half written (a true prefix of the new content) is copied to .git/catherd/saved/ and put right; a file that you
-changed in between is left alone and named.
+A game that began on a detached HEAD has no branch (`branch` is empty). The engine then
+keeps its main in refs/catherd/main, which starts at your HEAD; `git switch -c NAME
+refs/catherd/main` makes it a branch.
+
+Before a fast-forward its intent is written to .git/catherd/ff.yaml. After a kill at any
+point `finish_landing` finishes it. A file that git had half written (a true prefix of
+the new content) is copied to .git/catherd/saved/ and put right. A file that you changed
+in between is left alone and named.
 """
 
 import os
@@ -19,7 +24,7 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_read, yaml_write
 from catherd.bus.crashpoints import effect
 from catherd.bus.store import Bus, slug
 from catherd.core.errors import CatherdError, Fault, NeedsYou
@@ -32,7 +37,11 @@ DETACHED = "refs/catherd/main"
 
 
 class Landed(NamedTuple):
-    """The tip of the branch now; the checkout that was moved with it (empty: only the ref); whether there was a new commit."""
+    """What came of a landing.
+
+    `sha`: the tip of the branch now. `where`: the checkout that was moved with it;
+    empty when only the ref moved. `new`: whether there was a new commit.
+    """
 
     sha: str
     where: str
@@ -40,7 +49,11 @@ class Landed(NamedTuple):
 
 
 class Forward(msgspec.Struct, kw_only=True):
-    """`.git/catherd/ff.yaml`: a fast-forward that has begun. Paths are percent-quoted; `creates` are refs made after it."""
+    """`.git/catherd/ff.yaml`: a fast-forward that has begun.
+
+    Paths are percent-quoted. `path` is the checkout, `dirty` is what of yours it held
+    at the start, `creates` are the refs to make afterwards.
+    """
 
     catherd: int = 1
     ref: str
@@ -51,13 +64,30 @@ class Forward(msgspec.Struct, kw_only=True):
     creates: dict[str, str]
 
 
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of main, from `old` to its descendant `new`.
+
+    `why`: for the log of refs. `creates`: {ref: commit} to make with it. `verify`:
+    lines `verify REF SHA` that must hold.
+    """
+
+    old: str
+    new: str
+    why: str
+    creates: dict[str, str] = {}
+    verify: list[str] = []
+
+
 def ref_of(branch: str) -> str:
     """The full name of the ref that is the game's main."""
     return f"refs/heads/{branch}" if branch else DETACHED
 
 
 def tip(root: str, branch: str) -> str:
-    """The commit that is the game's main now. Raises CatherdError when you deleted the branch."""
+    """The commit that is the game's main now.
+
+    Raises CatherdError when you deleted the branch.
+    """
     found = rev(root, ref_of(branch)) or ("" if branch else rev(root, "HEAD"))
     if not found:
         raise CatherdError(
@@ -69,28 +99,32 @@ def tip(root: str, branch: str) -> str:
 
 
 def save_before(root: str, game: str, branch: str) -> str:
-    """Save where main stands before the game's first commit, once, in refs/catherd/before/<game>; gives the undo line."""
+    """Save where main stands before the game's first commit; gives the undo line.
+
+    It is saved once, in refs/catherd/before/<game>.
+    """
     name = f"refs/catherd/before/{game}"
     with locked(root):
         if not rev(root, name):
-            lines = [f"create {name} {tip(root, branch)}"]
-            if not branch:  # an earlier game's engine ref: kept beside it, then main is your HEAD again
-                left, now = rev(root, DETACHED), rev(root, "HEAD")
-                lines = [
-                    f"create {name} {now}",
-                    f"update {DETACHED} {now} {left or ZERO}",
-                ]
-                lines += (
-                    [f"create {name}-main {left}"]
-                    if left and not is_ancestor(root, left, now)
-                    else []
-                )
+            if branch:
+                lines = [f"create {name} {tip(root, branch)}"]
+            else:
+                lines = _detached_start(root, name)
             transaction(root, lines, f"before {game}")
     if not branch:
         return f"git update-ref -d {DETACHED}"
     if checkouts.of_ref(root, ref_of(branch)):
         return f"git reset --keep {name}"
     return f"git update-ref {ref_of(branch)} {name}"
+
+
+def _detached_start(root: str, name: str) -> list[str]:
+    """Ref updates that make HEAD the engine's main; an earlier game's is kept."""
+    left, now = rev(root, DETACHED), rev(root, "HEAD")
+    lines = [f"create {name} {now}", f"update {DETACHED} {now} {left or ZERO}"]
+    if left and not is_ancestor(root, left, now):
+        lines.append(f"create {name}-main {left}")
+    return lines
 
 
 def land(
@@ -100,10 +134,12 @@ def land(
     removed: Iterable[str],
     message: str,
 ) -> Landed:
-    """One single-parent commit by catherd on the game's branch. The same content is there already: no commit.
+    """One single-parent commit by catherd on the game's branch.
 
-    No secret is committed: what is found is taken out, and a problem on the bus says what it was and where it stood.
-    Raises NeedsYou when a file of yours stands in the way (nothing was touched), CatherdError when the branch is gone.
+    There is no commit when the same content is there already. No secret is committed:
+    a secret is taken out, and a problem on the bus says what it was and where it stood.
+    Raises NeedsYou when a file of yours stands in the way (nothing was touched), and
+    CatherdError when the branch is gone.
     """
     named = config.secret_names(root)
     files, found = secrets.without_secrets(files, named)
@@ -114,224 +150,222 @@ def land(
         new = child(root, old, files, message, remove=removed)
         if new == old:
             return Landed(old, "", new=False)
-        _tell(root, found)
-        return Landed(
-            new,
-            advance(root, branch, old, new, {}, (), message.partition("\n")[0]),
-            new=True,
-        )
+        _report_secrets(root, found)
+        step = Step(old=old, new=new, why=message.partition("\n")[0])
+        return Landed(new, advance(root, branch, step), new=True)
 
 
-def _tell(root: str, found: Sequence[secrets.SecretFound]) -> None:
+def _report_secrets(root: str, found: Sequence[secrets.SecretFound]) -> None:
     for path in sorted({one.where for one in found}):
         here = [one for one in found if one.where == path]
-        name, kinds = (
-            f"secret-{slug(path)}",
-            ", ".join(f"{one.kind} (line {one.line})" for one in here),
-        )
+        name = f"secret-{slug(path)}"
+        kinds = ", ".join(f"{one.kind} (line {one.line})" for one in here)
         Bus(root).trouble(
             name,
             path,
             f"was landed without what must not be committed: {kinds}",
-            f"revoke it where it was issued, the bus still holds it; then rm bus/problems/{name}.yaml",
+            "revoke it where it was issued, the bus still holds it; "
+            f"then rm bus/problems/{name}.yaml",
         )
 
 
-def advance(
-    root: str,
-    branch: str,
-    old: str,
-    new: str,
-    creates: Mapping[str, str],
-    verify: Sequence[str],
-    why: str,
-) -> str:
-    """Move main from `old` to its descendant `new` and make the refs of `creates`; gives the checkout moved, or "".
+def advance(root: str, branch: str, step: Step) -> str:
+    """Move main by one step and make its refs; gives the checkout moved, or "".
 
-    To be called with `locked(root)` held, after `recover`. `verify` are lines `verify REF SHA` that must hold. With main
-    checked out, the refs are made right after the fast-forward (after a kill: by `recover`), else in the same transaction.
-    Raises Moved when main or a verified ref is not where it should be, NeedsYou on a clash with your files.
+    To be called with `locked(root)` held, after `finish_landing`. With main checked out
+    the refs are made right after the fast-forward (after a kill: by `finish_landing`),
+    else in the same transaction. Raises Moved when main or a verified ref is not where
+    it should be, NeedsYou on a clash with your files.
     """
     ref = ref_of(branch)
     checkout = checkouts.of_ref(root, ref)
-    made = [f"create {name} {sha}" for name, sha in creates.items()]
     if not checkout:
-        was = old if branch or rev(root, ref) else ZERO
-        transaction(root, [f"update {ref} {new} {was}", *made, *verify], why)
+        was = step.old if branch or rev(root, ref) else ZERO
+        made = [f"create {name} {sha}" for name, sha in step.creates.items()]
+        lines = [f"update {ref} {step.new} {was}", *made, *step.verify]
+        transaction(root, lines, step.why)
         return ""
-    transaction(root, [f"verify {ref} {old}", *verify], why)
-    changed = checkouts.tree_changes(root, old, new)
+    transaction(root, [f"verify {ref} {step.old}", *step.verify], step.why)
+    changed = checkouts.tree_changes(root, step.old, step.new)
     dirty = checkouts.dirty(checkout, changed)
-    _refuse(checkout, branch, checkouts.clashes(checkout, new, changed, dirty))
-    names = sorted(quote_from_bytes(os.fsencode(p)) for p in dirty)
+    _refuse(checkout, branch, checkouts.clashes(checkout, step.new, changed, dirty))
     journal = Forward(
-        ref=ref, old=old, new=new, path=checkout, dirty=names, creates=dict(creates)
+        ref=ref,
+        old=step.old,
+        new=step.new,
+        path=checkout,
+        dirty=_quoted(dirty),
+        creates=step.creates,
     )
-    _write(root, journal)
+    _write_journal(root, journal)
     _forward(root, journal)
     return checkout
 
 
+def _quoted(paths: Iterable[str]) -> list[str]:
+    return sorted(quote_from_bytes(os.fsencode(path)) for path in paths)
+
+
 def _refuse(checkout: str, branch: str, files: Sequence[str]) -> None:
+    """Raise NeedsYou when there are `files` that a fast-forward would overwrite."""
     if not files:
         return
-    names = " ".join(shlex.quote(f) for f in files[:20])
+    some = files[:20]
     more = f" and {len(files) - 20} more" if len(files) > 20 else ""
-    raise NeedsYou(
-        f"{branch} cannot move forward: it would overwrite what you have in {', '.join(files[:20])}{more}; nothing was touched",
-        where=checkout,
-        fix=f"commit them, or put them aside: cd {shlex.quote(checkout)} && mkdir -p ../aside && mv {names} ../aside/",
+    what = (
+        f"{branch} cannot move forward: it would overwrite what you have in "
+        f"{', '.join(some)}{more}; nothing was touched"
     )
+    names = " ".join(shlex.quote(name) for name in some)
+    fix = (
+        f"commit them, or put them aside: cd {shlex.quote(checkout)} && "
+        f"mkdir -p ../aside && mv {names} ../aside/"
+    )
+    raise NeedsYou(what, where=checkout, fix=fix)
+
+
+_FAST_FORWARD = (
+    "--ff-only",
+    "--no-overwrite-ignore",
+    "--no-autostash",
+    "--no-verify-signatures",
+    "--no-squash",
+    "--quiet",
+)
 
 
 def _forward(root: str, journal: Forward) -> None:
-    """Let git fast-forward the checkout, then finish. Refused with nothing touched: the journal goes, NeedsYou is raised."""
+    """Let git fast-forward the checkout, then finish.
+
+    When git refuses with nothing touched, the journal goes and NeedsYou is raised.
+    """
     place = checkouts.checkout_place(journal.path)
-    branch = journal.ref.removeprefix("refs/heads/")
     try:
-        call(
-            place,
-            *(
-                "merge",
-                "--ff-only",
-                "--no-overwrite-ignore",
-                "--no-autostash",
-                "--no-verify-signatures",
-                "--no-squash",
-                "--quiet",
-            ),
-            journal.new,
-            change=journal.ref,
-        )
+        call(place, "merge", *_FAST_FORWARD, journal.new, change=journal.ref)
     except GitError as refused:
         changed = checkouts.tree_changes(root, journal.old, journal.new)
-        now = sorted(
-            quote_from_bytes(os.fsencode(p))
-            for p in checkouts.dirty(journal.path, changed)
-        )
-        if rev(root, journal.ref) == journal.old and now == journal.dirty:
-            _drop(root)
-        _refuse(
-            journal.path,
-            branch,
-            [line[1:] for line in refused.stderr.splitlines() if line.startswith("\t")],
-        )
-        locked_by_you = "index.lock" in refused.stderr
-        raise NeedsYou(
-            f"{branch} cannot move forward: {refused.stderr.splitlines()[0] if refused.stderr else 'git refused'}",
-            where=journal.path,
-            fix="let the git command in this checkout end (none runs: rm .git/index.lock)"
-            if locked_by_you
-            else "git status",
-        ) from refused
+        dirty = _quoted(checkouts.dirty(journal.path, changed))
+        if rev(root, journal.ref) == journal.old and dirty == journal.dirty:
+            _drop_journal(root)
+        lines = refused.stderr.splitlines()
+        branch = journal.ref.removeprefix("refs/heads/")
+        # git names the files in its way on lines that begin with a tab.
+        in_the_way = [line[1:] for line in lines if line.startswith("\t")]
+        _refuse(journal.path, branch, in_the_way)
+        said = lines[0] if lines else "git refused"
+        fix = "git status"
+        if "index.lock" in refused.stderr:
+            fix = (
+                "let the git command in this checkout end "
+                "(none runs: rm .git/index.lock)"
+            )
+        what = f"{branch} cannot move forward: {said}"
+        raise NeedsYou(what, where=journal.path, fix=fix) from refused
     _finish(root, journal)
 
 
 def _finish(root: str, journal: Forward) -> None:
     """Main is there: make the refs that go with it, drop the journal."""
     if not is_ancestor(root, journal.new, journal.ref):
-        raise Fault(
-            f"{journal.ref} was to be at {journal.new[:12]} and is not",
-            where=journal.path,
-            fix="git reflog",
-        )
-    _create(root, journal)
-    _drop(root)
+        what = f"{journal.ref} was to be at {journal.new[:12]} and is not"
+        raise Fault(what, where=journal.path, fix="git reflog")
+    _create_refs(root, journal)
+    _drop_journal(root)
 
 
-def _create(root: str, journal: Forward) -> None:
-    made = [
-        f"create {name} {sha}"
-        for name, sha in journal.creates.items()
-        if not rev(root, name)
-    ]
-    if made:
-        transaction(root, made, "landed")
+def _create_refs(root: str, journal: Forward) -> None:
+    missing = {ref: sha for ref, sha in journal.creates.items() if not rev(root, ref)}
+    if missing:
+        lines = [f"create {ref} {sha}" for ref, sha in missing.items()]
+        transaction(root, lines, "landed")
 
 
 def finish_landing(root: str) -> bool:
-    """Finish a fast-forward that a kill interrupted; True when there was one. Raises NeedsYou where only you can decide."""
+    """Finish a fast-forward that a kill interrupted; True when there was one.
+
+    Raises NeedsYou where only you can decide.
+    """
     with locked(root):
         path = os.path.join(state(root), "ff.yaml")
         if not os.path.exists(path):
             return False
-        journal = yaml_door.typed(yaml_door.read_yaml(path), Forward)
+        journal = yaml_read.typed(yaml_read.read_yaml(path), Forward)
         now = rev(root, journal.ref)
+        git_dir = ""
+        if os.path.isdir(journal.path):
+            git_dir = checkouts.checkout_place(journal.path).git_dir
+        # Our git began after the journal was written: a lock made since then is its.
         since = os.stat(path).st_mtime
-        git_dir = (
-            checkouts.checkout_place(journal.path).git_dir
-            if os.path.isdir(journal.path)
-            else ""
-        )
-        for name in (
-            os.path.join(git_dir, "HEAD.lock"),
-            os.path.join(root, ".git", f"{journal.ref}.lock"),
-        ):
-            drop(name, checkout=journal.path, since=since)
-        if (
-            now != journal.old
-        ):  # it was done; or you moved the branch yourself, and then that holds
+        locks = [os.path.join(root, ".git", f"{journal.ref}.lock")]
+        if git_dir:
+            locks.append(os.path.join(git_dir, "HEAD.lock"))
+        for lock in locks:
+            drop(lock, checkout=journal.path, since=since)
+
+        if now != journal.old:
+            # It was done; or you moved the branch yourself, and then that holds.
             if now and is_ancestor(root, journal.new, now):
-                _create(root, journal)
-            _drop(root)
-            return True
-        if not git_dir or checkouts.of_ref(root, journal.ref) != journal.path:
-            _drop(root)  # you left the branch: git took care of the files when you did
-            return True
-        index_lock = os.path.join(git_dir, "index.lock")
-        if not drop(index_lock, checkout=journal.path, since=since):
-            raise NeedsYou(
-                "a git command works in this checkout",
-                where=index_lock,
-                fix=f"rm {index_lock}  (if none does)",
-            )
-        _mend(root, journal)
-        _forward(root, journal)
+                _create_refs(root, journal)
+            _drop_journal(root)
+        elif not git_dir or checkouts.of_ref(root, journal.ref) != journal.path:
+            # You left the branch: git took care of the files when you did.
+            _drop_journal(root)
+        else:
+            _unlock_index(os.path.join(git_dir, "index.lock"), journal, since)
+            _mend(root, journal)
+            _forward(root, journal)
         return True
 
 
+def _unlock_index(lock: str, journal: Forward, since: float) -> None:
+    if not drop(lock, checkout=journal.path, since=since):
+        what = "a git command works in this checkout"
+        raise NeedsYou(what, where=lock, fix=f"rm {lock}  (if none does)")
+
+
 def _mend(root: str, journal: Forward) -> None:
-    """Bring each path of an interrupted fast-forward to exactly its old or its new state, so that git accepts the rest."""
+    """Prepare an interrupted fast-forward, so that git accepts the rest of it.
+
+    Each path is brought to exactly its old or its new state.
+    """
     changed = checkouts.tree_changes(root, journal.old, journal.new)
-    known = set(journal.dirty)
-    todo = {
-        p: c
-        for p, c in changed.items()
-        if quote_from_bytes(os.fsencode(p)) not in known
+    yours = set(journal.dirty)
+    ours = {
+        path: change
+        for path, change in changed.items()
+        if quote_from_bytes(os.fsencode(path)) not in yours
     }
-    states = {p: checkouts.state_of(journal.path, p, c) for p, c in todo.items()}
-    _refuse(
-        journal.path,
-        journal.ref.removeprefix("refs/heads/"),
-        [p for p, s in states.items() if s == "yours"],
-    )
+    found: dict[str, dict[str, checkouts.Change]] = {}
+    for path, change in ours.items():
+        where = checkouts.state_of(journal.path, path, change)
+        found.setdefault(where, {})[path] = change
+
+    branch = journal.ref.removeprefix("refs/heads/")
+    _refuse(journal.path, branch, list(found.get("yours", {})))
     saved = os.path.join(state(root), "saved", journal.new[:12])
-    checkouts.put_back(
-        journal.path, {p: todo[p] for p, s in states.items() if s == "torn"}, saved
-    )
-    checkouts.stage_paths(
-        journal.path, {p: todo[p] for p, s in states.items() if s == "new"}
-    )
+    checkouts.put_back(journal.path, found.get("torn", {}), saved)
+    checkouts.stage_paths(journal.path, found.get("new", {}))
 
 
-def _write(root: str, journal: Forward) -> None:
+def _write_journal(root: str, journal: Forward) -> None:
     path = os.path.join(state(root), "ff.yaml")
     with open(f"{path}.tmp", "w", encoding="utf-8") as file:
-        file.write(yaml_door.dumps(journal))
+        file.write(yaml_write.dumps(journal))
         file.flush()
         os.fsync(file.fileno())
     with effect("journal", "ff.yaml"):
         os.rename(f"{path}.tmp", path)
-    _sync(root)
+    _sync_state(root)
 
 
-def _drop(root: str) -> None:
+def _drop_journal(root: str) -> None:
     with effect("journal", "ff.yaml done"):
         os.unlink(os.path.join(state(root), "ff.yaml"))
-    _sync(root)
+    _sync_state(root)
 
 
-def _sync(root: str) -> None:
+def _sync_state(root: str) -> None:
+    """Make the kernel write the directory with the journal to disk."""
     fd = os.open(state(root), os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -1,9 +1,11 @@
-"""Merging a pull request into main, exactly once, and the proof of it that stays in the history.
+"""Merging a pull request into main exactly once, and the audit of what was merged.
 
-The order: `merge_tree` (no checkout) → CI on that tree → `merge`. A merge is a commit with two parents, main first, and
-the ref refs/catherd/merged/PR-n, which is its exactly-once mark. Where you do not have main checked out, both appear in one
-transaction; where you do, the intent is journalled, your checkout is fast-forwarded and the mark follows (`landing`). After
-a kill anywhere the same call gives the same merge: the mark, or the head in main's history, says that it was done.
+The order is: `merge_tree` (no checkout), CI on that tree, `merge`. A merge is a commit
+with two parents, main first, and the ref refs/catherd/merged/PR-n, which marks it as
+done. Where you do not have main checked out, both appear in one transaction. Where you
+do, the intent is journalled, your checkout is fast-forwarded, and the mark follows
+(`landing`). After a kill anywhere the same call gives the same merge: the mark, or the
+head in main's history, says that it was done.
 """
 
 import os
@@ -27,7 +29,7 @@ from catherd.git.run import (
     locked_now,
     rev,
 )
-from catherd.git.trailers import Proof, parse_trailers
+from catherd.git.trailers import Candidate, Proof, parse_trailers
 from catherd.git.worktree import admin
 
 ENGINE = ("docs/debate/", "docs/game/", "docs/milestones/")
@@ -36,7 +38,11 @@ MERGED = "merged"  # the code of a finding: a merge of a person's own
 
 
 class Done(NamedTuple):
-    """A merge on main: its commit, the checkout of yours that moved with it (or ""), whether it was made just now."""
+    """A merge on main.
+
+    `sha`: its commit. `where`: the checkout of yours that moved with it, or "". `new`:
+    whether it was made just now.
+    """
 
     sha: str
     where: str
@@ -49,45 +55,33 @@ def merged_ref(pr: str) -> str:
 
 
 def merged(root: str, pr: str) -> str:
-    """The commit that merged a PR; empty when it is not merged (or a kill left its mark to `merge` or `landing.recover`)."""
+    """The commit that merged a PR; empty when it is not merged.
+
+    After a kill the mark may be missing until `merge` or `landing.finish_landing` runs.
+    """
     return rev(root, merged_ref(pr))
 
 
 def last(root: str, main: str) -> int:
-    """The greatest number of a PR that is on main, of any game; 0 when there is none."""
+    """The greatest number of a PR on main, of any game; 0 when there is none."""
     marks = git(root, "for-each-ref", "--format=%(refname:lstrip=3)", merged_ref(""))
-    named = git(
-        root,
-        "log",
-        "--first-parent",
-        "--merges",
-        "--format=%(trailers:key=PR,valueonly)",
-        main,
-        "--",
-    )
-    return max(
-        map(int, re.findall(r"^PR-([0-9]{1,9})$", f"{marks}\n{named}", re.MULTILINE)),
-        default=0,
-    )
+    line = ["--first-parent", "--merges", main, "--"]
+    named = git(root, "log", "--format=%(trailers:key=PR,valueonly)", *line)
+    numbers = re.findall(r"^PR-([0-9]{1,9})$", f"{marks}\n{named}", re.MULTILINE)
+    return max(map(int, numbers), default=0)
 
 
 def merge(
-    root: str,
-    branch: str,
-    *,
-    pr: str,
-    topic: str,
-    head: str,
-    tree: str,
-    message: str,
-    main: str,
+    root: str, branch: str, candidate: Candidate, *, message: str, main: str
 ) -> Done:
-    """Merge `topic` (`claude/T-007`) at commit `head` into the game's branch, which must be at `main`, giving `tree`.
+    """Merge a pull request into the game's branch, which must be at commit `main`.
 
-    Call it again after any failure or kill; a PR that is on main already is only marked. Raises Moved when main or the
-    topic is not where it was (merge the trees and test anew), NeedsYou when your checkout is in the way (nothing was
-    touched), Fault when `tree` is not what git makes of the two.
+    Call it again after any failure or kill: a PR that is on main already is only
+    marked. Raises Moved when main or the topic is not where it was (merge the trees and
+    test anew), NeedsYou when your checkout is in the way (nothing was touched), and
+    Fault when the candidate's tree is not what git makes of the two.
     """
+    pr, head = candidate.pr, candidate.head
     with locked(root):
         landing.finish_landing(root)
         known = merged(root, pr)
@@ -95,46 +89,48 @@ def merge(
             return Done(known, "", new=False)
         now = landing.tip(root, branch)
         if is_ancestor(root, head, now):
-            sha = _holding(root, head, now)
+            sha = _brought_by(root, head, now)
             transaction(root, [f"create {merged_ref(pr)} {sha}"], f"{pr} is on main")
             return Done(sha, "", new=False)
         if now != main:
-            raise Moved(
-                f"merge {topic}", 0, f"main is at {now[:12]}, no longer at {main[:12]}"
-            )
-        if merge_tree(root, main, head) != (tree, ()):
-            raise Fault(
-                f"the merge of {head[:12]} into {main[:12]} is not {tree[:12]}",
-                where=pr,
-                fix="make status",
-            )
-        sha = commit_tree(
-            root,
-            tree,
-            [main, head],
-            message,
-            agent_identity(topic.partition("/")[0]),
-            CATHERD,
+            text = f"main is at {now[:12]}, no longer at {main[:12]}"
+            raise Moved(f"merge {candidate.topic}", 0, text)
+        _check_tree(root, candidate, main)
+        author = agent_identity(candidate.topic.partition("/")[0])
+        sha = commit_tree(root, candidate.tree, [main, head], message, author, CATHERD)
+        step = landing.Step(
+            old=now,
+            new=sha,
+            why=f"merge {pr}",
+            creates={merged_ref(pr): sha},
+            verify=[f"verify refs/heads/{candidate.topic} {head}"],
         )
-        verify = [f"verify refs/heads/{topic} {head}"]
-        where = landing.advance(
-            root, branch, now, sha, {merged_ref(pr): sha}, verify, f"merge {pr}"
-        )
-        return Done(sha, where, new=True)
+        return Done(sha, landing.advance(root, branch, step), new=True)
 
 
-def _holding(root: str, head: str, main: str) -> str:
-    """The first commit on main's own line that has `head` in its history: the merge, by whomever it was made."""
-    after = git(
-        root, "rev-list", "--first-parent", "--ancestry-path", f"{head}..{main}"
-    ).split()
+def _check_tree(root: str, candidate: Candidate, main: str) -> None:
+    """Refuse a tree that is not the clean merge of the candidate's head into main."""
+    head, tree = candidate.head, candidate.tree
+    if merge_tree(root, main, head) != (tree, ()):
+        what = f"the merge of {head[:12]} into {main[:12]} is not {tree[:12]}"
+        raise Fault(what, where=candidate.pr, fix="make status")
+
+
+def _brought_by(root: str, head: str, main: str) -> str:
+    """The first commit on main's own line that has `head` in its history.
+
+    That is the merge, by whomever it was made.
+    """
+    path = ["--first-parent", "--ancestry-path", f"{head}..{main}"]
+    after = git(root, "rev-list", *path).split()
     return after[-1] if after else head
 
 
 def drop_branch(root: str, branch: str, topic: str) -> bool:
-    """Delete a topic branch whose head is on main; True when it is gone. False while a worktree is busy with it.
+    """Delete a topic branch whose head is on main; True when it is gone.
 
-    Raises CatherdError when git does not prove that its head is on main.
+    False while a worktree is busy with it, or you have it checked out. Raises
+    CatherdError when git does not prove that its head is on main.
     """
     ref = f"refs/heads/{topic}"
     with locked(root):
@@ -142,16 +138,13 @@ def drop_branch(root: str, branch: str, topic: str) -> bool:
         if not head:
             return True
         if not is_ancestor(root, head, landing.tip(root, branch)):
+            what = f"{topic} is kept: its head {head[:12]} is not on main"
             fix = f"git branch -D {topic}  (only if you do not want it)"
-            raise CatherdError(
-                f"{topic} is kept: its head {head[:12]} is not on main",
-                where=root,
-                fix=fix,
-            )
-        return _drop(root, topic, head)
+            raise CatherdError(what, where=root, fix=fix)
+        return _delete_branch(root, topic, head)
 
 
-def _drop(root: str, topic: str, head: str) -> bool:
+def _delete_branch(root: str, topic: str, head: str) -> bool:
     ref = f"refs/heads/{topic}"
     for entry in list_worktrees(root):
         if entry.get("branch") != ref:
@@ -167,24 +160,46 @@ def _drop(root: str, topic: str, head: str) -> bool:
 
 
 def _detach(root: str, name: str, head: str) -> bool:
-    """Let an idle agent's worktree stand on the commit instead of the branch; its files stay as they are."""
+    """Let an idle agent's worktree stand on the commit instead of the branch.
+
+    Its files stay as they are.
+    """
     found = admin(root, name)
     if not found:
         return False
     place = at(root)._replace(git_dir=found)
-    call(
-        place, "update-ref", "--no-deref", "HEAD", head, change=f"worktrees/{name}/HEAD"
-    )
+    change = f"worktrees/{name}/HEAD"
+    call(place, "update-ref", "--no-deref", "HEAD", head, change=change)
     return True
 
 
 class _Commit(NamedTuple):
+    """One commit of main's own line; `author` and `committer` are mail addresses."""
+
     sha: str
     parents: tuple[str, ...]
     tree: str
     author: str
     committer: str
     text: str
+
+    @property
+    def subject(self) -> str:
+        """The first line of its message, as it may be printed."""
+        return shown_path(self.text.partition("\n")[0][:80])
+
+    @property
+    def is_merge_of_ours(self) -> bool:
+        """Whether catherd merged here."""
+        return self.committer == CATHERD.email and len(self.parents) == 2
+
+
+class _Demands(NamedTuple):
+    """What is asked of main; see `unproved`."""
+
+    needed: int
+    roll: Collection[str]
+    engine: Sequence[str]
 
 
 def unproved(
@@ -196,142 +211,108 @@ def unproved(
     roll: Collection[str] = (),
     engine: Sequence[str] = ENGINE,
 ) -> list[RuleFinding]:
-    """What on main's own line since `base` is not proved by git alone; empty when all of it is. `path` is a short commit id.
+    """What on main's own line since `base` is not proved by git alone, if anything.
 
-    Every merge: exactly the tree that git makes of its parents, `needed` reviewers of that very head, all on the `roll` where
-    it is known and none of them its author (or a person's override), a green verdict for that very tree, a PR that was not
-    merged before. Every other commit by catherd touches only the engine's documents. A commit of a person's own is a `note`;
-    what a person merges is held to the same, commit by commit.
+    `path` of a finding is a short commit id. Every merge must have:
+
+    - exactly the tree that git makes of its parents;
+    - `needed` reviewers of that very head, all on the `roll` where it is known, none of
+      them its author; or a person's override;
+    - a green verdict for that very tree;
+    - a PR that was not merged before.
+
+    Every other commit by catherd touches only the engine's documents. A commit of a
+    person's own is a `note`. What a person merges is held to the same, commit by
+    commit.
     """
     if not is_ancestor(root, base, head):
-        fix = "git log --oneline --branches"
-        raise CatherdError(
-            f"the game's first commit {base[:12]} is not in the history of {head[:12]}",
-            where=root,
-            fix=fix,
+        what = (
+            f"the game's first commit {base[:12]} is not in the history of {head[:12]}"
         )
+        raise CatherdError(what, where=root, fix="git log --oneline --branches")
     line = list(_line(root, [base], head))
-    return [f for c in line for f in _proved(root, c, needed, roll, engine)] + _twice(
-        line
-    )
+    demands = _Demands(needed, roll, engine)
+    found: list[RuleFinding] = []
+    for commit in line:
+        found += _commit_findings(root, commit, demands)
+    return found + _merged_twice(line)
 
 
 def merges_between(root: str, base: str, head: str) -> int:
-    """How many merges by catherd `audit` looks at."""
-    return sum(map(_ours, _line(root, [base], head)))
+    """How many merges by catherd `unproved` looks at."""
+    return sum(commit.is_merge_of_ours for commit in _line(root, [base], head))
 
 
 def _line(root: str, known: list[str], head: str) -> Iterator[_Commit]:
-    """The commits of main's own line that `known` does not have, oldest first; a merge of a person's after what it brought."""
-    shape = "--format=%H%x00%P%x00%T%x00%ae%x00%ce%x00%B%x00"
-    out = call(
-        root,
-        "log",
-        "--first-parent",
-        "--reverse",
-        "--no-show-signature",
-        shape,
-        head,
-        "--not",
-        *known,
-        "--",
-    ).out
+    """The commits of main's own line that `known` does not have, oldest first.
+
+    A merge of a person's own comes after what it brought.
+    """
+    fields = "--format=%H%x00%P%x00%T%x00%ae%x00%ce%x00%B%x00"
+    options = ["--first-parent", "--reverse", "--no-show-signature", fields]
+    out = call(root, "log", *options, head, "--not", *known, "--").out
     words = out.decode("utf-8", "replace").split("\0")[:-1]
-    rows = [words[n : n + 6] for n in range(0, len(words), 6)]
-    for r in rows:
-        commit = _Commit(r[0].strip(), tuple(r[1].split()), r[2], r[3], r[4], r[5])
-        if not commit.committer.endswith(AGENTS):
+    for start in range(0, len(words), 6):
+        sha, parents, tree, author, committer, text = words[start : start + 6]
+        commit = _Commit(
+            sha.strip(), tuple(parents.split()), tree, author, committer, text
+        )
+        if not committer.endswith(AGENTS):
             for side in commit.parents[1:]:
                 yield from _line(root, [*known, commit.parents[0]], side)
         yield commit
 
 
-def _ours(commit: _Commit) -> bool:
-    return commit.committer == CATHERD.email and len(commit.parents) == 2
-
-
-def _proved(
-    root: str,
-    commit: _Commit,
-    needed: int,
-    roll: Collection[str],
-    engine: Sequence[str],
+def _commit_findings(
+    root: str, commit: _Commit, demands: _Demands
 ) -> list[RuleFinding]:
-    short, subject = commit.sha[:12], commit.text.partition("\n")[0][:80]
+    short = commit.sha[:12]
     if commit.committer != CATHERD.email:
-        if any(
-            who != CATHERD.email and who.endswith(AGENTS)
-            for who in (commit.author, commit.committer)
-        ):
-            text = f"an agent's commit is on main without a merge of catherd's: {shown_path(subject)}"
-            return [RuleFinding(short, "agent", "error", text)]
-        if len(commit.parents) > 1:
-            text = f"merged by {shown_path(commit.committer)}, not reviewed: {shown_path(subject)}"
-            return [RuleFinding(short, MERGED, "note", text)]
-        return [
-            RuleFinding(
-                short,
-                "yours",
-                "note",
-                f"by {shown_path(commit.committer)}: {shown_path(subject)}",
-            )
-        ]
-    if _ours(commit):
-        faults = _merge_faults(root, commit, parse_trailers(commit.text), needed, roll)
+        return [_of_another(commit)]
+    if commit.is_merge_of_ours:
+        faults = _merge_faults(root, commit, demands)
         return [RuleFinding(short, code, "error", text) for code, text in faults]
     if len(commit.parents) != 1:
-        return [
-            RuleFinding(short, "parents", "error", f"{len(commit.parents)} parents")
-        ]
-    outside = [
-        p
-        for p in tree_changes(root, commit.parents[0], commit.sha)
-        if not p.startswith(tuple(engine))
-    ]
+        text = f"{len(commit.parents)} parents"
+        return [RuleFinding(short, "parents", "error", text)]
     return [
-        RuleFinding(
-            short, "outside", "error", f"catherd itself changed {shown_path(p)}"
-        )
-        for p in sorted(outside)
+        RuleFinding(short, "outside", "error", f"catherd itself changed {path}")
+        for path in _outside(root, commit, demands.engine)
     ]
 
 
-def _merge_faults(
-    root: str, commit: _Commit, proof: Proof, needed: int, roll: Collection[str]
-) -> list[tuple[str, str]]:
+def _of_another(commit: _Commit) -> RuleFinding:
+    """What to say of a commit that catherd did not make."""
+    short, who = commit.sha[:12], shown_path(commit.committer)
+    if _is_agent(commit.author) or _is_agent(commit.committer):
+        text = "an agent's commit is on main without a merge of catherd's"
+        return RuleFinding(short, "agent", "error", f"{text}: {commit.subject}")
+    if len(commit.parents) > 1:
+        text = f"merged by {who}, not reviewed: {commit.subject}"
+        return RuleFinding(short, MERGED, "note", text)
+    return RuleFinding(short, "yours", "note", f"by {who}: {commit.subject}")
+
+
+def _is_agent(mail: str) -> bool:
+    return mail.endswith(AGENTS) and mail != CATHERD.email
+
+
+def _outside(root: str, commit: _Commit, engine: Sequence[str]) -> list[str]:
+    """The paths that a commit changed and that are none of the engine's documents."""
+    changed = sorted(tree_changes(root, commit.parents[0], commit.sha))
+    return [shown_path(path) for path in changed if not path.startswith(tuple(engine))]
+
+
+_Faults = list[tuple[str, str]]  # (code, text)
+
+
+def _merge_faults(root: str, commit: _Commit, demands: _Demands) -> _Faults:
+    proof = parse_trailers(commit.text)
     main, head = commit.parents
-    tip = git(root, "show", "-s", "--no-show-signature", "--format=%ae", head)
-    authors = {commit.author.partition("@")[0], tip.partition("@")[0]}
-    faults = []
+    faults: _Faults = []
     if merge_tree(root, main, head) != (commit.tree, ()):
         faults.append(("tree", "its tree is not the merge of its parents"))
-    reviewers = {who for who, seen in proof.reviews if head.startswith(seen)}
-    faults += [
-        ("own", f"{who} reviewed its own work") for who in sorted(reviewers & authors)
-    ]
-    strangers = reviewers.difference(roll) if roll else set()
-    faults += [
-        ("roll", f"{who}, who reviewed it, is not on the roll")
-        for who in sorted(strangers)
-    ]
-    faults += [
-        ("stale", f"{who} reviewed {seen}, not {head[:12]}")
-        for who, seen in proof.reviews
-        if not head.startswith(seen)
-    ]
-    overriding = {who for who, seen in proof.overrides if head.startswith(seen)}
-    faults += [
-        ("override", f"{who} is no person and overrides nothing")
-        for who in sorted(overriding - {"human"})
-    ]
-    others = reviewers - authors - strangers
-    if len(others) < needed and "human" not in overriding:
-        faults.append(
-            (
-                "reviews",
-                f"{len(others)} of {needed} reviews by others: {', '.join(sorted(others)) or 'none'}",
-            )
-        )
+    faults += _review_faults(proof, head, _authors(root, commit), demands)
     if not any(tree == commit.tree for tree, _ in proof.checks):
         faults.append(("ci", f"no green verdict for tree {commit.tree[:12]}"))
     if not proof.pr:
@@ -339,13 +320,48 @@ def _merge_faults(
     return faults
 
 
-def _twice(line: Sequence[_Commit]) -> list[RuleFinding]:
+def _authors(root: str, commit: _Commit) -> set[str]:
+    """Who wrote a merge: its own author and the author of the merged head."""
+    head = commit.parents[1]
+    mail = git(root, "show", "-s", "--no-show-signature", "--format=%ae", head)
+    return {commit.author.partition("@")[0], mail.partition("@")[0]}
+
+
+def _review_faults(
+    proof: Proof, head: str, authors: set[str], demands: _Demands
+) -> _Faults:
+    reviewers = {who for who, seen in proof.reviews if head.startswith(seen)}
+    overriding = {who for who, seen in proof.overrides if head.startswith(seen)}
+    strangers = reviewers.difference(demands.roll) if demands.roll else set()
+    others = sorted(reviewers - authors - strangers)
+
+    faults: _Faults = []
+    for who in sorted(reviewers & authors):
+        faults.append(("own", f"{who} reviewed its own work"))
+    for who in sorted(strangers):
+        faults.append(("roll", f"{who}, who reviewed it, is not on the roll"))
+    for who, seen in proof.reviews:
+        if not head.startswith(seen):
+            faults.append(("stale", f"{who} reviewed {seen}, not {head[:12]}"))
+    for who in sorted(overriding - {"human"}):
+        faults.append(("override", f"{who} is no person and overrides nothing"))
+    if len(others) < demands.needed and "human" not in overriding:
+        names = ", ".join(others) or "none"
+        text = f"{len(others)} of {demands.needed} reviews by others: {names}"
+        faults.append(("reviews", text))
+    return faults
+
+
+def _merged_twice(line: Sequence[_Commit]) -> list[RuleFinding]:
     """Merges that name a PR which an earlier one named."""
     first: dict[str, str] = {}
     found = []
-    for commit in filter(_ours, line):
-        pr = parse_trailers(commit.text).pr
-        if pr and first.setdefault(pr, commit.sha) != commit.sha:
-            text = f"{shown_path(pr)} was merged before, as {first[pr][:12]}"
+    for commit in line:
+        pr = parse_trailers(commit.text).pr if commit.is_merge_of_ours else ""
+        if not pr:
+            continue
+        earlier = first.setdefault(pr, commit.sha)
+        if earlier != commit.sha:
+            text = f"{shown_path(pr)} was merged before, as {earlier[:12]}"
             found.append(RuleFinding(commit.sha[:12], "twice", "error", text))
     return found

@@ -23,6 +23,7 @@ from functools import cache
 from typing import NamedTuple
 
 from catherd.bus.crashpoints import effect
+from catherd.core import hidden
 from catherd.core.errors import CatherdError, Fault
 from catherd.git.stale_locks import drop
 
@@ -107,11 +108,8 @@ class Out(NamedTuple):
 
 
 def scrub(text: str) -> str:
-    """Git's message for a person: no credentials in URLs, no control characters but newline and tab, at most 2,000 long."""
-    clean = CREDENTIALS.sub("://***@", text.strip())
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in clean
-    )[:2000]
+    """Git's message for a person: no credentials in URLs, hidden characters escaped, at most 2,000 long."""
+    return hidden.escaped(CREDENTIALS.sub("://***@", text.strip()))[:2000]
 
 
 @cache

@@ -1,22 +1,46 @@
-"""The lines at the end of a merge commit that prove who reviewed it and what was tested. Pure.
+"""The lines at the end of a merge commit: they prove the reviews and the tests. Pure.
 
-`Task: T-012`, `PR: PR-0007`, `Reviewed-by: gemini <gemini@agents.invalid> (sha12)`, `CI: tree:<oid> <check>=green`,
-`Overridden-by: human <human@agents.invalid> (sha12)`. Only catherd writes them: they are taken out of what agents write.
+`Task: T-012`, `PR: PR-0007`, `Reviewed-by: gemini <gemini@agents.invalid> (sha12)`,
+`CI: tree:<oid> <check>=green`, `Overridden-by: human <human@agents.invalid> (sha12)`.
+Only catherd writes them: such lines are taken out of what agents write.
 """
 
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-OURS = "Task|PR|Reviewed-by|Overridden-by|CI|Model|Co-authored-by|Signed-off-by|Acked-by|Tested-by|Approved-by"
+import msgspec
+
+from catherd.core import hidden
+
+OURS = (
+    "Task|PR|Reviewed-by|Overridden-by|CI|Model|Co-authored-by|Signed-off-by|Acked-by"
+    "|Tested-by|Approved-by"
+)
 _FORGED = re.compile(rf"^[ \t>]*({OURS})[ \t]*:.*$", re.IGNORECASE | re.MULTILINE)
 _TRAILER = re.compile(r"^([A-Za-z-]+): (.*)$")
 _BY = re.compile(r"^([a-z][a-z0-9-]*) <\1@agents\.invalid> \(([0-9a-f]{12})\)$")
 _CI = re.compile(r"^tree:([0-9a-f]{40,64}) (\S+)=green$")
 
 
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A pull request as it was tested: what may be merged, exactly so.
+
+    `pr`: its name (`PR-0007`). `topic`: its branch (`claude/T-007`), at commit `head`.
+    `tree`: the tree that git makes of main and `head`.
+    """
+
+    pr: str
+    topic: str
+    head: str
+    tree: str
+
+
 class Proof(NamedTuple):
-    """What the trailers of one merge say. Reviews and overrides are (who, first 12 of the head), checks (tree, name)."""
+    """What the trailers of one merge say.
+
+    Reviews and overrides are (who, first 12 of the head), checks are (tree, name).
+    """
 
     task: str
     pr: str
@@ -26,13 +50,9 @@ class Proof(NamedTuple):
 
 
 def trailer_text(text: str) -> str:
-    """An agent's text without lines that look like our trailers, control characters, or git comments' look-alikes."""
-    clean = "".join(
-        c
-        for c in _FORGED.sub("", text.replace("\r", "\n"))
-        if c.isprintable() or c in "\n\t"
-    )
-    return re.sub(r"\n{3,}", "\n\n", clean).strip()
+    """An agent's text without hidden characters and without lines that look like our trailers."""
+    plain = hidden.removed(text.replace("\r", "\n"))
+    return re.sub(r"\n{3,}", "\n\n", _FORGED.sub("", plain)).strip()
 
 
 def subject(text: str) -> str:
@@ -41,48 +61,50 @@ def subject(text: str) -> str:
 
 
 def message(
-    topic: str,
-    pr: str,
+    candidate: Candidate,
     title: str,
     body: str,
-    head: str,
-    tree: str,
     reviewers: Sequence[str],
     checks: Sequence[str],
     overrides: Sequence[str] = (),
 ) -> str:
-    """The message of a merge commit: `Merge claude/T-007: title (PR-0007)`, the body, the trailers."""
-    lines = [f"Task: {topic.partition('/')[2]}", f"PR: {pr}"]
-    lines += [
-        f"Reviewed-by: {who} <{who}@agents.invalid> ({head[:12]})" for who in reviewers
-    ]
-    lines += [
-        f"Overridden-by: {who} <{who}@agents.invalid> ({head[:12]})"
-        for who in overrides
-    ]
-    lines += [f"CI: tree:{tree} {check}=green" for check in checks]
-    parts = [
-        f"Merge {topic}: {subject(title)} ({pr})",
-        trailer_text(body),
-        "\n".join(lines),
-    ]
-    return "\n\n".join(p for p in parts if p) + "\n"
+    """The message of a merge commit.
+
+    `Merge claude/T-007: title (PR-0007)`, the body, the trailers.
+    """
+    task = candidate.topic.partition("/")[2]
+    lines = [f"Task: {task}", f"PR: {candidate.pr}"]
+    lines += [_signed("Reviewed-by", who, candidate.head) for who in reviewers]
+    lines += [_signed("Overridden-by", who, candidate.head) for who in overrides]
+    lines += [f"CI: tree:{candidate.tree} {check}=green" for check in checks]
+    first = f"Merge {candidate.topic}: {subject(title)} ({candidate.pr})"
+    parts = [first, trailer_text(body), "\n".join(lines)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _signed(key: str, who: str, head: str) -> str:
+    return f"{key}: {who} <{who}@agents.invalid> ({head[:12]})"
 
 
 def parse_trailers(text: str) -> Proof:
-    """What the last paragraph of a commit message proves; lines that are not exactly ours prove nothing."""
-    last = text.strip().rpartition("\n\n")[2]
-    found = [m.groups() for line in last.splitlines() if (m := _TRAILER.match(line))]
+    """What the last paragraph of a commit message proves.
 
-    def each(key: str, shape: re.Pattern[str]) -> tuple[tuple[str, str], ...]:
-        matches = [shape.match(value) for k, value in found if k == key]
-        return tuple((m[1], m[2]) for m in matches if m)
-
-    one = {k: v for k, v in found if k in ("Task", "PR")}
+    Lines that are not exactly of our making prove nothing.
+    """
+    values: dict[str, list[str]] = {}
+    for line in text.strip().rpartition("\n\n")[2].splitlines():
+        found = _TRAILER.match(line)
+        if found:
+            values.setdefault(found[1], []).append(found[2])
     return Proof(
-        one.get("Task", ""),
-        one.get("PR", ""),
-        each("Reviewed-by", _BY),
-        each("Overridden-by", _BY),
-        each("CI", _CI),
+        task=values.get("Task", [""])[-1],
+        pr=values.get("PR", [""])[-1],
+        reviews=_pairs(values.get("Reviewed-by", []), _BY),
+        overrides=_pairs(values.get("Overridden-by", []), _BY),
+        checks=_pairs(values.get("CI", []), _CI),
     )
+
+
+def _pairs(values: list[str], shape: re.Pattern[str]) -> tuple[tuple[str, str], ...]:
+    matches = [shape.match(value) for value in values]
+    return tuple((match[1], match[2]) for match in matches if match)

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from catherd.core import hidden
 from catherd.git.pr_rules import RuleFinding, shown_path
 
 
@@ -77,10 +78,7 @@ def _fault(
 ) -> Iterator[tuple[str, str]]:
     mode = seen.st_mode
     last = name.rpartition("/")[2]
-    if re.match(
-        r"(\.git|git~[0-9])([ .:\\]?)\Z",
-        re.sub("[\u200b-\u200f\ufeff]", "", last).casefold(),
-    ):
+    if re.match(r"(\.git|git~[0-9])([ .:\\]?)\Z", hidden.seen_name(last)):
         yield "nested", "a repository inside the worktree; remove its .git"
     if stat.S_ISLNK(mode):
         if not free:

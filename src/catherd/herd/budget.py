@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from catherd.bus import atomic, config, yaml_door
+from catherd.bus import atomic, config, yaml_read
 from catherd.bus.config import Agent, Phase
 from catherd.bus.store import Bus
 from catherd.core import ledger
@@ -88,7 +88,7 @@ def pause(bus: Bus, agent: Agent, error: ModelError) -> None:
     if cap == "agent" and "usd" in agent.limits:
         path, keys = f"agents/{agent.id}.yaml", ("limits", "usd")
     try:
-        document = yaml_door.read_yaml(os.path.join(bus.root, path), path)
+        document = yaml_read.read_yaml(os.path.join(bus.root, path), path)
         where = document.where(*keys)
     except (CatherdError, OSError):
         where = path

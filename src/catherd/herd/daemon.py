@@ -42,7 +42,7 @@ class Leave(BaseException):
 def run_daemon(root: str, path: str) -> None:
     """The daemon of the agent in `path` (relative to `root`), until it leaves. Raises CatherdError when one lives already."""
     agent = config.agent(root, path)
-    crashpoints.role[0] = agent.id
+    crashpoints.take_role(agent.id)
     bus = Bus(root)
     bus.by = agent.id
     if not atomic.whole(bus.path):

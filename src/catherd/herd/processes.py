@@ -17,7 +17,7 @@ from contextlib import suppress
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.atomic import (
     is_held,
     started,
@@ -237,7 +237,7 @@ def pid_of(bus: Bus, name: str) -> int | None:
     if not is_held(path):
         return None
     try:
-        data = yaml_door.read_yaml(path).data
+        data = yaml_read.read_yaml(path).data
         pid, start_time = int(data["pid"]), str(data["start"])
     except (OSError, CatherdError, KeyError, TypeError, ValueError):
         return None

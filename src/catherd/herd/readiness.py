@@ -1,6 +1,6 @@
 """What can be known before any work: that this machine can build and prove a milestone, and that a rehearsal has files for it."""
 
-from catherd.bus import config, yaml_door
+from catherd.bus import config, yaml_read
 from catherd.bus.config import Phase
 from catherd.bus.store import DECISION, Bus
 from catherd.core.errors import CatherdError, NeedsYou
@@ -56,7 +56,7 @@ def packed(bus: Bus, phases: dict[str, Phase], game: Game, goal: str) -> None:
     text = objects.read_blob(bus.root, landing.tip(bus.root, game.branch), DECISION)
     title = (
         str(
-            (yaml_door.loads(text.decode("utf-8", "replace"), DECISION).data or {}).get(
+            (yaml_read.loads(text.decode("utf-8", "replace"), DECISION).data or {}).get(
                 "title", ""
             )
         )
@@ -65,9 +65,9 @@ def packed(bus: Bus, phases: dict[str, Phase], game: Game, goal: str) -> None:
     )
     if not title or bus.closed(goal):
         return
-    from catherd.rehearsal import work
+    from catherd.rehearsal import pack
 
-    order, end = list(phases), work.last_phase(title)
+    order, end = list(phases), pack.last_phase(title)
     if end in order and order.index(goal) > order.index(end):
         raise CatherdError(
             f"the rehearsal's {title} ends at {end}",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.config import Agent
 from catherd.bus.store import Bus
 from catherd.core.errors import CatherdError
@@ -268,6 +268,6 @@ def _key_in_use(agent: Agent) -> str:
 
 def _line(bus: Bus, file: str, *keys: str) -> str:
     try:
-        return yaml_door.read_yaml(os.path.join(bus.root, file), file).where(*keys)
+        return yaml_read.read_yaml(os.path.join(bus.root, file), file).where(*keys)
     except (CatherdError, OSError):
         return file

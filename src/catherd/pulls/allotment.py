@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.chat import remark
 from catherd.bus.config import Phase
 from catherd.bus.narrator import Teller
@@ -60,8 +60,8 @@ def allot_tasks(bus: Bus, phase: Phase, branch: str) -> Allotment:
     given = list(tasks)
     for spoken in receipt.counted:
         name = os.path.basename(spoken.path).removesuffix(".yaml")
-        bid = made.bids[name] = yaml_door.typed(
-            yaml_door.loads(spoken.text, f"bus/{spoken.path}"), Bid
+        bid = made.bids[name] = yaml_read.typed(
+            yaml_read.loads(spoken.text, f"bus/{spoken.path}"), Bid
         )
         _take_in(bus, phase, made, name, bid, spoken.path, given)
     for spoken in receipt.counted:

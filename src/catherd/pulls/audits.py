@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from catherd.box import box_trees
-from catherd.bus import yaml_door
+from catherd.bus import yaml_read
 from catherd.bus.store import DECISION
 from catherd.core.errors import CatherdError
 from catherd.design import trace
@@ -33,7 +33,7 @@ def audit_branch(root: str, name: str = "") -> tuple[list[RuleFinding], int]:
         )
     text = objects.read_blob(root, head, DECISION)
     data = (
-        yaml_door.loads((text or b"").decode("utf-8", "replace"), DECISION).data
+        yaml_read.loads((text or b"").decode("utf-8", "replace"), DECISION).data
         if text
         else None
     )

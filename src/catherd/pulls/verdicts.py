@@ -7,23 +7,13 @@ Everything that an agent wrote is stripped of what a terminal would obey. Your v
 import os
 from collections.abc import Iterator
 
-from catherd.bus import atomic, config, yaml_door
+from catherd.bus import atomic, config, yaml_write
 from catherd.bus.narrator import cut_line, terminal_text
 from catherd.bus.store import Bus, now
 from catherd.core.errors import CatherdError
+from catherd.core.merge_rules import stand, wanted
 from catherd.core.messages import FORMAT, Game
-from catherd.core.tasks import (
-    Check,
-    Closed,
-    Head,
-    Merged,
-    Opinion,
-    Pr,
-    Review,
-    View,
-    stand,
-    wanted,
-)
+from catherd.core.tasks import Check, Closed, Head, Merged, Opinion, Pr, Review, View
 from catherd.git import landing, merge, objects, pr_rules
 from catherd.git.run import git, rev
 from catherd.pulls.board import Desk
@@ -123,7 +113,7 @@ def decide_pull(root: str, number: str, verdict: Opinion, text: str) -> str:
         catherd=FORMAT, verdict=verdict, head=head, body=text.strip()[:2000], at=now()
     )
     bus.by = "human"
-    atomic.replace(bus.path, path, yaml_door.dumps(mine))
+    atomic.replace(bus.path, path, yaml_write.dumps(mine))
     bus.event("posted", path, verdict=verdict)
     return f"bus/{path}"
 

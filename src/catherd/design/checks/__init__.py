@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from catherd.bus.yaml_door import text_of
+from catherd.bus.yaml_read import text_of
 from catherd.core.errors import CatherdError
 from catherd.design import trace
 from catherd.design.checks import across, contracts, kept, pages, pictures, plans, ux

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from catherd.bus.yaml_door import Document
+from catherd.bus.yaml_read import Document
 from catherd.design.checks import shape, sql
 from catherd.design.checks.finding import Facts, Ref
 from catherd.design.checks.markdown import Page

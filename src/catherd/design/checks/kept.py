@@ -50,7 +50,7 @@ def version() -> str:
         for name in sorted(os.listdir(wireframe))
         if name.endswith(".py")
     ]
-    names.append(os.path.join(package, "bus", "yaml_door.py"))
+    names.append(os.path.join(package, "bus", "yaml_read.py"))
     for name in names:
         with open(name, "rb") as file:
             state.update(hashlib.sha256(file.read()).digest())

@@ -9,7 +9,7 @@ import os
 import re
 from typing import Any
 
-from catherd.bus.yaml_door import Document, loads
+from catherd.bus.yaml_read import Document, loads
 from catherd.core.errors import CatherdError
 from catherd.design.checks.finding import Facts, Ref
 from catherd.design.checks.markdown import PLACEHOLDER

@@ -1,6 +1,6 @@
 """docs/ux/screens.yaml: its shape, its ids, where it leads, what can be reached, and whether its texts fit."""
 
-from catherd.bus.yaml_door import Document
+from catherd.bus.yaml_read import Document
 from catherd.design.checks import shape
 from catherd.design.checks.finding import Facts, Ref
 from catherd.design.checks.mermaid import Drawer

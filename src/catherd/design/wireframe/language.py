@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from catherd.bus.yaml_door import Document
+from catherd.bus.yaml_read import Document
 
 MADE = "made by catherd from screens.yaml; edit that"
 WIDTHS = {"phone": 390, "desktop": 960, "terminal": 800}

@@ -9,7 +9,7 @@ import re
 import tempfile
 
 from catherd.bus.crashpoints import effect
-from catherd.bus.yaml_door import loads, text_of
+from catherd.bus.yaml_read import loads, text_of
 from catherd.core.errors import CatherdError
 from catherd.design.wireframe import excalidraw, layout, shapes
 from catherd.design.wireframe.language import (
