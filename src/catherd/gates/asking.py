@@ -246,6 +246,12 @@ def _close(crank: Crank, ask: Ask, hearing: Hearing, absent: tuple[str, ...]) ->
     )
     by_agents = [one for one in counted if not one.path.endswith("human.yaml")]
     crank.teller.closed(gate.name, len(by_agents), ask, list(absent))
+    if "names" in data:
+        titles = {}
+        for code, agent in data["names"].items():
+            pitch = hearing.heard[agent].message
+            titles[code] = pitch.title if isinstance(pitch, Pitch) else ""
+        crank.teller.code_names(titles)
 
 
 def _counted(hearing: Hearing, voters: set[str]) -> list[Spoken]:
