@@ -92,7 +92,7 @@ def audit(rev: str) -> None:
     "--json", "as_json", is_flag=True, help="Print the findings as one JSON array."
 )
 def check(path: str, *, as_json: bool) -> None:
-    """Check a design document; findings are told like a compiler's.
+    """Check a design document, and tell findings like a compiler.
 
     The exit code is 1 when a finding is an error, or something could not be looked at.
     """
