@@ -27,7 +27,7 @@ def prs() -> None:
 @click.command()
 @click.argument("number", envvar="N")
 def pr(number: str) -> None:
-    """Show one pull request: how it stands, its checks, its reviews, its diff."""
+    """Show one pull request with its checks, reviews and diff."""
     from catherd.game import lifecycle
     from catherd.pulls import verdicts
 
@@ -67,7 +67,7 @@ def _decide(number: str, verdict: Literal["approve", "changes"]) -> None:
 @click.command()
 @click.argument("rev", default="")
 def audit(rev: str) -> None:
-    """Prove that every merge on REV had its reviews and its green checks.
+    """Prove that every merge on REV was reviewed and green.
 
     Git alone is asked. REV is your branch if you name none. The exit code is 1 where a
     proof is missing.
