@@ -29,7 +29,7 @@ Command = Callable[[list[str], bytes], sandbox.BoxResult]
 
 
 class TrialWords(Base, kw_only=True):
-    """`<phase>/said-<n>.yaml`: you tried the app of `commit`; whether it worked.
+    """`<phase>/said-<n>.yaml`: whether the app of `commit` worked when you tried it.
 
     `words` are your own.
     """
