@@ -54,7 +54,7 @@ def begin_goal(
 
     With `dry` only look.
     """
-    crashpoints.role[0] = "herd"
+    crashpoints.take_role("herd")
     unknown_keys: list[str] = []
     phases = config.phases(root, unknown_keys)
     phase = _phase_of(phases, goal)
