@@ -309,19 +309,17 @@ class ChatTail:
         heard, overflown = self._take_heard()
         broken = [stem for stem, read in self._read.items() if read.message is None]
         unheard = folder != self._folder and not heard
+
         if fresh or overflown or unheard or self._must_list(folder, broken):
             found = {stem: self._message(stem) for stem in self._newest(last)}
             self._relist_at = 0.0
         else:
             found = self._with(heard, last)
+
         for gone in set(broken) - found.keys():
             self._bus.solved(slug(f"chat/{gone}.yaml"))
         self._folder, self._read = folder, found
-        return {
-            stem: read.message
-            for stem, read in found.items()
-            if read.message is not None
-        }
+        return _whole(found)
 
     def _take_heard(self) -> tuple[set[str], bool]:
         """The stems that a watch told of, and whether it may have told of more than it could hold."""
@@ -382,6 +380,15 @@ class ChatTail:
         if before is not None and before.message is None:
             self._bus.solved(slug(path))
         return _Read(mark, found)
+
+
+def _whole(read: dict[str, _Read]) -> dict[str, Chat]:
+    """The messages that are not broken."""
+    found = {}
+    for stem, one in read.items():
+        if one.message is not None:
+            found[stem] = one.message
+    return found
 
 
 def _is_message(name: str) -> bool:
