@@ -118,10 +118,12 @@ def decided(vote: Vote, result: CountResult) -> Decided:
     """Who won and who said so: your choice, else the count, which without a quorum decides nothing."""
     quorate = present(vote) >= vote.needed or result.method == "unopposed"
     options = result.tied if quorate else sorted(result.pairwise)
+
     if vote.choice:
         return Decided(vote.choice, "human", "human", options)
     if not quorate:
         return Decided(None, "no_quorum", "", options)
+
     by = "herd" if result.winner else ""
     return Decided(result.winner, result.method, by, options)
 
