@@ -47,7 +47,8 @@ class Made(msgspec.Struct, frozen=True):
 def debate(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent]) -> Made:
     """Everything that `make debate` lands, after the vote: an agent must not learn the authors from git."""
     known = read_record(bus, phase)
-    vote = _with_your_choice(bus, election.assemble(bus, phase, game, agents, known))
+    vote = election.assemble(bus, phase, game, agents, known)
+    vote = _with_your_choice(bus, vote)
     result, ifs = votes.counted(vote)
     decision = report.decision_yaml(vote, result)
 
@@ -58,6 +59,7 @@ def debate(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent]) -> Made
     files = {}
     for path, text in texts.items():
         files[f"docs/debate/{path}"] = text.encode()
+
     files |= talk(bus, agents)
     return Made(files, str(decision["title"]))
 
@@ -88,10 +90,13 @@ def _statements(known: Record, agents: dict[str, Agent]) -> dict[str, str]:
     for closed in known.said:
         if closed.kind == "ballot":
             continue
+
         for name, message in closed.messages.items():
-            file = f"{closed.gate}/agent-{name}.md"
             head = _spoke(known, closed.gate, name, _shown(name, agents))
-            made[file] = f"{head}\n\n{_said(closed.kind, message)}\n"
+            body = _said(closed.kind, message)
+            file = f"{closed.gate}/agent-{name}.md"
+            made[file] = f"{head}\n\n{body}\n"
+
     return made
 
 
@@ -171,9 +176,13 @@ def _chat(bus: Bus, agents: dict[str, Agent]) -> str:
             head += f", to {_speaker(message.reply_to, agents)}"
         if message.kind == "constraint":
             head += ", binding"
-
         at = message.at[11:19] or stem[9:15]
-        lines += [f"{head} · {at}", "", quote(message.text), ""]
+
+        lines.append(f"{head} · {at}")
+        lines.append("")
+        lines.append(quote(message.text))
+        lines.append("")
+
     return "\n".join(lines)
 
 
@@ -205,4 +214,5 @@ def _events(bus: Bus) -> dict[str, list[str]]:
                 seen.add(event["id"])
                 told = msgspec.json.encode(event).decode()
                 made.setdefault(date, []).append(f"{told}\n")
+
     return made

@@ -55,11 +55,13 @@ def _candidates(ask: Ask, known: Record) -> tuple[Candidate, ...]:
     for one in ask.inputs:
         if one.kind == "statement":
             statements[one.by] = str(one.data.get("body", ""))
+
     made = []
     for name, shown in _on_ballot(ask).items():
         against = [o for o in objections if o["to"] == name]
         statement = statements.get(name, "")
         made.append(_candidate(shown, known.names, statement, against))
+
     return tuple(made)
 
 
@@ -74,6 +76,7 @@ def _sheets(gate: Gate, receipt: Receipt, known: Record) -> tuple[Sheet, ...]:
     cast: dict[str, Ballot] = {}
     for closed in known.of_kind("ballot"):
         cast |= closed.ballots()
+
     return tuple(
         _sheet(voter, ballot, f"{gate.step}/{voter}.yaml" in edited)
         for voter, ballot in sorted(cast.items())
@@ -156,6 +159,7 @@ def _late(bus: Bus, gate: Gate, receipt: Receipt, roll: list[str]) -> list[str]:
             continue
         if f"{gate.step}/{file}" not in counted:
             found.append(voter)
+
     return found
 
 
@@ -166,6 +170,7 @@ def _same_vendor(roll: list[str], agents: dict[str, Agent], game: Game) -> str:
     for name in roll:
         if name in agents and agents[name].vendor:
             by.setdefault(agents[name].vendor, []).append(name)
+
     shared = [
         f"{' and '.join(names)} are of one vendor ({vendor})"
         for vendor, names in by.items()

@@ -35,6 +35,7 @@ class Hearing:
             self._seen.pop(gone)
             self.heard.pop(gone, None)
             self.broken.pop(gone, None)
+
         for name in names:
             path = f"{self.ask.step}/{name}.yaml"
             try:
@@ -60,6 +61,7 @@ class Hearing:
         except FileNotFoundError:
             self._seen.pop(name, None)
             return
+
         sha = hashlib.sha256(text.encode()).hexdigest()
         fault = None
         if isinstance(message, Ballot):

@@ -81,6 +81,7 @@ def read_papers(
 
     for paper in papers:
         notes += [f"{paper.voter}: {note}" for note in paper.notes]
+
     return Papers(papers, notes)
 
 
@@ -159,6 +160,7 @@ def pairwise_table(ids: Sequence[str], papers: Iterable[Paper]) -> Pairwise:
                 row = table[a]
                 for b in below:
                     row[b] += paper.times
+
     return table
 
 

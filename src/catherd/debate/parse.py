@@ -105,12 +105,15 @@ def read_statement(
     ask: Ask, card: Card, text: str, *, last_try: bool = False
 ) -> Statement:
     """What `card`'s agent said to `ask`: a Pitch, Argument, Ballot or, for a mention, Chat. Raises Unusable."""
-    page = _page(ask, card, envelopes.parse_envelope(text), last_try=last_try)
+    envelope = envelopes.parse_envelope(text)
+    page = _page(ask, card, envelope, last_try=last_try)
     wanted = prompts.answer_form(ask)
     said = page.text("kind").lower()
+
     # Any other word is a slip of the pen, not another answer.
     if said in prompts.FORMS.values() and said != wanted:
         raise Unusable([f"kind: '{said}' where '{wanted}' was asked for"])
+
     read: dict[str, Callable[[_Page], Pitch | Argument | Ballot | Chat]] = {
         "pitch": _pitch,
         "objections": _objections,
@@ -121,6 +124,7 @@ def read_statement(
     }
     if wanted not in read:
         raise Unusable([f"nothing here reads an answer to '{wanted}'"])
+
     message = read[wanted](page)
     aside, reply_to = "", ""
     if wanted in {"objections", "answers", "final"}:
@@ -151,12 +155,19 @@ def _titled(title: str, body: str) -> tuple[str, str]:
     """(title, body): a first `# Heading` is the title, said once more or only there."""
     first, _, rest = body.partition("\n")
     found = passages.HEADING.match(first)
-    if found is None or len(found[1]) != 1:
+    if found is None:
         return title, body
-    for pattern in HEADINGS.values():
-        if re.search(pattern, found[2], re.IGNORECASE):
-            return title, body
-    return title or found[2], rest.strip()
+
+    mark, heading = found[1], found[2]
+    if mark != "#" or _is_section(heading):
+        return title, body
+    return title or heading, rest.strip()
+
+
+def _is_section(heading: str) -> bool:
+    """Whether a heading is that of a section of a proposal."""
+    patterns = HEADINGS.values()
+    return any(re.search(one, heading, re.IGNORECASE) for one in patterns)
 
 
 def _proposal(page: _Page, body: str) -> str:
@@ -190,6 +201,7 @@ def _objections(page: _Page) -> Argument:
             made.append(_objection(page, to, part))
         else:
             page.lack(f"{to}: no line 'Objection: …'")
+
     if rivals and not made and not page.errors:
         page.errors.append(f"there is no objection to any of {', '.join(rivals)}")
     return Argument(objections=made)
@@ -204,6 +216,7 @@ def _objection(page: _Page, to: str, part: Mapping[str, str]) -> Objection:
     ):
         if not part.get(key):
             page.lack(f"{to}: no line '{label}: …'")
+
     risk, why = _risk(page, to, part.get("risk", ""))
     return Objection(
         to=to,
@@ -224,6 +237,7 @@ def _risk(page: _Page, to: str, text: str) -> tuple[int, str]:
         begins = " ".join(text.split()[:6])
         page.lack(f"{to}: 'Risk: {begins}' does not begin with a number from 1 to 5")
         return 0, text
+
     return int(found[1]), found[2].strip(" *_")
 
 
@@ -234,21 +248,42 @@ def _answers(page: _Page) -> Argument:
     if own is None:  # without a proposal there is nothing to defend
         body = page.fit("the text", page.body, FINAL_WORDS)
         return Argument(decision="stand", body=body)
+
     lines = page.body.split("\n")
-    starts = (n for n, line in enumerate(lines) if _PROPOSAL.match(line))
-    at = next(starts, len(lines))
+    at = _proposal_line(lines)
     answers = _verdicts(page, mine, "\n".join(lines[:at]))
-    decision = page.text("decision").lower().split(" ")[0].strip(".,;:*")
+
+    decision = _decision(page)
     if decision not in {"stand", "revise", "withdraw", "merge"}:
         page.lack(f"decision: '{decision}' is none of stand, revise, withdraw, merge")
         return Argument(decision="stand", answers=answers)
-    title = body = ""
+
+    title = body = partner = ""
     if decision in {"revise", "merge"}:
         title, body = _new_text(page, decision, own, lines[at:])
-    partner = _partner(page) if decision == "merge" else ""
+    if decision == "merge":
+        partner = _partner(page)
     return Argument(
-        decision=decision, merge_with=partner, answers=answers, title=title, body=body
+        decision=decision,
+        merge_with=partner,
+        answers=answers,
+        title=title,
+        body=body,
     )
+
+
+def _proposal_line(lines: Sequence[str]) -> int:
+    """Where `# Proposal: …` stands; behind the last line where it is missing."""
+    for n, line in enumerate(lines):
+        if _PROPOSAL.match(line):
+            return n
+    return len(lines)
+
+
+def _decision(page: _Page) -> str:
+    """The first word of `decision:`."""
+    first = page.text("decision").lower().split(" ")[0]
+    return first.strip(".,;:*")
 
 
 def _new_text(
@@ -261,16 +296,19 @@ def _new_text(
             f"decision: {decision}, but there is no line '# Proposal: <title>' with the whole new text below it"
         )
         return "", ""
+
     title, body = _titled(
         found[1].strip(" *`") or page.text("title"), "\n".join(lines[1:]).strip()
     )
     title = page.fit("title", title or str(own.data["title"]), TITLE_WORDS)
     body = _proposal(page, body)
+
     before = (own.data["title"], str(own.data["body"]).strip())
     if decision == "revise" and (title, body) == before:
         page.errors.append(
             "decision: revise, but the text is the same as before; change it or write stand"
         )
+
     return title, body
 
 
@@ -280,9 +318,11 @@ def objectors(ask: Ask, mine: str) -> list[str]:
     for shown in ask.inputs:
         if shown.kind != "argument" or shown.by in found:
             continue
+
         objections = shown.data.get("objections") or []
         if any(objection.get("to") == mine for objection in objections):
             found.append(shown.by)
+
     return found
 
 
@@ -305,6 +345,7 @@ def _verdicts(page: _Page, mine: str, body: str) -> list[Answered]:
             )
         text = page.fit(f"the answer to {by}", part[given[0]], REPLY_WORDS)
         made.append(Answered(by=by, verdict=given[0], text=text))
+
     return made
 
 
@@ -332,6 +373,7 @@ def _final(page: _Page) -> Argument:
         page.errors.append(
             f"speaks_for: '{wanted}', but your own proposal {mine} is on the ballot; speak for it"
         )
+
     if not page.body:
         page.errors.append("the statement has no text")
     body = page.fit("the statement", page.body, FINAL_WORDS)
@@ -345,6 +387,7 @@ def _ballot(page: _Page) -> Ballot:
         if not why:
             page.lack("abstain: true needs a reason in 'why:'")
         return Ballot(abstain=True, why=why, shown=on)
+
     ranking = _ranking(page, on)
     reasons = _reasons(page, on)
     for each in on:
@@ -352,9 +395,13 @@ def _ballot(page: _Page) -> Ballot:
             page.lack(
                 f"reasons: no section '## {each}' says why it stands where you put it"
             )
+
+    left = [each for each in on if each not in ranking]
     if ranking and set(ranking) < set(on):
-        left = ", ".join(each for each in on if each not in ranking)
-        page.notes.append(f"not ranked, so level with each other at the end: {left}")
+        page.notes.append(
+            f"not ranked, so level with each other at the end: {', '.join(left)}"
+        )
+
     return Ballot(ranking=ranking, reasons=reasons, shown=on)
 
 
@@ -369,11 +416,14 @@ def _reasons(page: _Page, on: list[str]) -> dict[str, str]:
         for key, value in given.items():
             if key in on:
                 reasons[str(key)] = str(value)
+
     sections = passages.sections(page.body, on)
     for each in on:
-        text = "\n".join(sections.get(each, [])).strip()
+        lines = sections.get(each, [])
+        text = "\n".join(lines).strip()
         if text:
             reasons[each] = passages.cut_words(text, SECTION_WORDS)
+
     return {each: reason for each, reason in reasons.items() if reason}
 
 
@@ -389,13 +439,16 @@ def _ranking(page: _Page, on: list[str]) -> list[str]:
         page.errors.append(
             f"ranking: the front matter says {', '.join(above)}, the section says {', '.join(below)}; give one"
         )
+
     ranking = above or below
     if not ranking:
         page.errors.append(
             f"ranking: missing; list {', '.join(on)} under '## Ranking', best first, or write abstain: true"
         )
+
     for each in dict.fromkeys(ranking):
         _check_rank(page, each, ranking.count(each), on)
+
     return list(ranking)
 
 

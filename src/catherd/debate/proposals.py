@@ -116,6 +116,7 @@ def code_names(
     guests = [agent for agent in roll if agent not in pitches]
     for n, agent in enumerate(guests, 1):
         names[f"guest-{n}"] = agent
+
     return names
 
 
@@ -158,6 +159,7 @@ def standing(
             if stand[name].status == "open":
                 _decide(stand[name], said)
         _merge(stand, decisions)
+
     return stand
 
 
@@ -255,6 +257,7 @@ def standing_inputs(
         if one.status == "open" and part:
             data["changed"] = part
         made.append(Input(path="", sha256="", kind="standing", by=name, data=data))
+
     return made
 
 
@@ -311,6 +314,7 @@ def timeline(
             made += standing_inputs(before, now)
 
         made += chats.get(closed.gate, [])
+
     return made
 
 

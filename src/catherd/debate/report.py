@@ -288,6 +288,7 @@ def _faults(vote: Vote) -> list[str]:
     for voter, why in sorted(vote.spoiled.items()):
         told = escape_inline(why)
         faults.append(f"{names([voter])}: spoiled, not counted: {told}")
+
     faults += [f"{names([voter])}: late, not counted" for voter in vote.late]
     faults += [f"{names([voter])}: no ballot" for voter in vote.missing]
 
@@ -309,6 +310,7 @@ def _reasons(sheet: Sheet) -> list[str]:
         if reason.strip():
             told = " ".join(reason.split())
             said.append(f"- {candidate}: {told}")
+
     if not said:
         return []
 
@@ -430,6 +432,7 @@ def _open(vote: Vote, winner: Candidate | None) -> list[str]:
         parts += [against, quote(still.text)]
         if still.answer.strip():
             parts += ["Answered:", quote(still.answer)]
+
     return parts or ["No objection."]
 
 

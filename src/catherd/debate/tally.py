@@ -211,4 +211,5 @@ def _first_shown(
         if paper.ranking and could:
             told += 1
             same += paper.ranking[0] == could[0]
+
     return same, told

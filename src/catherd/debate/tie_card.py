@@ -74,6 +74,7 @@ def _proposals(vote: Vote, options: Sequence[str]) -> list[str]:
         lines.append("")
         lines += _beside(objections)
         lines.append("")
+
     return lines
 
 

@@ -33,6 +33,7 @@ def _wrong(bus: Bus, phases: Mapping[str, Phase]) -> dict[str, CatherdError]:
     for phase in phases.values():
         for gate in phase.gates.values():
             gates[gate.kind] = gate
+
     names = bus.names(FOLDER)
     if not names or "pitch" not in gates or "ballot" not in gates:
         return {}
@@ -45,6 +46,7 @@ def _wrong(bus: Bus, phases: Mapping[str, Phase]) -> dict[str, CatherdError]:
         fault = _fault(bus, name, known, shown)
         if fault is not None:
             found[f"{FOLDER}/{name}"] = fault
+
     return found
 
 

@@ -175,6 +175,7 @@ class Speaker:
         for said in request.messages:
             content, thinking = self._shown(said.content), self._whole(said.thinking)
             messages.append(Said(said.role, content, thinking))
+
         return msgspec.structs.replace(
             request,
             system=self._shown(request.system),
@@ -249,6 +250,7 @@ def allow(
             "the money is reserved for calls in the air",
             retry_after_s=2.0,
         )
+
     raise CapReached(refusal)
 
 
@@ -318,6 +320,7 @@ def entries(bus: Bus, settled: dict[str, Entry] | None = None) -> list[Entry]:
             if one.answered:
                 known[path] = one
             found.append(one)
+
     return found
 
 

@@ -36,6 +36,7 @@ def settle_cast(
             elsewhere = True
         else:
             cast[name] = _role(agent, _drawn(agent, environ, seed), environ)
+
     if not elsewhere and all("sits_out" in role for role in cast.values()):
         raise _no_key(agents)
     return cast
@@ -151,6 +152,7 @@ def cast_lines(agents: Mapping[str, Agent], cast: Cast) -> list[str]:
         if "instead_of" in role:
             voice += f", for want of a key for {role['instead_of']}"
         plays.append(f"{name} ({voice})")
+
     lines = [f"live: {', '.join(plays)}"]
     if out:
         lines.append(f"sitting out: {', '.join(out)}")
@@ -192,6 +194,7 @@ def strangers(
             continue
         if _keys(mine, environ) - _keys(mine, theirs or {}):
             found.append(name)
+
     return found
 
 

@@ -131,6 +131,7 @@ def probe_program(agent: Agent) -> str:
         made = driver(agent.command, f"agents/{agent.id}.yaml")
     except CatherdError as error:
         return f"--  {agent.id}: {error.what}"
+
     name = str(made.argv[0])
     if not shutil.which(name):
         return f"--  {agent.id}: there is no program {name} here; install it, or correct `argv:`"
@@ -142,6 +143,7 @@ def probe_program(agent: Agent) -> str:
         done = _version(made, asked)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"--  {shown} gives no answer ({type(error).__name__})"
+
     lines = (done.stdout or done.stderr).decode("utf-8", "replace").strip().splitlines()
     said = f": {lines[-1][:80]}" if lines else ""
     mark = "ok " if done.returncode == 0 else "-- "
@@ -223,6 +225,7 @@ class Program(Model):
         made = driver(self.agent.command, f"agents/{self.agent.id}.yaml")
         with effect("home", self.agent.id):
             os.makedirs(self.home, mode=0o700, exist_ok=True)
+
         self._end_what_is_left()
         name = str(made.argv[0])
         if not shutil.which(name):
@@ -230,6 +233,7 @@ class Program(Model):
                 "not_found",
                 f"there is no program {os.path.basename(name)} here: install it, or correct `argv:`",
             )
+
         tree = self.tree or self._desk()
         made.usd = worst(self.agent, talking=not self.tree)
         if not self.tree:  # work has the time that its YAML gives it
@@ -278,6 +282,7 @@ class Program(Model):
                 "not_found",
                 f"{name} does not start behind its walls ({heard.muttered}): name what it lacks under `sees:`",
             )
+
         # Work that ran out of time is taken as far as it got.
         is_work = _ran_out_of_time(outcome) and outcome.changed
         if outcome.result in _FAILED and not is_work:
@@ -311,6 +316,7 @@ class Program(Model):
             who = run.agent_identity(self.agent.id)
             words = ("commit", "--quiet", "--allow-empty", "-m", "empty")
             run.call(tree, *words, author=who, committer=who)
+
         return tree
 
     def _apart(self, made: Driver, tree: str) -> Driver:
@@ -370,6 +376,7 @@ class Program(Model):
             return _TakenFile(f"~~~~~~delete path={path}\n~~~~~~\n")
         except (UnicodeDecodeError, OSError) as error:
             return _TakenFile(faults=[f"{path}: no text file ({type(error).__name__})"])
+
         found = secrets.find_secrets(text, path, None, self.named)
         return _TakenFile(_fenced(path, text), [f"{one}: {TAKE_OUT}" for one in found])
 

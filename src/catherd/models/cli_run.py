@@ -302,6 +302,7 @@ class _Lines:
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
                 self.select.register(pipe.fileno(), selectors.EVENT_READ, name)
+
         self.dead, told = os.pipe()
         self.select.register(self.dead, selectors.EVENT_READ, "dead")
         threading.Thread(target=self._wait_for, args=(child, told), daemon=True).start()
@@ -343,6 +344,7 @@ class _Lines:
                 break
             for key in ready:
                 yield from self._read(key.fd, str(key.data))
+
         for name, rest in self.rest.items():
             if rest:
                 yield name, rest
@@ -358,6 +360,7 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
     _signal(child.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_STOP_S)
+
     _signal(child.pid, signal.SIGKILL)
     child.wait()
     for pipe in (child.stdout, child.stderr):
@@ -393,6 +396,7 @@ def _judge(before: Before, driver: Driver, listened: _Listened) -> CliOutcome:
     else:
         outcome.result = "no_change"
         outcome.detail = _why_nothing(driver, heard)
+
     return outcome
 
 

@@ -191,6 +191,7 @@ def _parts(program: str, hidden: list[str]) -> list[str]:
         above = os.path.dirname(os.path.dirname(name))
         if os.path.exists(os.path.join(above, "pyvenv.cfg")):
             found.append(above)
+
     return found
 
 
@@ -206,6 +207,7 @@ def _interpreted(path: str) -> list[str]:
         if os.path.basename(first) == "env":
             first = shutil.which(second) or second
         found.append(first)
+
     return found
 
 

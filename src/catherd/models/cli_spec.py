@@ -194,6 +194,7 @@ def take_line(driver: Driver, heard: CliTranscript, line: bytes) -> bool:
         _look_for_signs(driver, heard, None, text)
         heard.events += 1
         return True
+
     event = _event(line)
     if event is None:
         return False

@@ -183,6 +183,7 @@ def _named(status: int, body: str) -> str:
         found: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError):
         found = None
+
     if isinstance(found, list) and found:
         found = found[0]
     if isinstance(found, dict):
@@ -192,6 +193,7 @@ def _named(status: int, body: str) -> str:
             word = found.get(key)
             if isinstance(word, str) and _WORD.match(word):
                 return f"HTTP {status}, {word}"
+
     return f"HTTP {status}"
 
 
@@ -212,6 +214,7 @@ def retry_after(failure: Failure, now: float) -> float | None:
             return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         pass
+
     found = _RETRY_INFO.search(failure.body)
     return float(found[1]) if found else None
 
@@ -235,4 +238,5 @@ def status_of(error: BaseException) -> int | None:
         if isinstance(value, int) and 100 <= value < 600:
             found = value
         at = at.__cause__ or at.__context__
+
     return found

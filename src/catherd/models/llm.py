@@ -126,6 +126,7 @@ class Live:
                     requests=requests,
                 )
             self.sleep(wait)
+
         raise AssertionError("the last try returns or raises")
 
     def _try(self, request: Request, price: Price, deadline: float) -> _Try:
@@ -298,6 +299,7 @@ def _messages(request: Request) -> list[dict[str, Any]]:
         if claude and message.thinking:
             made["thinking_blocks"] = msgspec.json.decode(message.thinking)
         said.append(made)
+
     if claude:
         _mark_stable(said, request)
     return said
@@ -400,6 +402,7 @@ def _streamed(chunks: Any, body: bytearray) -> Completion:
             parts.append(_text(choice.delta.content))
             _take_delta(heard, choice.delta)
             heard.finish = choice.finish_reason or heard.finish
+
     if not heard.finish or not _ENDED.search(body):
         raise _Cut
     heard.text = "".join(parts)

@@ -67,6 +67,7 @@ class Price(msgspec.Struct, frozen=True):
                 top_out = max(top_out, tier.completion)
                 if self.prompt:
                     dearer = max(dearer, tier.prompt / self.prompt)
+
         top_in = max(self.prompt, self.written) * dearer
         return prompt * top_in + completion * top_out
 
@@ -138,6 +139,7 @@ def _row(model: str) -> dict[str, Any] | None:
         go = _number(row.get("output_cost_per_token"))
         if come > 0 and go > 0:
             return row
+
     return None
 
 
@@ -154,6 +156,7 @@ def _of_row(row: dict[str, Any]) -> Price:
         if found:
             out = _number(row.get(name.replace("input", "output", 1))) or go
             tiers.append(Tier(int(found[1]) * 1000, _number(value), out))
+
     return Price(
         prompt=come,
         completion=go,

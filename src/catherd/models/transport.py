@@ -239,6 +239,7 @@ def _pool(url: httpx.URL, exchange: Exchange) -> httpcore.ConnectionPool:
         return httpcore.HTTPProxy(
             proxy, ssl_context=context, network_backend=backend, max_connections=1
         )
+
     return httpcore.ConnectionPool(
         ssl_context=context, network_backend=backend, max_connections=1
     )
