@@ -9,7 +9,6 @@ let pass; `notes` say so. Limits are in words, as `str.split` counts them.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -26,6 +25,7 @@ from catherd.core.messages import (
     Objection,
     Pitch,
 )
+from catherd.debate.page import Page
 
 PITCH_WORDS = 400
 SECTION_WORDS = 150
@@ -64,43 +64,6 @@ class Statement(msgspec.Struct, frozen=True):
     notes: list[str] = msgspec.field(default_factory=list)
 
 
-class _Page(msgspec.Struct):
-    """One answer while it is read: what it holds, what is wrong with it, what was let pass."""
-
-    ask: Ask
-    card: Card
-    head: dict[str, Any]
-    body: str
-    last_try: bool
-    errors: list[str] = msgspec.field(default_factory=list)
-    notes: list[str] = msgspec.field(default_factory=list)
-
-    def text(self, key: str) -> str:
-        """The value of a key of the front matter as one string; a list is joined."""
-        value = self.head.get(key, "")
-        if isinstance(value, list):
-            return " ".join(str(each) for each in value)
-        return str(value).strip()
-
-    def fit(self, what: str, text: str, limit: int) -> str:
-        """`text`, if it keeps to its limit; on the last try cut there."""
-        count = len(text.split())
-        if count <= limit:
-            return text
-        if not self.last_try:
-            self.errors.append(f"{what} has {count} words; the limit is {limit}")
-            return text
-        self.notes.append(f"{what} had {count} words and was cut at {limit}")
-        return passages.cut_words(text, limit)
-
-    def lack(self, error: str) -> None:
-        """Note that something is missing that a second try should bring and a third need not."""
-        if self.last_try:
-            self.notes.append(error)
-        else:
-            self.errors.append(error)
-
-
 def read_statement(
     ask: Ask, card: Card, text: str, *, last_try: bool = False
 ) -> Statement:
@@ -114,7 +77,7 @@ def read_statement(
     if said in prompts.FORMS.values() and said != wanted:
         raise Unusable([f"kind: '{said}' where '{wanted}' was asked for"])
 
-    read: dict[str, Callable[[_Page], Pitch | Argument | Ballot | Chat]] = {
+    read: dict[str, Callable[[Page], Pitch | Argument | Ballot | Chat]] = {
         "pitch": _pitch,
         "objections": _objections,
         "answers": _answers,
@@ -134,16 +97,16 @@ def read_statement(
     return Statement(message, aside, reply_to, page.notes)
 
 
-def _page(ask: Ask, card: Card, envelope: Envelope, *, last_try: bool) -> _Page:
+def _page(ask: Ask, card: Card, envelope: Envelope, *, last_try: bool) -> Page:
     """The answer with the keys of its front matter in one spelling."""
     head = {}
     for key, value in envelope.head.items():
         head[str(key).strip().lower().replace(" ", "_")] = value
     body, notes = envelope.body.strip(), list(envelope.notes)
-    return _Page(ask, card, head, body, last_try, notes=notes)
+    return Page(ask, card, head, body, last_try, notes=notes)
 
 
-def _pitch(page: _Page) -> Pitch:
+def _pitch(page: Page) -> Pitch:
     title, body = _titled(page.text("title"), page.body)
     if not title:
         page.errors.append("title: missing; give the app a name in the front matter")
@@ -170,7 +133,7 @@ def _is_section(heading: str) -> bool:
     return any(re.search(one, heading, re.IGNORECASE) for one in patterns)
 
 
-def _proposal(page: _Page, body: str) -> str:
+def _proposal(page: Page, body: str) -> str:
     if not body:
         page.errors.append("the proposal has no text")
         return ""
@@ -186,7 +149,7 @@ def _proposal(page: _Page, body: str) -> str:
     return page.fit("the proposal", body, PITCH_WORDS)
 
 
-def _objections(page: _Page) -> Argument:
+def _objections(page: Page) -> Argument:
     rivals = prompts.rivals(page.ask, page.card.name)
     sections = passages.sections(page.body, rivals)
     made: list[Objection] = []
@@ -207,7 +170,7 @@ def _objections(page: _Page) -> Argument:
     return Argument(objections=made)
 
 
-def _objection(page: _Page, to: str, part: Mapping[str, str]) -> Objection:
+def _objection(page: Page, to: str, part: Mapping[str, str]) -> Objection:
     """The objection to `to`, of the labelled lines of its section."""
     for key, label in (
         ("best", "Best point"),
@@ -228,7 +191,7 @@ def _objection(page: _Page, to: str, part: Mapping[str, str]) -> Objection:
     )
 
 
-def _risk(page: _Page, to: str, text: str) -> tuple[int, str]:
+def _risk(page: Page, to: str, text: str) -> tuple[int, str]:
     """(the number from 1 to 5 that a risk begins with, why); 0 where there is none."""
     if not text:
         return 0, ""
@@ -241,7 +204,7 @@ def _risk(page: _Page, to: str, text: str) -> tuple[int, str]:
     return int(found[1]), found[2].strip(" *_")
 
 
-def _answers(page: _Page) -> Argument:
+def _answers(page: Page) -> Argument:
     """The verdicts on the objections to one's own proposal, and what becomes of it."""
     mine = prompts.code_name(page.ask, page.card.name)
     own = prompts.shown_standing(page.ask).get(mine)
@@ -280,14 +243,14 @@ def _proposal_line(lines: Sequence[str]) -> int:
     return len(lines)
 
 
-def _decision(page: _Page) -> str:
+def _decision(page: Page) -> str:
     """The first word of `decision:`."""
     first = page.text("decision").lower().split(" ")[0]
     return first.strip(".,;:*")
 
 
 def _new_text(
-    page: _Page, decision: str, own: Input, lines: Sequence[str]
+    page: Page, decision: str, own: Input, lines: Sequence[str]
 ) -> tuple[str, str]:
     """(title, body) of a revised or merged proposal; `lines` begin with its title."""
     found = _PROPOSAL.match(lines[0]) if lines else None
@@ -326,7 +289,7 @@ def objectors(ask: Ask, mine: str) -> list[str]:
     return found
 
 
-def _verdicts(page: _Page, mine: str, body: str) -> list[Answered]:
+def _verdicts(page: Page, mine: str, body: str) -> list[Answered]:
     """The answer to each objection that was shown to one's own proposal."""
     received = objectors(page.ask, mine)
     sections = passages.sections(body, received)
@@ -349,7 +312,7 @@ def _verdicts(page: _Page, mine: str, body: str) -> list[Answered]:
     return made
 
 
-def _partner(page: _Page) -> str:
+def _partner(page: Page) -> str:
     rivals = prompts.rivals(page.ask, page.card.name)
     wanted = page.text("merge_with").strip("`").lower()
     if wanted not in rivals:
@@ -359,7 +322,7 @@ def _partner(page: _Page) -> str:
     return wanted
 
 
-def _final(page: _Page) -> Argument:
+def _final(page: Page) -> Argument:
     mine = prompts.code_name(page.ask, page.card.name)
     still = prompts.still_open(page.ask, page.card.name)
     wanted = page.text("speaks_for").strip("`").lower()
@@ -380,7 +343,7 @@ def _final(page: _Page) -> Argument:
     return Argument(speaks_for=wanted, body=body)
 
 
-def _ballot(page: _Page) -> Ballot:
+def _ballot(page: Page) -> Ballot:
     on = prompts.shown_candidates(page.ask, page.card.name)
     if page.text("abstain").lower() in {"true", "yes", "y", "1"}:
         why = page.fit("why", page.text("why") or page.body, SECTION_WORDS)
@@ -405,7 +368,7 @@ def _ballot(page: _Page) -> Ballot:
     return Ballot(ranking=ranking, reasons=reasons, shown=on)
 
 
-def _reasons(page: _Page, on: list[str]) -> dict[str, str]:
+def _reasons(page: Page, on: list[str]) -> dict[str, str]:
     """Candidate → why it stands where it was put.
 
     A section of the text comes before the front matter's `reasons:`.
@@ -427,7 +390,7 @@ def _reasons(page: _Page, on: list[str]) -> dict[str, str]:
     return {each: reason for each, reason in reasons.items() if reason}
 
 
-def _ranking(page: _Page, on: list[str]) -> list[str]:
+def _ranking(page: Page, on: list[str]) -> list[str]:
     """The ranking of the front matter or of the section `## Ranking`.
 
     Where both are there they must agree.
@@ -452,7 +415,7 @@ def _ranking(page: _Page, on: list[str]) -> list[str]:
     return list(ranking)
 
 
-def _check_rank(page: _Page, each: str, times: int, on: list[str]) -> None:
+def _check_rank(page: Page, each: str, times: int, on: list[str]) -> None:
     """Tell what is wrong with one entry of a ranking, which stands there `times`."""
     if "=" in each:
         page.errors.append(
@@ -466,7 +429,7 @@ def _check_rank(page: _Page, each: str, times: int, on: list[str]) -> None:
         page.errors.append(f"ranking: '{each}' stands there twice")
 
 
-def _chat(page: _Page) -> Chat:
+def _chat(page: Page) -> Chat:
     said = page.body or page.text("text") or page.text("aside")
     text = " ".join(said.split())
     if not text:
@@ -476,7 +439,7 @@ def _chat(page: _Page) -> Chat:
     return Chat(text=page.fit("the message", text, ASIDE_WORDS), reply_to=reply_to)
 
 
-def _aside(page: _Page) -> tuple[str, str]:
+def _aside(page: Page) -> tuple[str, str]:
     """(a line for the chat, the stem that it answers); both empty where there is none."""
     text = " ".join(page.text("aside").split())
     copied = text.startswith("(a line for the chat")  # the form's own words
@@ -485,7 +448,7 @@ def _aside(page: _Page) -> tuple[str, str]:
     return page.fit("aside", text, ASIDE_WORDS), _reply_to(page)
 
 
-def _reply_to(page: _Page) -> str:
+def _reply_to(page: Page) -> str:
     """The stem that `reply_to` means.
 
     A message that was not shown is dropped and noted: it is not worth another call.
