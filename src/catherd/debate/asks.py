@@ -1,8 +1,9 @@
-"""Opening an ask: all that its prompts will show is gathered once, listed by path and sha256, and held in the ask.
+"""Opening an ask: all that its prompts will show is gathered once and held in the ask.
 
-Only what receipts counted is gathered. A text that somebody edits after its gate closed
-is not taken up; it is reported. The chat that is shown is the chat at the moment of
-asking, and it stays the same for every agent and after every restart.
+It is listed by path and sha256. Only what receipts counted is gathered. A text that
+somebody edits after its gate closed is not taken up; it is reported. The chat that is
+shown is the chat at the moment of asking, and it stays the same for every agent and
+after every restart.
 """
 
 import itertools
@@ -173,10 +174,11 @@ def late(bus: Bus, phase: Phase) -> list[str]:
 
 
 def ahead(bus: Bus, phase: Phase, game: Game, goal: str, *, asking: bool) -> None:
-    """Open the ask of the first gate of `phase` that is not closed, if `goal` lies there or beyond.
+    """Open the ask of the first gate of `phase` that is not closed.
 
-    So the answers are under way while make starts that gate's process. An ask that must
-    not be hurried is left to the gate itself.
+    It is opened only if `goal` lies there or beyond. So the answers are under way while
+    make starts that gate's process. An ask that must not be hurried is left to the gate
+    itself.
     """
     left = [gate for gate in phase.gates.values() if not bus.closed(gate.name)]
     if not goal or not left or _before(phase, goal, left[0]):
@@ -237,7 +239,7 @@ def _chats(bus: Bus, phase: Phase, known: Record) -> dict[str, list[Input]]:
 
 
 def _chat_shown(bus: Bus, phase: Phase, gate: str) -> list[str] | None:
-    """The paths of the messages that the ask of `gate` shows; None before it is opened."""
+    """The paths of the messages that the ask of `gate` shows; None until it is open."""
     if gate not in phase.gates:
         return None
     asked = bus.get(f"{phase.gates[gate].step}/{OPEN}", Ask)
@@ -247,7 +249,7 @@ def _chat_shown(bus: Bus, phase: Phase, gate: str) -> list[str] | None:
 
 
 def _ballot_inputs(bus: Bus, known: Record) -> list[Input]:
-    """What a ballot shows: the proposals, what speaks for each, what stands against it."""
+    """What a ballot shows: the proposals, the statements, the open objections."""
     vetoed = _vetoed(bus)
     candidates = {
         name: proposal

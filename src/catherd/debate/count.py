@@ -1,8 +1,10 @@
-"""`catherd count FILE|-`: any election, counted by the code that counts the debate, so that anyone can audit it.
+"""`catherd count FILE|-`: any election, counted by the code that counts the debate.
+
+So anyone can audit a debate.
 
 In, as YAML: `candidates: [ids]`; `ballots: [[times, [best, …, worst]], …]`, where a
-nested list is an equal rank; and optionally `recused: {0: [ids]}`, by the ballot's place
-in the list, counted from 0. Ids are words or whole numbers.
+nested list is an equal rank; and optionally `recused: {0: [ids]}`, by the ballot's
+place in the list, counted from 0. Ids are words or whole numbers.
 
 Out, as YAML: rule, method, winner (null when none), tied (empty when decided, all
 candidates when nothing was cast), pairwise (`a: {b: how many put a above b}`), rounds,
@@ -49,7 +51,7 @@ def count_text(text: str, where: str) -> tuple[str, int]:
 
 
 def _check_form(document: yaml_read.Document) -> None:
-    """Whether there is a list of candidates and one of ballots, whatever they hold."""
+    """Check that there is a list of candidates and one of ballots."""
     if not isinstance(document.data, dict):
         raise CatherdError("not an election", where=document.where(), fix=EXAMPLE)
     for key in ("candidates", "ballots"):

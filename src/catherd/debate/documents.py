@@ -1,5 +1,6 @@
-"""What the debate delivers, as files: statements by author, the vote, the decision, the chat, the events.
+"""What the debate delivers, as files.
 
+They are statements by author, the vote, the decision, the chat and the events.
 This reads receipts and the chat and gives path → bytes; it writes nothing. The same bus
 gives the same bytes, so landing them again changes nothing.
 """
@@ -45,7 +46,10 @@ class Made(msgspec.Struct, frozen=True):
 
 
 def debate(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent]) -> Made:
-    """Everything that `make debate` lands, after the vote: an agent must not learn the authors from git."""
+    """Everything that `make debate` lands.
+
+    It lands after the vote: an agent must not learn the authors from git.
+    """
     known = read_record(bus, phase)
     vote = election.assemble(bus, phase, game, agents, known)
     vote = _with_your_choice(bus, vote)
@@ -85,7 +89,7 @@ def talk(bus: Bus, agents: dict[str, Agent]) -> dict[str, bytes]:
 
 
 def _statements(known: Record, agents: dict[str, Agent]) -> dict[str, str]:
-    """Path below docs/debate/ → what an agent said, of every round before the ballots."""
+    """Path below docs/debate/ → what an agent said, for each round but the ballots."""
     made = {}
     for closed in known.said:
         if closed.kind == "ballot":
@@ -101,7 +105,7 @@ def _statements(known: Record, agents: dict[str, Agent]) -> dict[str, str]:
 
 
 def _spoke(known: Record, gate: str, name: str, shown: str) -> str:
-    """Who spoke, when, and under which code name."""
+    """The speaker, the round, and the code name."""
     code = proposals.code_of(known.names).get(name, name)
     answer = f"{gate}/{name}.yaml"
     edited = ""

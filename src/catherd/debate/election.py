@@ -1,4 +1,7 @@
-"""The vote of a debate: from receipts to a `Vote`, from the count to a decision, and to you when it ties."""
+"""The vote of a debate: from receipts to a `Vote`, and from the count to a decision.
+
+Where the vote ties, the decision is asked of you.
+"""
 
 import hashlib
 from typing import Any
@@ -104,7 +107,7 @@ def _candidate(
     statement: str,
     objections: list[dict[str, Any]],
 ) -> Candidate:
-    """The proposal as the ballot showed it; `objections` are all that were raised to it."""
+    """The proposal as the ballot showed it; `objections` are all that it met."""
     title, body = str(shown.data["title"]), str(shown.data["body"])
     still_open = tuple(
         Open(by=o["by"], text=o["objection"], risk=o["risk"], answer=o["answer"])
@@ -149,7 +152,7 @@ def _sheet(voter: str, ballot: Ballot, edited: bool) -> Sheet:
 
 
 def _late(bus: Bus, gate: Gate, receipt: Receipt, roll: list[str]) -> list[str]:
-    """Who of the roll left a ballot that came after the gate closed."""
+    """The voters on the roll whose ballots came after the gate closed."""
     counted = {one.path for one in receipt.counted}
     spoiled = _spoiled(receipt)
     found = []
@@ -259,7 +262,7 @@ def _write_tiebreak(bus: Bus, options: list[str], titles: dict[str, str]) -> Non
 
 
 def ballot_form(bus: Bus, ask: Ask) -> str:
-    """Write your ballot as a form to fill in, at the path where it counts; return the path.
+    """Write your ballot as a form, at the path where it counts; return the path.
 
     Nothing counts until the form ranks something.
     """

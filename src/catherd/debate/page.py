@@ -1,7 +1,8 @@
-"""One answer of an agent while it is read, and the rules that hold for every kind of answer.
+"""One answer of an agent while it is read.
 
-On the last try a text that is too long is cut at its limit, and a part that is missing
-from a text is let pass. Limits are in words, as `str.split` counts them.
+Here are the rules that hold for every kind of answer. On the last try a text that is
+too long is cut at its limit, and a part that is missing from a text is let pass. Limits
+are in words, as `str.split` counts them.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from catherd.core.messages import Ask
 
 
 class Page(msgspec.Struct):
-    """One answer while it is read: what it holds, what is wrong with it, what was let pass."""
+    """An answer while it is read; `errors` are sent back, `notes` were let pass."""
 
     ask: Ask
     card: Card
@@ -43,7 +44,7 @@ class Page(msgspec.Struct):
         return passages.cut_words(text, limit)
 
     def lack(self, error: str) -> None:
-        """Note that something is missing that a second try should bring and a third need not."""
+        """Note a lack: an error to be mended, but on the last try only a note."""
         if self.last_try:
             self.notes.append(error)
         else:

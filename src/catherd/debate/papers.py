@@ -1,4 +1,4 @@
-"""Ballots as they are counted: what a ballot says after everything that does not count is dropped. Pure.
+"""Ballots as they are counted, without anything that does not count. Pure.
 
 A ballot ranks best first. A nested list is an equal rank. Candidates that a ballot does
 not rank are level with each other and below all that it ranks. An id that is unknown,
@@ -90,7 +90,7 @@ def _only_own(
     known: frozenset[str],
     own: Mapping[str, frozenset[str]],
 ) -> bool:
-    """Whether some papers count, and all of these rank nothing but their voter's own."""
+    """Whether some papers count, all of them by authors of every candidate."""
     voters = [paper.voter for paper in papers if paper.counts]
     return bool(voters) and all(own.get(voter) == known for voter in voters)
 

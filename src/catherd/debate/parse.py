@@ -1,10 +1,11 @@
-"""What an agent said in a debate, read from its answer: lenient in, strict after. No I/O.
+"""What an agent said in a debate, read from its answer. No I/O.
 
 `read_statement` returns the message to post, or raises Unusable with sentences that can
-be sent back to the model as they stand. Nothing is guessed: a ballot that cannot be read
-is an error each time, and only the caller may abstain for a voter. With `last_try=True`
-a text that is too long is cut at its limit, and a part that is missing from a text is
-let pass; `notes` say so. Limits are in words, as `str.split` counts them.
+be sent back to the model as they stand. Nothing is guessed: a ballot that cannot be
+read is an error each time, and only the caller may abstain for a voter. With
+`last_try=True` a text that is too long is cut at its limit, and a part that is missing
+from a text is let pass; `notes` say so. Limits are in words, as `str.split` counts
+them.
 """
 
 import re
@@ -67,7 +68,10 @@ class Statement(msgspec.Struct, frozen=True):
 def read_statement(
     ask: Ask, card: Card, text: str, *, last_try: bool = False
 ) -> Statement:
-    """What `card`'s agent said to `ask`: a Pitch, Argument, Ballot or, for a mention, Chat. Raises Unusable."""
+    """What `card`'s agent said to `ask`. Raises Unusable.
+
+    The message is a Pitch, Argument, Ballot or, for a mention, Chat.
+    """
     envelope = envelopes.parse_envelope(text)
     page = _page(ask, card, envelope, last_try=last_try)
     wanted = prompts.answer_form(ask)
@@ -440,7 +444,7 @@ def _chat(page: Page) -> Chat:
 
 
 def _aside(page: Page) -> tuple[str, str]:
-    """(a line for the chat, the stem that it answers); both empty where there is none."""
+    """(a line for the chat, the stem that it answers); empty where there is none."""
     text = " ".join(page.text("aside").split())
     copied = text.startswith("(a line for the chat")  # the form's own words
     if not text or copied or text.lower() in {"none", "null", "-", "n/a", "(none)"}:

@@ -1,8 +1,9 @@
-"""What a debate knows at each step: code names, how each proposal stands, what the next ask shows. Pure.
+"""What a debate knows at each step. Pure.
 
-Proposals and critics appear under code names until the vote. Hiding who wrote what
-evens out the weight given to oneself and to others (Choi, 2510.07517). This is fairness,
-not secrecy: receipts hold the names, and a person may look.
+That is the code names, how each proposal stands, and what the next ask shows. Proposals
+and critics appear under code names until the vote. Hiding who wrote what evens out the
+weight given to oneself and to others (Choi, 2510.07517). This is fairness, not secrecy:
+receipts hold the names, and a person may look.
 """
 
 import re
@@ -136,12 +137,12 @@ def standing(
     pitches: Mapping[str, Pitch],
     rounds: Iterable[Mapping[str, Argument]],
 ) -> dict[str, Proposal]:
-    """Every proposal by code name after the counted rounds, each a map agent → argument.
+    """Every proposal by code name after the counted rounds.
 
-    A revision replaces the text. A merge holds only if both authors name each other in
-    the same round, each with the whole merged text. The one that comes first by code
-    name goes on for both, in its words. An agent that merges alone, or says nothing,
-    stands as before.
+    Each round is a map agent → argument. A revision replaces the text. A merge holds
+    only if both authors name each other in the same round, each with the whole merged
+    text. The one that comes first by code name goes on for both, in its words. An agent
+    that merges alone, or says nothing, stands as before.
     """
     stand: dict[str, Proposal] = {}
     for name, agent in names.items():
@@ -292,8 +293,8 @@ def timeline(
     """What an ask shows, in the order in which it came to be shown.
 
     An ask begins with all that the one before it showed: vendors' prompt caches live on
-    this order. `said` is what each closed gate counted. `sources` are per (gate, agent).
-    `chats` is what was new in the chat when the ask after that gate was opened.
+    this order. `said` is what each closed gate counted. `sources` are per (gate,
+    agent). `chats` is what was new in the chat when the ask after that gate was opened.
     """
     code = code_of(names)
     rounds: list[dict[str, Argument]] = []

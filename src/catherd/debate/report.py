@@ -1,8 +1,10 @@
-"""The record of a vote: ballots as cast, the count, which rung decided, what would flip it, who was missing.
+"""The record of a vote, for people and for programs. Pure.
 
-Pure. `results_md` is docs/debate/vote-results.md, `decision_yaml` is
+It tells the ballots as cast, the count, which rung decided and what would flip it.
+`results_md` is docs/debate/vote-results.md, `decision_yaml` is
 docs/debate/decision.yaml. No clock is read: the same vote gives the same bytes. What
-agents and people wrote is quoted or escaped, so it cannot pass for a part of the record.
+agents and people wrote is quoted or escaped, so it cannot pass for a part of the
+record.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,8 +45,8 @@ from catherd.debate.vote import (
 def decision_yaml(vote: Vote, result: CountResult) -> dict[str, Any]:
     """docs/debate/decision.yaml: what was decided, for programs.
 
-    `winner` is null while nobody decided. With `base` the `roll` is what `catherd audit`
-    proves the merges from.
+    `winner` is null while nobody decided. With `base` the `roll` is what `catherd
+    audit` proves the merges from.
     """
     verdict = decided(vote, result)
     winner = _winner(vote, verdict)
@@ -206,7 +208,7 @@ def _your_rung(vote: Vote, verdict: Decided) -> list[str]:
 
 
 def _blocked(a: str, result: CountResult) -> str:
-    """Whom `a` fails to beat: the first one that it loses to, else the first that it is level with."""
+    """The first rival that `a` loses to, else the first that it is level with."""
     level_with = []
     loses_to = []
     for b, won in sorted(result.pairwise[a].items()):

@@ -1,4 +1,4 @@
-"""The instant runoff of rule catherd-tally/1, over every way of breaking ties for last. Pure.
+"""The instant runoff of rule catherd-tally/1. Pure.
 
 First choices are counted among the candidates that remain; an equal rank is split into
 exact fractions. All candidates without a first choice go at once, else the lowest goes.

@@ -249,7 +249,7 @@ def _to_change(agent: Agent, error: ModelError) -> _Change:
 
 
 def _address(agent: Agent, *, unknown: bool) -> _Change:
-    """What may be wrong where nobody answers; `unknown`: or where the model is not known."""
+    """What may be wrong where nobody answers, or where the model is `unknown` there."""
     if agent.options.get("api_base"):
         both = "`api_base:` or `model:`" if unknown else "`api_base:`"
         return _Change(("options", "api_base"), f"correct {both} in {{file}}, {{then}}")

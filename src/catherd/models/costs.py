@@ -30,7 +30,7 @@ def offer_costs(
     caps: Mapping[str, float] | None = None,
     through: Sequence[str] = (),
 ) -> list[str]:
-    """Who could play live here, on which model; who could not, and what it would take.
+    """Which agents could play live here, on which model; which not, and what they lack.
 
     Then what LIVE=1 costs at most. `through` are the phases that would be played; just
     that of the goal if empty.
@@ -94,8 +94,8 @@ def report(
 ) -> list[str]:
     """The lines of `make costs`.
 
-    The dollars of every group add up to those of the game. `caps` and `prices` are as in
-    `ledger`.
+    The dollars of every group add up to those of the game. `caps` and `prices` are as
+    in `ledger`.
     """
     entries = list(entries)
     rows = ledger.costs(entries, prices)

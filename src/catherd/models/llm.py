@@ -1,9 +1,11 @@
-"""The LiteLLM edge: a Request becomes one call to a vendor, and what comes back a Reply or a ModelError.
+"""The LiteLLM edge: a Request becomes a call to a vendor, and then a Reply.
+
+What is no answer becomes a ModelError.
 
 LiteLLM is imported by `_litellm` alone, with its settings made before: no price list or
 header list from the network, no `.env`, no telemetry. It only translates. Retries,
-deadlines, prices and the reading of errors are ours (`failures`, `transport`, `prices`).
-Nothing of a prompt, a key or a path is in what is raised.
+deadlines, prices and the reading of errors are ours (`failures`, `transport`,
+`prices`). Nothing of a prompt, a key or a path is in what is raised.
 """
 
 import os
@@ -27,7 +29,8 @@ from catherd.models.prices import EFFORT, Price, estimate, token_room
 if TYPE_CHECKING:
     from catherd.models.transport import Exchange
 
-# What an agent's `options:` may say. Everything else is refused: LiteLLM would drop it or pass it on unseen.
+# What an agent's `options:` may say. Everything else is refused: LiteLLM would drop it
+# or pass it on unseen.
 OPTIONS = {
     "api_base": "the server's address, for any that speaks the vendor's protocol",
     "effort": "low, medium or high: how long the model thinks",
@@ -41,9 +44,12 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
 _OURS = ("rehearsal", "latency")  # options of the rehearsal: no business of a vendor
 # LiteLLM reads these when it is imported.
 _SETTINGS = {
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else the import fetches a price list from GitHub
-    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",  # else the first Anthropic call fetches another
-    "LITELLM_MODE": "PRODUCTION",  # else the import reads .env of this and every parent directory
+    # Else the import fetches a price list from GitHub.
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    # Else the first Anthropic call fetches a list of headers.
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    # Else the import reads .env of this and every parent directory.
+    "LITELLM_MODE": "PRODUCTION",
     "LITELLM_LOG": "CRITICAL",
     "LITELLM_DISABLE_BUG_REPORT_LINK": "true",
 }
@@ -75,8 +81,8 @@ class Live:
     """A model behind LiteLLM.
 
     `key` is the vendor's. Where it is empty, LiteLLM looks into the environment, or the
-    server wants none. `backoff` scales our pauses between tries (1.0: 1, 2, 4 … seconds,
-    jittered). `limit` is the largest answer in bytes.
+    server wants none. `backoff` scales our pauses between tries (1.0: 1, 2, 4 …
+    seconds, jittered). `limit` is the largest answer in bytes.
     """
 
     def __init__(
@@ -173,7 +179,7 @@ def _failed(exchange: "Exchange") -> _Failed:
 def live_price(
     model: str, options: dict[str, str] | None = None
 ) -> tuple[float, float]:
-    """(dollars per token in, out). Raises ModelError("unpriced"). Does not import LiteLLM."""
+    """(dollars per token in, out), without LiteLLM. Raises ModelError("unpriced")."""
     found = prices.price_of(model, options)
     return found.prompt, found.completion
 
@@ -186,16 +192,19 @@ def worst_case_usd(
 ) -> float:
     """Dollars that one call costs at most: reserve this. Raises ModelError("unpriced").
 
-    `prompt_tokens` is from estimate(), `max_tokens` and `options` are as in the Request.
-    A call that may have been billed is never made again under the same reserve, so
-    retries add nothing.
+    `prompt_tokens` is from estimate(), `max_tokens` and `options` are as in the
+    Request. A call that may have been billed is never made again under the same
+    reserve, so retries add nothing.
     """
     room = token_room(model, max_tokens, options)
     return prices.price_of(model, options).worst(prompt_tokens, room)
 
 
 def warm() -> threading.Thread:
-    """Import LiteLLM in the background, while the agent reads; the first call waits for what is left of it."""
+    """Import LiteLLM in the background, while the agent reads.
+
+    The first call waits for what is left of the import.
+    """
     thread = threading.Thread(target=_litellm, name="warm", daemon=True)
     thread.start()
     return thread

@@ -10,7 +10,7 @@ from catherd.models.prices import Price, estimate, token_room
 
 
 class Completion(msgspec.Struct):
-    """What a response says, whole or streamed. `usage` is LiteLLM's, None if the vendor did not say."""
+    """What a response says; `usage` is LiteLLM's, None if the vendor did not say."""
 
     text: str = ""
     finish: str = ""

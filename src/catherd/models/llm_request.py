@@ -1,4 +1,7 @@
-"""A Request as the arguments of LiteLLM: nothing that was not asked for, and every limit explicit."""
+"""A Request as the arguments of LiteLLM.
+
+Nothing is in them that was not asked for, and every limit is explicit.
+"""
 
 import itertools
 from typing import Any
@@ -18,7 +21,7 @@ def streams(request: Request) -> bool:
 
 
 def arguments(request: Request, key: str) -> dict[str, Any]:
-    """What LiteLLM is called with: nothing that was not asked for, and every limit explicit."""
+    """What LiteLLM is called with."""
     options = request.options
     made: dict[str, Any] = {
         "model": request.model,
@@ -83,7 +86,7 @@ def _mark_stable(said: list[dict[str, Any]], request: Request) -> None:
 
 
 def _in_blocks(text: str, request: Request) -> str | list[dict[str, Any]]:
-    """A text cut where its stable parts end, all but the last marked; whole without any."""
+    """A text cut where its stable parts end, each of them marked; else as it is."""
     cuts = _cuts(request, len(text))
     if not cuts:
         return text
@@ -93,7 +96,7 @@ def _in_blocks(text: str, request: Request) -> str | list[dict[str, Any]]:
 
 
 def _cuts(request: Request, length: int) -> list[int]:
-    """Where the blocks of the first message end; empty while all of it is too short for one.
+    """Where the blocks of the first message end; empty while it is too short for one.
 
     They are the same places as in earlier calls, for only whole blocks are found in a
     cache. Four marks are allowed, one for the system prompt, so the last three count.
