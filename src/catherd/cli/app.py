@@ -42,9 +42,9 @@ def run(port: int, args: str) -> None:
     "--seconds", type=click.IntRange(1), default=60, help="How long it may take."
 )
 def box(argv: tuple[str, ...], *, rw: bool, seconds: int) -> None:
-    """Run a command in the box, on a copy of what git knows of this folder.
+    """Run a command in the box, on a copy of this folder.
 
-    For example: catherd box -- python3 -m unittest
+    The copy holds what git knows. For example: catherd box -- python3 -m unittest
     """
     from catherd.box import box_trees, sandbox
 

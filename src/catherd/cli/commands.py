@@ -139,8 +139,8 @@ def _ours(error: Exception) -> None:
 def main() -> None:
     """Several AI agents build an app together in one git repo.
 
-    A folder of YAML files is their bus, and Make is the pipeline. `make help` lists what
-    you type; these are the commands behind it.
+    A folder of YAML files is their bus, and Make is the pipeline. `make help` lists
+    what you type. These are the commands behind it.
     """
 
 

@@ -27,7 +27,7 @@ def prs() -> None:
 @click.command()
 @click.argument("number", envvar="N")
 def pr(number: str) -> None:
-    """Show one pull request: how it stands, its checks, its reviews, its diff."""
+    """Show one pull request with its checks, reviews and diff."""
     from catherd.game import lifecycle
     from catherd.pulls import verdicts
 
@@ -67,7 +67,7 @@ def _decide(number: str, verdict: Literal["approve", "changes"]) -> None:
 @click.command()
 @click.argument("rev", default="")
 def audit(rev: str) -> None:
-    """Prove that every merge on REV had its reviews and its green checks.
+    """Prove that every merge on REV was reviewed and green.
 
     Git alone is asked. REV is your branch if you name none. The exit code is 1 where a
     proof is missing.
@@ -92,7 +92,7 @@ def audit(rev: str) -> None:
     "--json", "as_json", is_flag=True, help="Print the findings as one JSON array."
 )
 def check(path: str, *, as_json: bool) -> None:
-    """Check a design document; findings are told like a compiler's.
+    """Check a design document, and tell findings like a compiler.
 
     The exit code is 1 when a finding is an error, or something could not be looked at.
     """

@@ -56,7 +56,7 @@ def _election(file: str) -> str:
 
 @click.command()
 def schemas() -> None:
-    """Write templates/schemas/, with which an editor checks what you type."""
+    """Write templates/schemas/, for the editor that you type in."""
     from catherd.bus.schemas import write_schemas
     from catherd.game import lifecycle
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("goal")
 @click.option("--dry", is_flag=True, help="Only look, as under make -n.")
 def begin(goal: str, *, dry: bool) -> None:
-    """Do what `make GOAL` does before the gates.
+    """Do what comes before the gates of a goal.
 
     Look, mend what was interrupted, begin a game where none is on, wake the herd.
     """
@@ -91,9 +91,9 @@ def stop() -> None:
 @click.command()
 @click.argument("goal")
 def finish(goal: str) -> None:
-    """Do what `make GOAL` does after the last gate, if that gate did not.
+    """Do what comes after the last gate of a goal.
 
-    The goal is reached, and the herd may leave.
+    `make GOAL` calls it where the process that closed that gate did not do it. The goal is reached, and the herd may leave.
     """
     from catherd.game import lifecycle
 

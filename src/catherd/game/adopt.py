@@ -79,7 +79,7 @@ def from_snapshot(bus: Bus, lines: list[str]) -> bool:
 
 
 def _restore(bus: Bus) -> int:
-    """Write back the last snapshot; how many files were written.
+    """Write back the last snapshot. Gives how many files were written.
 
     `game.yaml` comes last. A goal is never restored: a goal is what was typed.
     """
@@ -157,7 +157,7 @@ def _close_gates(bus: Bus, phase: Phase, proof: str) -> None:
 
 
 def _proof(root: str, phase: Phase, main: str) -> str:
-    """The file on main that says that the phase is done; "" where it is not."""
+    """The file on main that says that the phase is done. It is "" if none does."""
     does = {gate.does for gate in phase.gates.values()}
     if "document" in does:
         traced = objects.read_blob(root, main, trace.TRACE)

@@ -50,7 +50,10 @@ class Begun(msgspec.Struct, kw_only=True):
 def begin_goal(
     root: str, goal: str, *, brief: str, live: bool, step: bool, dry: bool
 ) -> Begun:
-    """Do everything that comes before the first gate of `goal`. With `dry` only look."""
+    """Do everything that comes before the first gate of `goal`.
+
+    With `dry` only look.
+    """
     crashpoints.take_role("herd")
     unknown_keys: list[str] = []
     phases = config.phases(root, unknown_keys)
@@ -102,7 +105,7 @@ def _phase_of(phases: dict[str, Phase], goal: str) -> Phase:
 def _budget_lines(
     bus: Bus, phases: dict[str, Phase], goal: str, *, live: bool
 ) -> list[str]:
-    """What the way to the goal may cost; nothing where it is reached already."""
+    """What the way to the goal may cost. Nothing where it is reached already."""
     before = bus.game()
     # A live game plays again what a rehearsal closed.
     anew = live and before is not None and before.models == "rehearsal"
@@ -182,7 +185,7 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
 
 
 def _game_that_goes_on(bus: Bus, *, live: bool, lines: list[str]) -> Game | None:
-    """The game that is on, or was and is restored; None where one is to begin.
+    """The game that is on, or is restored. It is None where a new one is to begin.
 
     A live goal puts a rehearsal away.
     """
@@ -200,7 +203,10 @@ def _game_that_goes_on(bus: Bus, *, live: bool, lines: list[str]) -> Game | None
 
 
 def _restored(bus: Bus, lines: list[str]) -> Game | None:
-    """The game that origin or the last snapshot holds, restored; None if neither does."""
+    """The game that origin or the last snapshot holds, restored.
+
+    It is None if neither does.
+    """
     if adopt.from_origin(bus, lines) or adopt.from_snapshot(bus, lines):
         return bus.game()
     return None

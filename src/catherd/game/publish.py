@@ -30,7 +30,7 @@ _OBJECT = re.compile(r"^([0-9a-f]{40,64})(?: (.*))?$")
 
 
 class Published(msgspec.Struct, frozen=True):
-    """What was pushed, what was refused and why, and how many objects were looked through."""
+    """What was pushed, what was refused and why, how many objects were scanned."""
 
     url: str
     refs: list[str]
@@ -125,7 +125,7 @@ def _known(push: _Push) -> list[str]:
 
 
 def _range(push: _Push) -> bytes:
-    """What git is told of the history that is pushed: the tips, without what is known."""
+    """The history that is pushed, as git is told: the tips, without what is known."""
     known = [f"^{sha}" for sha in _known(push)]
     return "".join(f"{line}\n" for line in [*push.tips, *known]).encode()
 

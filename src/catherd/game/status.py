@@ -122,7 +122,7 @@ def _on_the_way(bus: Bus, goal: str) -> str:
 
 
 def needs_you(bus: Bus, snapshot: Snapshot) -> list[str]:
-    """What only a person can do, most urgent first: each `where: what`, then the fix."""
+    """What only a person can do, most urgent first: `where: what`, then the fix."""
     found = []
     if bus.there(TIEBREAK) and not bus.closed("decision"):
         tied = f"bus/{TIEBREAK}: the vote is tied"
@@ -162,7 +162,7 @@ def _troubles(bus: Bus) -> list[str]:
 
 
 def _trouble(bus: Bus, path: str) -> Trouble | None:
-    """A trouble on the bus; where its file is wrong, that is the trouble."""
+    """A trouble on the bus. Where its file is wrong, that is the trouble."""
     try:
         return bus.get(path, Trouble)
     except CatherdError as error:
@@ -243,7 +243,7 @@ def _alive(bus: Bus, name: str, agent: Agent) -> str:
 
 
 def _turn_words(name: str, snapshot: Snapshot | None) -> str:
-    """What the agent thinks about; "" when it is nobody's turn to wait for."""
+    """What the agent thinks about. It is "" when it has nothing to do."""
     turn = next_turn(name, snapshot) if snapshot is not None else None
     if turn is None:
         return ""

@@ -13,7 +13,7 @@ from catherd.core.turns import who
 
 
 def say(root: str, text: str, *, to: str = "", binding: bool = False) -> str:
-    """Post your message to the chat; its path from the root.
+    """Post your message to the chat. Gives its path from the root.
 
     `to` puts a name before it. `binding` makes it a constraint, which every later ask
     carries.

@@ -40,6 +40,7 @@ def why_line(root: str, branch: str, place: str) -> list[str]:
     reviewers = ", ".join(name for name, _ in proof.reviews) or "nobody"
     pull = f"pull request {proof.pr}, merged as {merge[:12]}"
     out.append(f"  {pull}, reviewed by {reviewers}")
+
     return [*out, *_task(root, main, proof.task, subject), *_vote(root, main)]
 
 
@@ -71,13 +72,16 @@ def _checked_place(root: str, main: str, place: str) -> tuple[str, str]:
 
 
 def _one(pattern: str, text: str) -> str:
-    """The first group of the first match; "" where nothing matches."""
+    """The first group of the first match, or ""."""
     found = re.search(pattern, text, re.MULTILINE)
     return found[1] if found else ""
 
 
 def _merge(root: str, commit: str, main: str) -> str:
-    """The merge on main's own line that brought `commit`; "" when it is on that line itself."""
+    """The merge on main's own line that brought `commit`.
+
+    It is "" when it is on that line itself.
+    """
     line = run.git(root, "rev-list", "--first-parent", main).split()
     if commit in line:
         return ""
@@ -93,9 +97,11 @@ def _task(root: str, main: str, task: str, subject: str) -> list[str]:
     told = _task_data(root, main, task, subject)
     title, milestone = told.get("title", ""), told.get("milestone", "")
     out = [f"  task {task}: {title} (milestone {milestone})"]
+
     for story in told.get("stories") or []:
         page = _text(root, main, f"docs/stories/{story}.md")
-        out.append(f"  story {story}: {_one(r'^# (.+)$', page)}")
+        title = _one(r"^# (.+)$", page)
+        out.append(f"  story {story}: {title}")
 
     return out
 
@@ -124,7 +130,7 @@ def _task_data(root: str, main: str, task: str, subject: str) -> dict[str, Any]:
 
 
 def _text(root: str, main: str, path: str) -> str:
-    """A file on main; "" where it is not."""
+    """The text of a file on main, or ""."""
     return (objects.read_blob(root, main, path) or b"").decode("utf-8", "replace")
 
 
@@ -140,6 +146,7 @@ def _vote(root: str, main: str) -> list[str]:
     text = _text(root, main, DECISION)
     if not text:
         return []
+
     data = yaml_read.loads(text, DECISION).data or {}
     by = " and ".join(data.get("authors") or [])
     title, method = data.get("title", ""), data.get("method", "")
