@@ -1,4 +1,4 @@
-"""Who speaks for an agent in a live game: on which model, with which key, and how many dollars it may still spend.
+"""What speaks for an agent in a live game, and how many dollars it may still spend.
 
 An agent plays on its own model if its key is there, else on the first of `also:` that
 has a key, else not at all. The last look for secrets before a prompt leaves is here,
@@ -87,7 +87,7 @@ def program_of(agent: Agent, environ: Mapping[str, str]) -> str:
 
 
 def options_on(agent_options: Mapping[str, str], *, own: bool) -> dict[str, str]:
-    """The options that hold on a model: all on the agent's `own`, else those that fit any."""
+    """The options that hold on a model: on the agent's `own` all of them."""
     if own:
         return dict(agent_options)
     return {key: value for key, value in agent_options.items() if key not in OWN}
@@ -150,8 +150,8 @@ class Speaker:
         """The reply, without a secret on the way out or back.
 
         Secrets in the prompt, and the values of your keys in what comes back, are
-        replaced by a word that says what they were. Raises ModelError, with nothing of a
-        key in it either: a vendor may quote the key that it does not like.
+        replaced by a word that says what they were. Raises ModelError, with nothing of
+        a key in it either: a vendor may quote the key that it does not like.
         """
         try:
             reply = self.live.complete(self._cleared(request))
@@ -175,6 +175,7 @@ class Speaker:
         for said in request.messages:
             content, thinking = self._shown(said.content), self._whole(said.thinking)
             messages.append(Said(said.role, content, thinking))
+
         return msgspec.structs.replace(
             request,
             system=self._shown(request.system),
@@ -183,7 +184,7 @@ class Speaker:
         )
 
     def _whole(self, thinking: str) -> str:
-        """The thinking as it is, since it is signed; nothing of it if it holds a secret."""
+        """The thinking as it is, for it is signed; nothing if it holds a secret."""
         if not thinking:
             return ""
         found = secrets.find_secrets(thinking, "", self.environ, self.named)
@@ -196,7 +197,7 @@ class Speaker:
 def reserve_call(
     bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None
 ) -> Callable[[Request], float]:
-    """A function that gives the worst case of a call in dollars, if every cap allows it.
+    """A function that gives the worst case of a call in dollars, if the caps allow it.
 
     It raises as allow() does. `settled` is what entries() keeps between looks.
     """
@@ -228,7 +229,7 @@ def allow(
     usd: float,
     settled: dict[str, Entry],
 ) -> None:
-    """Do nothing, if `usd` more stay within every cap; report an agent that goes in circles.
+    """Check that `usd` more stay within every cap; report money going in circles.
 
     Raises CapReached; ModelError("rate_limited") while only what others have in the air
     stands in the way. `settled` is what entries() keeps between looks.
@@ -249,6 +250,7 @@ def allow(
             "the money is reserved for calls in the air",
             retry_after_s=2.0,
         )
+
     raise CapReached(refusal)
 
 
@@ -318,6 +320,7 @@ def entries(bus: Bus, settled: dict[str, Entry] | None = None) -> list[Entry]:
             if one.answered:
                 known[path] = one
             found.append(one)
+
     return found
 
 

@@ -1,9 +1,9 @@
-"""Who plays whom in a live game: settled once, when it begins, and kept in game.yaml.
+"""The cast of a live game: settled once, when it begins, and kept in game.yaml.
 
-An agent plays on its own model or on one that is drawn for it (`draw:`). Where it has no
-key for these it plays on one of `also:`; without any it sits out. A model is drawn from
-the game's seed among those that have a key. A rehearsal draws nothing: it has a voice of
-its own for each agent.
+An agent plays on its own model or on one that is drawn for it (`draw:`). Where it has
+no key for these it plays on one of `also:`; without any it sits out. A model is drawn
+from the game's seed among those that have a key. A rehearsal draws nothing: it has a
+voice of its own for each agent.
 
 `accounts` is imported by the functions that need it. A rehearsal, where every daemon
 asks who plays, needs nothing of it.
@@ -36,6 +36,7 @@ def settle_cast(
             elsewhere = True
         else:
             cast[name] = _role(agent, _drawn(agent, environ, seed), environ)
+
     if not elsewhere and all("sits_out" in role for role in cast.values()):
         raise _no_key(agents)
     return cast
@@ -123,7 +124,7 @@ def vendors(agents: Mapping[str, Agent], game: Game | None) -> dict[str, str]:
 
 
 def _maker(model: str) -> str:
-    """Who makes a model, as agents/*.yaml name it.
+    """The vendor that makes a model, as agents/*.yaml name it.
 
     That is google for gemini/…, anthropic for openrouter/anthropic/…
     """
@@ -140,7 +141,7 @@ def label(agent: Agent, game: Game | None) -> str:
 
 
 def cast_lines(agents: Mapping[str, Agent], cast: Cast) -> list[str]:
-    """Who plays on what, and who sits out; an agent whose file is gone by its id."""
+    """What each agent plays on, and which sit out; one whose file is gone by its id."""
     plays, out = [], []
     for agent, role in cast.items():
         name = agents[agent].name if agent in agents else agent
@@ -151,6 +152,7 @@ def cast_lines(agents: Mapping[str, Agent], cast: Cast) -> list[str]:
         if "instead_of" in role:
             voice += f", for want of a key for {role['instead_of']}"
         plays.append(f"{name} ({voice})")
+
     lines = [f"live: {', '.join(plays)}"]
     if out:
         lines.append(f"sitting out: {', '.join(out)}")
@@ -158,7 +160,7 @@ def cast_lines(agents: Mapping[str, Agent], cast: Cast) -> list[str]:
 
 
 def reveal(bus: Bus, agents: Mapping[str, Agent], game: Game) -> None:
-    """Let each agent say in the chat what was drawn for it; once, however often it is called."""
+    """Let each agent say in the chat, once, what was drawn for it."""
     for name, role in game.cast.items():
         if name not in agents or not agents[name].draw or "model" not in role:
             continue
@@ -177,7 +179,7 @@ def strangers(
     environ: Mapping[str, str],
     living: Mapping[str, int],
 ) -> list[str]:
-    """The daemons that were started without a key that is here now: to be started again.
+    """The daemons to start again: they were started without a key that is here now.
 
     `living` maps an agent to the pid of its daemon. No other daemon is named, for a new
     start repeats what a daemon has in flight. Where the system shows no environment, an
@@ -192,6 +194,7 @@ def strangers(
             continue
         if _keys(mine, environ) - _keys(mine, theirs or {}):
             found.append(name)
+
     return found
 
 
@@ -206,7 +209,7 @@ def _keys(agent: Agent, environ: Mapping[str, str]) -> set[str]:
 
 
 def _environ_of(pid: int) -> dict[str, str] | None:
-    """The environment that a process was started with; None where the system does not show it."""
+    """The environment that a process was started with; None where it is not shown."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             entries = file.read().split(b"\0")

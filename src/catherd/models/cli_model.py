@@ -1,11 +1,13 @@
-"""Command agents: any CLI as hands in the agent's worktree, and as its voice where the agent has no model of its own.
+"""Command agents: any CLI as hands in the agent's worktree, and as its voice.
+
+It is the voice where the agent has no model of its own.
 
 A program is a model like every other. What it wrote comes back as the whole files of an
 ordinary answer and is journalled as one; from there on nothing knows that it was no
 completion. So a kill costs no second run, the checks send the same findings back, and
-the daemon commits. It runs in its own HOME (`.catherd/home/<agent>`), with the keys that
-its YAML names and no others, behind walls (`cli_sandbox`): no `bus/`, nothing of yours.
-Where there can be no walls it is not started.
+the daemon commits. It runs in its own HOME (`.catherd/home/<agent>`), with the keys
+that its YAML names and no others, behind walls (`cli_sandbox`): no `bus/`, nothing of
+yours. Where there can be no walls it is not started.
 """
 
 import contextlib
@@ -65,7 +67,7 @@ _FAILED = {
 def seat(
     bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None
 ) -> Seat:
-    """The seat of an agent that has a command and no model: the program speaks for it too."""
+    """The seat of an agent without a model, for which its program speaks too."""
     return Seat(
         bus,
         agent,
@@ -117,7 +119,7 @@ def reserve_run(
 
 
 def worst(agent: Agent, *, talking: bool) -> float:
-    """Dollars set aside for one run, and told to the program where its argv has a place for them."""
+    """Dollars set aside for one run, told to the program if its argv has a place."""
     usd = driver(agent.command, f"agents/{agent.id}.yaml").usd
     return usd / TALK if talking else usd
 
@@ -131,6 +133,7 @@ def probe_program(agent: Agent) -> str:
         made = driver(agent.command, f"agents/{agent.id}.yaml")
     except CatherdError as error:
         return f"--  {agent.id}: {error.what}"
+
     name = str(made.argv[0])
     if not shutil.which(name):
         return f"--  {agent.id}: there is no program {name} here; install it, or correct `argv:`"
@@ -142,6 +145,7 @@ def probe_program(agent: Agent) -> str:
         done = _version(made, asked)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"--  {shown} gives no answer ({type(error).__name__})"
+
     lines = (done.stdout or done.stderr).decode("utf-8", "replace").strip().splitlines()
     said = f": {lines[-1][:80]}" if lines else ""
     mark = "ok " if done.returncode == 0 else "-- "
@@ -175,7 +179,10 @@ def _version(made: Driver, asked: list[str]) -> subprocess.CompletedProcess[byte
 
 
 def _unwalled(made: Driver) -> str:
-    """Why the program cannot be kept from `bus/` and your files on this machine; "" where it can, or need not."""
+    """Why the program cannot be kept from `bus/` and your files on this machine.
+
+    Empty where it can, or need not.
+    """
     tier = sandbox.probe_tier()
     if tier.name == "bwrap" or made.sandbox == "none":
         return ""
@@ -193,7 +200,10 @@ class _TakenFile(msgspec.Struct, frozen=True):
 
 
 class Program(Model):
-    """The agent's CLI. With a `tree` its work there is the answer, without one what it says is."""
+    """The agent's CLI.
+
+    With a `tree` its answer is its work there, without one it is what the program says.
+    """
 
     def __init__(
         self,
@@ -219,10 +229,11 @@ class Program(Model):
                 self.was[path] = _sum(tree, path)
 
     def complete(self, request: Request) -> Reply:
-        """The files that it left, as an answer; empty when it changed nothing. Raises ModelError."""
+        """The files that it left, as an answer. Raises ModelError."""
         made = driver(self.agent.command, f"agents/{self.agent.id}.yaml")
         with effect("home", self.agent.id):
             os.makedirs(self.home, mode=0o700, exist_ok=True)
+
         self._end_what_is_left()
         name = str(made.argv[0])
         if not shutil.which(name):
@@ -230,6 +241,7 @@ class Program(Model):
                 "not_found",
                 f"there is no program {os.path.basename(name)} here: install it, or correct `argv:`",
             )
+
         tree = self.tree or self._desk()
         made.usd = worst(self.agent, talking=not self.tree)
         if not self.tree:  # work has the time that its YAML gives it
@@ -278,6 +290,7 @@ class Program(Model):
                 "not_found",
                 f"{name} does not start behind its walls ({heard.muttered}): name what it lacks under `sees:`",
             )
+
         # Work that ran out of time is taken as far as it got.
         is_work = _ran_out_of_time(outcome) and outcome.changed
         if outcome.result in _FAILED and not is_work:
@@ -300,7 +313,7 @@ class Program(Model):
         return self._reply(text, made, outcome, usd)
 
     def _desk(self) -> str:
-        """An empty repository to talk in: there is nothing to read and nothing to break."""
+        """An empty repository to talk in, with nothing to read and nothing to break."""
         tree = os.path.join(self.home, "talk")
         if os.path.isdir(os.path.join(tree, ".git")):
             return tree
@@ -311,6 +324,7 @@ class Program(Model):
             who = run.agent_identity(self.agent.id)
             words = ("commit", "--quiet", "--allow-empty", "-m", "empty")
             run.call(tree, *words, author=who, committer=who)
+
         return tree
 
     def _apart(self, made: Driver, tree: str) -> Driver:
@@ -370,6 +384,7 @@ class Program(Model):
             return _TakenFile(f"~~~~~~delete path={path}\n~~~~~~\n")
         except (UnicodeDecodeError, OSError) as error:
             return _TakenFile(faults=[f"{path}: no text file ({type(error).__name__})"])
+
         found = secrets.find_secrets(text, path, None, self.named)
         return _TakenFile(_fenced(path, text), [f"{one}: {TAKE_OUT}" for one in found])
 

@@ -1,8 +1,10 @@
-"""A CLI agent as hands: run in a worktree until its final event, its silence or its time ends it; judged by what git sees.
+"""A CLI agent as hands: run in a worktree, and judged by what git sees.
+
+Its final event, its silence or the end of its time ends the run.
 
 The program gets its own HOME, an environment without anything that was not asked for,
-and the prompt as a file on stdin: there is no pipe to hang on, and nothing of the prompt
-stands in `ps`. All of its process group is dead when the run returns, however it
+and the prompt as a file on stdin: there is no pipe to hang on, and nothing of the
+prompt stands in `ps`. All of its process group is dead when the run returns, however it
 returns. The exit code is kept and decides nothing. The caller commits: a program that
 moves the branch, the hooks or the config is refused.
 """
@@ -54,8 +56,8 @@ class CliOutcome(msgspec.Struct):
 
     `result` is spawn_failed, auth, budget, error, denied, idle_timeout, wall_timeout,
     scope_violation, no_change or changed. `changed` are paths in the worktree. `rc` is
-    for the log only. `commits` says how often it committed by itself, on its own branch:
-    the commits are kept, so reset to `base` and commit them anew.
+    for the log only. `commits` says how often it committed by itself, on its own
+    branch: the commits are kept, so reset to `base` and commit them anew.
     """
 
     result: str
@@ -196,8 +198,8 @@ def program_environment(
 ) -> dict[str, str]:
     """All that the program sees.
 
-    There is no key but its own, no variable of an agent that we may run under, no config
-    of yours.
+    There is no key but its own, no variable of an agent that we may run under, no
+    config of yours.
     """
     outside, home = around.outside(), around.home
     wanted = [*_KEPT, *around.keys, *driver.keys]
@@ -235,7 +237,7 @@ def furnish(driver: Driver, home: str) -> None:
         os.makedirs(os.path.join(home, part), mode=0o700, exist_ok=True)
 
 
-# --- the process ----------------------------------------------------------------------------------------------------
+# --- the process ---
 
 
 class _Deadline(NamedTuple):
@@ -292,7 +294,10 @@ def _last(said: bytearray) -> str:
 
 
 class _Lines:
-    """The lines of a child's stdout and stderr as they come; `over` once it is dead, even if a grandchild holds the pipes."""
+    """The lines of a child's stdout and stderr as they come.
+
+    `over` is true once it is dead, even if a grandchild holds the pipes.
+    """
 
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         self.over = False
@@ -302,6 +307,7 @@ class _Lines:
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
                 self.select.register(pipe.fileno(), selectors.EVENT_READ, name)
+
         self.dead, told = os.pipe()
         self.select.register(self.dead, selectors.EVENT_READ, "dead")
         threading.Thread(target=self._wait_for, args=(child, told), daemon=True).start()
@@ -312,7 +318,10 @@ class _Lines:
         os.close(told)
 
     def wait(self, seconds: float) -> Iterator[tuple[str, bytes]]:
-        """Whole lines that came within `seconds`, each with "out" or "err"; what is left of both once it is dead."""
+        """Whole lines that came within `seconds`, each with "out" or "err".
+
+        Once the child is dead, what is left of both comes too.
+        """
         ready = [key for key, _ in self.select.select(seconds)]
         for key in sorted(ready, key=lambda k: str(k.data) == "dead"):
             if key.data == "dead":
@@ -343,21 +352,26 @@ class _Lines:
                 break
             for key in ready:
                 yield from self._read(key.fd, str(key.data))
+
         for name, rest in self.rest.items():
             if rest:
                 yield name, rest
 
     def close(self) -> None:
-        """Give back the descriptors that are ours; the child's pipes are closed by _kill."""
+        """Give back the descriptors that are ours; _kill closes the child's pipes."""
         self.select.close()
         os.close(self.dead)
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End the whole process group, the leader and what it left behind: SIGTERM, a moment, SIGKILL."""
+    """End the whole process group: SIGTERM, a moment, SIGKILL.
+
+    That is the leader and what it left behind.
+    """
     _signal(child.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_STOP_S)
+
     _signal(child.pid, signal.SIGKILL)
     child.wait()
     for pipe in (child.stdout, child.stderr):
@@ -393,6 +407,7 @@ def _judge(before: Before, driver: Driver, listened: _Listened) -> CliOutcome:
     else:
         outcome.result = "no_change"
         outcome.detail = _why_nothing(driver, heard)
+
     return outcome
 
 

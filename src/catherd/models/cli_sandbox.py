@@ -1,5 +1,6 @@
-"""What a program as hands can reach: its own HOME, its worktree, the system read-only, the network of its vendor.
+"""The walls of a program as hands.
 
+It can reach its own HOME, its worktree, the system read-only and its vendor's network.
 Nothing of catherd (`bus/`, the other worktrees, the repository) and nothing of yours
 (home directories, /tmp, /run) is there for it but the program itself. It needs its
 vendor's network, so this is no box: what it writes is tested in one. Its git is a copy
@@ -34,9 +35,10 @@ _SYSTEM = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
 
 
 def words(root: str, tree: str, home: str, program: str, sees: list[str]) -> list[str]:
-    """What stands before the program's command line. `sees`: paths of yours that it may read.
+    """What stands before the program's command line.
 
-    `root` is the game's; `tree` and `home` may be written, and only they.
+    `sees` are paths of yours that it may read. `root` is the game's. `tree` and `home`
+    may be written, and only they.
 
     bwrap mounts in the order of its words, and a later mount covers an earlier one. So
     each line below opens or closes what the lines above it left.
@@ -110,7 +112,10 @@ def _own_gitlink(tree: str, home: str) -> list[str]:
 
 
 def own_git(place: WorkPlace, home: str, agent: str) -> None:
-    """A git directory in `home` with the commit and the branch of the worktree, and `gitlink`, the `.git` file that names it."""
+    """Make a git directory in `home` with the commit and the branch of the worktree.
+
+    Beside it stands `gitlink`, the `.git` file that names it.
+    """
     head = run.git(place, "rev-parse", "HEAD")
     branch = (
         run.git_ok(place, "symbolic-ref", "--quiet", "HEAD").removeprefix("refs/heads/")
@@ -183,7 +188,11 @@ def _within(path: str, folders: list[str]) -> bool:
 
 
 def _parts(program: str, hidden: list[str]) -> list[str]:
-    """The paths that a program is made of: its links, what it is installed in, what its first line names."""
+    """The paths that a program is made of.
+
+    They are its links, the folder that it is installed in, and the interpreter that its
+    first line names.
+    """
     found: list[str] = []
     for name in _interpreted(shutil.which(program) or program):
         real = os.path.realpath(name)
@@ -191,6 +200,7 @@ def _parts(program: str, hidden: list[str]) -> list[str]:
         above = os.path.dirname(os.path.dirname(name))
         if os.path.exists(os.path.join(above, "pyvenv.cfg")):
             found.append(above)
+
     return found
 
 
@@ -206,11 +216,12 @@ def _interpreted(path: str) -> list[str]:
         if os.path.basename(first) == "env":
             first = shutil.which(second) or second
         found.append(first)
+
     return found
 
 
 def _installed(real: str, hidden: list[str]) -> str:
-    """The folder that a program was installed in, where that can be told; else the file alone."""
+    """The folder that a program was installed in if it can be told, else the file."""
     packages = "/node_modules/"
     if packages in real:
         return real[: real.index(packages) + len(packages) - 1]

@@ -1,6 +1,7 @@
-"""How a CLI agent is driven, as data: its argv, how the prompt goes in, how events, usage and failures come out. No I/O.
+"""How a CLI agent is driven, as data. No I/O.
 
-A driver is the `command:` block of an agent's YAML. Flags of these programs change every
+That is its argv, how the prompt goes in, how events, usage and failures come out. A
+driver is the `command:` block of an agent's YAML. Flags of these programs change every
 few weeks, so none of them stands in Python. Exit codes are kept for the log and decide
 nothing: of the programs measured, most exit 0 when they fail.
 """
@@ -32,8 +33,8 @@ class Capture(msgspec.Struct, forbid_unknown_fields=True):
 class Usage(msgspec.Struct, forbid_unknown_fields=True):
     """Where an event says what the run took.
 
-    These are dotted paths of tokens in (cached ones included), out, cached, and dollars.
-    `add` sums over all events that match.
+    These are dotted paths of tokens in (cached ones included), out, cached, and
+    dollars. `add` sums over all events that match.
     """
 
     match: dict[str, str] = {}
@@ -59,7 +60,7 @@ class Sign(msgspec.Struct, forbid_unknown_fields=True):
     stderr: bool = False
 
     def shows_in(self, event: dict[str, Any] | None, text: str) -> bool:
-        """Whether the sign is in an event, or in a line that is none, with this text."""
+        """Whether an event, or a line that is none, with this text shows the sign."""
         if event is None:
             if self.match or self.some:
                 return False
@@ -78,8 +79,8 @@ class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     In `argv` and `env`, {worktree} {home} {prompt_file} {last} {model} {usd} are filled
     in. A list inside `argv` is left out as a whole when one of its places is empty.
     `prompt` is stdin (then end of file) or file, `events` is jsonl or text. Seconds:
-    `idle_s` without an event, `wall_s` in all, `grace_s` after the final event. `usd` is
-    what a run may cost at most, an eighth of it where it only speaks. `litter` are
+    `idle_s` without an event, `wall_s` in all, `grace_s` after the final event. `usd`
+    is what a run may cost at most, an eighth of it where it only speaks. `litter` are
     patterns of files that the program leaves behind and nobody wants. `sees` are paths
     of yours that it may read behind its walls. `sandbox: none` starts it without walls;
     otherwise it is not started where there is no bubblewrap.
@@ -108,9 +109,9 @@ class Driver(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class CliTranscript(msgspec.Struct):
     """What the events said so far.
 
-    `finished` says that the final one came. `failed` is the first sign of failure, `why`
-    its words. `muttered` is the last line of stderr. `counted` says that the program
-    told what it took, be it nothing.
+    `finished` says that the final one came. `failed` is the first sign of failure,
+    `why` its words. `muttered` is the last line of stderr. `counted` says that the
+    program told what it took, be it nothing.
     """
 
     text: str = ""
@@ -127,7 +128,7 @@ class CliTranscript(msgspec.Struct):
 
 
 def driver(command: dict[str, Any], where: str = "agents/") -> Driver:
-    """The driver of a `command:` block. Raises CatherdError with the key that is wrong."""
+    """The driver of a `command:` block. Raises CatherdError with the wrong key."""
     try:
         made = msgspec.convert(command, Driver, strict=False)
         for sign in made.signs:
@@ -194,6 +195,7 @@ def take_line(driver: Driver, heard: CliTranscript, line: bytes) -> bool:
         _look_for_signs(driver, heard, None, text)
         heard.events += 1
         return True
+
     event = _event(line)
     if event is None:
         return False
@@ -217,7 +219,7 @@ def _capture(capture: Capture, heard: CliTranscript, event: dict[str, Any]) -> N
 
 
 def complain(driver: Driver, heard: CliTranscript, line: bytes) -> None:
-    """Take in one line of stderr: signs of failure are looked for, and the last line is kept."""
+    """Take in one line of stderr: look for signs of failure, keep the last line."""
     text = line[:_HEAD].decode("utf-8", "replace")
     heard.muttered = " ".join(text.split())[:300] or heard.muttered
     _look_for_signs(driver, heard, None, text, stderr=True)
@@ -234,7 +236,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 
 def dig(event: Any, path: str) -> Any:
-    """The value under a dotted path (`item.text`, `usage.0.tokens`), None if there is none."""
+    """The value under a dotted path (`item.text`, `usage.0.tokens`), or None."""
     for part in path.split("."):
         if isinstance(event, dict):
             event = event.get(part)
@@ -290,7 +292,7 @@ def _count(usage: Usage, heard: CliTranscript, event: dict[str, Any]) -> None:
 
 
 def _amount(value: Any) -> int | float | None:
-    """A number that counts something; None for anything else, true and false among it."""
+    """A number that counts something; None for anything else, also for a boolean."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if value >= 0 else None

@@ -99,9 +99,11 @@ def met(bus: Bus, agent: Agent, game: Game, error: ModelError, stands: Setback) 
     stands.failed += 1
     seconds = rest(error, stands.failed)
     stands.until = time.time() + seconds if seconds else 0.0
+
     lost = hopeless(error, stands.failed)
     goes_on = stands.failed >= IN_A_ROW
-    if error.kind != "silent" and (lost or goes_on or seconds > LONG):
+    lasts = seconds > LONG
+    if error.kind != "silent" and (lost or goes_on or lasts):
         _tell(bus, agent, game, error, stands)
         stands.told = True
     return lost
@@ -116,17 +118,20 @@ def _tell(
     who = f"{agent.name} ({_voice(played)})"
     why = secrets.redact(error.what, environ=os.environ)[0]
     till = time_text(stands.until)
+
     if error.kind in SOON and error.retry_after_s is not None:
         where, fix = f"agents/{agent.id}.yaml", ""
         what = f"{who} waits until {clock(till)}: {why}"
     else:
         where, fix = change(bus, played, error)
-        times = tries = ""
+        times = ""
         if stands.failed >= IN_A_ROW:
             times = f", {stands.failed} calls in a row"
+        tries = ""
         if till:
             tries = f"; it tries again at {clock(till)}"
         what = f"{who} cannot answer{times}: {why}{_booked(bus, agent)}{tries}"
+
     bus.trouble(f"model-{agent.id}", where, what, fix, till or error.kind, until=till)
 
 
@@ -244,7 +249,7 @@ def _to_change(agent: Agent, error: ModelError) -> _Change:
 
 
 def _address(agent: Agent, *, unknown: bool) -> _Change:
-    """What may be wrong where nobody answers; `unknown`: or where the model is not known."""
+    """What may be wrong where nobody answers, or where the model is `unknown` there."""
     if agent.options.get("api_base"):
         both = "`api_base:` or `model:`" if unknown else "`api_base:`"
         return _Change(("options", "api_base"), f"correct {both} in {{file}}, {{then}}")
@@ -252,6 +257,7 @@ def _address(agent: Agent, *, unknown: bool) -> _Change:
     for base in (f"{vendor}_BASE_URL", f"{vendor}_API_BASE"):
         if os.environ.get(base):
             return _Change(("model",), f"correct or unset {base}, {{then}}")
+
     if unknown:
         return _Change(("model",), "correct `model:` in {file}, {then}")
     return _Change(("model",), "look whether the network and the vendor are up, {then}")

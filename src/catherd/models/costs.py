@@ -30,7 +30,7 @@ def offer_costs(
     caps: Mapping[str, float] | None = None,
     through: Sequence[str] = (),
 ) -> list[str]:
-    """Who could play live here, on which model; who could not, and what it would take.
+    """Which agents could play live here, on which model; which not, and what they lack.
 
     Then what LIVE=1 costs at most. `through` are the phases that would be played; just
     that of the goal if empty.
@@ -38,12 +38,19 @@ def offer_costs(
     offers = [_offer(agent, environ) for agent in agents.values()]
     ready = [offer.told for offer in offers if offer.plays]
     without = [offer.told for offer in offers if not offer.plays]
-    lines = [f"keys found for {', '.join(ready)}" if ready else "no key found"]
+    lines = []
+
+    if ready:
+        lines.append(f"keys found for {', '.join(ready)}")
+    else:
+        lines.append("no key found")
     if without:
         lines.append(f"sitting out: {', '.join(without)}")
+
     if ready:
         phases = through or [goal]
-        most = ledger.most({**accounts.CAPS, **(caps or {})}, phases)
+        limits = {**accounts.CAPS, **(caps or {})}
+        most = ledger.most(limits, phases)
         lines.append(
             f"LIVE=1 costs at most ${most:.2f} for {', '.join(phases)} (caps: in bus/game.yaml)"
         )
@@ -51,13 +58,12 @@ def offer_costs(
 
 
 def _offer(agent: Agent, environ: Mapping[str, str]) -> _Offer:
-    name, chosen = agent.name, accounts.live_model(agent, environ)
-    if not chosen and accounts.program_of(agent, environ):
-        return _Offer(True, f"{name} (a command; what it takes counts at its own word)")
-    if not chosen:
-        keys = accounts.keys_named(agent)
-        return _Offer(False, f"{name} (set {keys[0] if keys else 'a model'})")
+    name = agent.name
+    chosen = accounts.live_model(agent, environ)
     own = chosen == agent.model
+    if not chosen:
+        return _without_model(agent, environ)
+
     try:
         llm.live_price(chosen, agent.options if own else {})
     except ModelError as error:
@@ -65,9 +71,20 @@ def _offer(agent: Agent, environ: Mapping[str, str]) -> _Offer:
         if prices.installed():
             return _Offer(False, f"{name} ({error.what})")
         return _Offer(True, f"{name} ({chosen})")
-    if own:
-        return _Offer(True, f"{name} ({chosen})")
-    return _Offer(True, f"{name} ({chosen}, for want of a key for {agent.model})")
+
+    instead = ""
+    if not own:
+        instead = f", for want of a key for {agent.model}"
+    return _Offer(True, f"{name} ({chosen}{instead})")
+
+
+def _without_model(agent: Agent, environ: Mapping[str, str]) -> _Offer:
+    """What an agent offers that has no key for any model: its program, or nothing."""
+    if accounts.program_of(agent, environ):
+        told = f"{agent.name} (a command; what it takes counts at its own word)"
+        return _Offer(True, told)
+    keys = accounts.keys_named(agent)
+    return _Offer(False, f"{agent.name} (set {keys[0] if keys else 'a model'})")
 
 
 def report(
@@ -77,20 +94,26 @@ def report(
 ) -> list[str]:
     """The lines of `make costs`.
 
-    The dollars of every group add up to those of the game. `caps` and `prices` are as in
-    `ledger`.
+    The dollars of every group add up to those of the game. `caps` and `prices` are as
+    in `ledger`.
     """
     entries = list(entries)
     rows = ledger.costs(entries, prices)
     if not entries:
         return ["no model was called yet"]
+
     lines = [_head(), _line("the game", rows[0])]
     for of, title in _OF.items():
         lines += ["", title]
         for row in rows:
             if row.of == of:
-                lines.append(_line(f"  {row.name or '(other)'}", row))
-    lines += ["", *_caps(rows, caps), *_uncertain(entries), *_loops(entries)]
+                name = row.name or "(other)"
+                lines.append(_line(f"  {name}", row))
+
+    lines.append("")
+    lines += _caps(rows, caps)
+    lines += _uncertain(entries)
+    lines += _loops(entries)
     return lines
 
 

@@ -113,7 +113,7 @@ class _Rule(NamedTuple):
 
 
 def _no_credit(status: int, body: str) -> bool:
-    """No money is left. A vendor that says when to come back only means a rate limit."""
+    """No money is left; a vendor that says when to come back means a rate limit."""
     if _RETRY_INFO.search(body) or status not in {400, 402, 403, 429}:
         return False
     return status == 402 or _says(_QUOTA, body)
@@ -156,7 +156,7 @@ def _says(pattern: re.Pattern[str], body: str) -> bool:
 
 
 _OUT_OF_ORDER = "the vendor is out of order or overloaded"
-# The first rule that applies counts: a status says less than a body that names the cause.
+# The first rule that applies counts.
 _RULES = (
     _Rule(_no_credit, "quota", "the account has no credit or quota left"),
     _Rule(_too_many, "rate_limited", "too many requests", again=True),
@@ -178,11 +178,12 @@ def _refused(status: int, body: str) -> RetryVerdict:
 
 
 def _named(status: int, body: str) -> str:
-    """`HTTP 429, rate_limit_error`: the status and the vendor's own code word, if it is one."""
+    """`HTTP 429, rate_limit_error`: the status and, if it has one, its code word."""
     try:
         found: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError):
         found = None
+
     if isinstance(found, list) and found:
         found = found[0]
     if isinstance(found, dict):
@@ -192,6 +193,7 @@ def _named(status: int, body: str) -> str:
             word = found.get(key)
             if isinstance(word, str) and _WORD.match(word):
                 return f"HTTP {status}, {word}"
+
     return f"HTTP {status}"
 
 
@@ -212,13 +214,15 @@ def retry_after(failure: Failure, now: float) -> float | None:
             return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         pass
+
     found = _RETRY_INFO.search(failure.body)
     return float(found[1]) if found else None
 
 
 def delay(tried: int, asked: float | None, draw: float, backoff: float = 1.0) -> float:
-    """Seconds to wait after the `tried`-th try (1 is the first): what was asked for, or doubling with jitter.
+    """Seconds to wait after the `tried`-th try (1 is the first).
 
+    It is what was asked for, or a pause that doubles, with jitter, if that is longer.
     `draw` is uniform in [0, 1); `backoff` scales our own pauses, never the vendor's.
     """
     own = backoff * min(60.0, 2.0**tried) * (0.5 + draw / 2)
@@ -226,7 +230,7 @@ def delay(tried: int, asked: float | None, draw: float, backoff: float = 1.0) ->
 
 
 def status_of(error: BaseException) -> int | None:
-    """The raw HTTP status: that of the innermost exception in the chain that has one."""
+    """The raw HTTP status, of the innermost exception in the chain that has one."""
     found, seen = None, set()
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
@@ -235,4 +239,5 @@ def status_of(error: BaseException) -> int | None:
         if isinstance(value, int) and 100 <= value < 600:
             found = value
         at = at.__cause__ or at.__context__
+
     return found

@@ -1,12 +1,13 @@
-"""The LiteLLM edge: a Request becomes one call to a vendor, and what comes back a Reply or a ModelError.
+"""The LiteLLM edge: a Request becomes a call to a vendor, and then a Reply.
+
+What is no answer becomes a ModelError.
 
 LiteLLM is imported by `_litellm` alone, with its settings made before: no price list or
 header list from the network, no `.env`, no telemetry. It only translates. Retries,
-deadlines, prices and the reading of errors are ours (`failures`, `transport`, `prices`).
-Nothing of a prompt, a key or a path is in what is raised.
+deadlines, prices and the reading of errors are ours (`failures`, `transport`,
+`prices`). Nothing of a prompt, a key or a path is in what is raised.
 """
 
-import itertools
 import os
 import random
 import re
@@ -21,12 +22,15 @@ import msgspec
 from catherd.core.model import ModelError, Reply, Request
 from catherd.models import failures, prices
 from catherd.models.failures import PARK_S, TRIES, Failure, RetryVerdict
+from catherd.models.llm_reply import read_stream, read_whole, reply_of
+from catherd.models.llm_request import arguments, streams
 from catherd.models.prices import EFFORT, Price, estimate, token_room
 
 if TYPE_CHECKING:
     from catherd.models.transport import Exchange
 
-# What an agent's `options:` may say. Everything else is refused: LiteLLM would drop it or pass it on unseen.
+# What an agent's `options:` may say. Everything else is refused: LiteLLM would drop it
+# or pass it on unseen.
 OPTIONS = {
     "api_base": "the server's address, for any that speaks the vendor's protocol",
     "effort": "low, medium or high: how long the model thinks",
@@ -38,13 +42,14 @@ OPTIONS = {
 }
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
 _OURS = ("rehearsal", "latency")  # options of the rehearsal: no business of a vendor
-# Characters: Anthropic caches nothing shorter than about a thousand tokens.
-_CACHE_FROM = 4000
 # LiteLLM reads these when it is imported.
 _SETTINGS = {
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else the import fetches a price list from GitHub
-    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",  # else the first Anthropic call fetches another
-    "LITELLM_MODE": "PRODUCTION",  # else the import reads .env of this and every parent directory
+    # Else the import fetches a price list from GitHub.
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    # Else the first Anthropic call fetches a list of headers.
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    # Else the import reads .env of this and every parent directory.
+    "LITELLM_MODE": "PRODUCTION",
     "LITELLM_LOG": "CRITICAL",
     "LITELLM_DISABLE_BUG_REPORT_LINK": "true",
 }
@@ -76,8 +81,8 @@ class Live:
     """A model behind LiteLLM.
 
     `key` is the vendor's. Where it is empty, LiteLLM looks into the environment, or the
-    server wants none. `backoff` scales our pauses between tries (1.0: 1, 2, 4 … seconds,
-    jittered). `limit` is the largest answer in bytes.
+    server wants none. `backoff` scales our pauses between tries (1.0: 1, 2, 4 …
+    seconds, jittered). `limit` is the largest answer in bytes.
     """
 
     def __init__(
@@ -126,6 +131,7 @@ class Live:
                     requests=requests,
                 )
             self.sleep(wait)
+
         raise AssertionError("the last try returns or raises")
 
     def _try(self, request: Request, price: Price, deadline: float) -> _Try:
@@ -141,12 +147,12 @@ class Live:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pydantic's, about LiteLLM's own types
-                response = litellm.completion(**_arguments(request, self.key))
-                if _stream(request):
-                    heard = _streamed(response, exchange.body)
+                response = litellm.completion(**arguments(request, self.key))
+                if streams(request):
+                    heard = read_stream(response, exchange.body)
                 else:
-                    heard = _whole(response)
-            reply = _reply(request, price, heard, bytes(exchange.body))
+                    heard = read_whole(response)
+            reply = reply_of(request, price, heard, bytes(exchange.body))
             return _Try(reply, exchange.requests)
         except Exception as error:
             if exchange.requests == 0:
@@ -173,7 +179,7 @@ def _failed(exchange: "Exchange") -> _Failed:
 def live_price(
     model: str, options: dict[str, str] | None = None
 ) -> tuple[float, float]:
-    """(dollars per token in, out). Raises ModelError("unpriced"). Does not import LiteLLM."""
+    """(dollars per token in, out), without LiteLLM. Raises ModelError("unpriced")."""
     found = prices.price_of(model, options)
     return found.prompt, found.completion
 
@@ -186,16 +192,19 @@ def worst_case_usd(
 ) -> float:
     """Dollars that one call costs at most: reserve this. Raises ModelError("unpriced").
 
-    `prompt_tokens` is from estimate(), `max_tokens` and `options` are as in the Request.
-    A call that may have been billed is never made again under the same reserve, so
-    retries add nothing.
+    `prompt_tokens` is from estimate(), `max_tokens` and `options` are as in the
+    Request. A call that may have been billed is never made again under the same
+    reserve, so retries add nothing.
     """
     room = token_room(model, max_tokens, options)
     return prices.price_of(model, options).worst(prompt_tokens, room)
 
 
 def warm() -> threading.Thread:
-    """Import LiteLLM in the background, while the agent reads; the first call waits for what is left of it."""
+    """Import LiteLLM in the background, while the agent reads.
+
+    The first call waits for what is left of the import.
+    """
     thread = threading.Thread(target=_litellm, name="warm", daemon=True)
     thread.start()
     return thread
@@ -246,230 +255,6 @@ def _wrong_option(name: str, value: str) -> str:
     if name == "temperature" and not _NUMBER.match(value):
         return "temperature is a number"
     return ""
-
-
-def _stream(request: Request) -> bool:
-    return request.options.get("stream", "") == "true"
-
-
-def _arguments(request: Request, key: str) -> dict[str, Any]:
-    """What LiteLLM is called with: nothing that was not asked for, and every limit explicit."""
-    options = request.options
-    made: dict[str, Any] = {
-        "model": request.model,
-        "messages": _messages(request),
-        "max_tokens": token_room(request.model, request.max_tokens, options),
-        # The transport keeps the time. This is one value for all calls, since LiteLLM
-        # caches a client for each value.
-        "timeout": 3600.0,
-        "num_retries": 0,
-        "max_retries": 0,
-        "stream": _stream(request),
-    }
-    if _stream(request):
-        # Without it OpenAI does not say how many tokens it took.
-        made["stream_options"] = {"include_usage": True}
-    if options.get("api_base"):
-        made["api_base"] = options["api_base"]
-        if request.model.startswith("anthropic/"):  # LiteLLM adds /v1 again
-            made["api_base"] = made["api_base"].rstrip("/").removesuffix("/v1")
-        # Many servers of one's own want no key; the SDK wants one.
-        made["api_key"] = "none"
-    if key:
-        made["api_key"] = key
-    if "temperature" in options:
-        made["temperature"] = float(options["temperature"])
-    if "effort" in options:
-        made["reasoning_effort"] = options["effort"]
-    return made
-
-
-def _messages(request: Request) -> list[dict[str, Any]]:
-    """System first, then the conversation.
-
-    Anthropic alone gets back what its model thought, and marks for its cache.
-    """
-    said: list[dict[str, Any]] = []
-    if request.system:
-        said.append({"role": "system", "content": request.system})
-    claude = request.model.startswith("anthropic/")
-    for message in request.messages:
-        made: dict[str, Any] = {"role": message.role, "content": message.content}
-        if claude and message.thinking:
-            made["thinking_blocks"] = msgspec.json.decode(message.thinking)
-        said.append(made)
-    if claude:
-        _mark_stable(said, request)
-    return said
-
-
-def _mark_stable(said: list[dict[str, Any]], request: Request) -> None:
-    """Mark the stable prefix of a conversation for Anthropic's cache.
-
-    The system prompt is marked by itself: it begins the ballot too, and a first call
-    that has nothing else to share.
-    """
-    first = next((message for message in said if message["role"] == "user"), None)
-    if first is not None:
-        first["content"] = _in_blocks(first["content"], request)
-    if request.system and len(request.system) >= _CACHE_FROM:
-        said[0]["content"] = [_kept(request.system)]
-
-
-def _in_blocks(text: str, request: Request) -> str | list[dict[str, Any]]:
-    """A text cut where its stable parts end, all but the last marked; whole without any."""
-    cuts = _cuts(request, len(text))
-    if not cuts:
-        return text
-    ends = itertools.pairwise([0, *cuts, len(text)])
-    *stable, rest = [text[start:end] for start, end in ends]
-    return [*(_kept(part) for part in stable), {"type": "text", "text": rest}]
-
-
-def _cuts(request: Request, length: int) -> list[int]:
-    """Where the blocks of the first message end; empty while all of it is too short for one.
-
-    They are the same places as in earlier calls, for only whole blocks are found in a
-    cache. Four marks are allowed, one for the system prompt, so the last three count.
-    """
-    told = request.options.get("stable_chars", "").split(",")
-    places = {int(word) for word in told if word.strip().isdecimal()}
-    cuts = sorted(place for place in places if 0 < place < length)
-    if not cuts or cuts[-1] + len(request.system) < _CACHE_FROM:
-        return []
-    return cuts[-3:]
-
-
-def _kept(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}
-
-
-class Completion(msgspec.Struct):
-    """What a response says, whole or streamed. `usage` is LiteLLM's, None if the vendor did not say."""
-
-    text: str = ""
-    finish: str = ""
-    model: str = ""
-    refused: bool = False
-    usage: Any = None
-    thinking: list[dict[str, Any]] = []
-
-
-def _whole(response: Any) -> Completion:
-    choice = response.choices[0]
-    message = choice.message
-    fields = getattr(message, "provider_specific_fields", None) or {}
-    refusal = getattr(message, "refusal", None) or fields.get("refusal")
-    thinking = getattr(message, "thinking_blocks", None) or []
-    return Completion(
-        text=_text(message.content),
-        finish=choice.finish_reason or "",
-        model=response.model or "",
-        refused=bool(refusal),
-        usage=getattr(response, "usage", None),
-        thinking=[dict(block) for block in thinking],
-    )
-
-
-def _text(content: object) -> str:
-    return content if isinstance(content, str) else ""
-
-
-_ENDED = re.compile(
-    rb'"(?:finish_reason|stop_reason|finishReason|done_reason)"\s*:\s*"|"done"\s*:\s*true|response\.(?:completed|incomplete)|message-end'
-)
-
-
-class _Cut(Exception):
-    """A stream that ended without saying why."""
-
-
-def _streamed(chunks: Any, body: bytearray) -> Completion:
-    """The whole of a stream. Raises _Cut for one that merely stops.
-
-    LiteLLM ends such a stream as if it were done, so the vendor's own word for the end
-    is looked for.
-    """
-    heard = Completion()
-    parts = []
-    for chunk in chunks:
-        heard.model = heard.model or getattr(chunk, "model", "") or ""
-        heard.usage = getattr(chunk, "usage", None) or heard.usage
-        if chunk.choices:
-            choice = chunk.choices[0]
-            parts.append(_text(choice.delta.content))
-            _take_delta(heard, choice.delta)
-            heard.finish = choice.finish_reason or heard.finish
-    if not heard.finish or not _ENDED.search(body):
-        raise _Cut
-    heard.text = "".join(parts)
-    return heard
-
-
-def _take_delta(heard: Completion, delta: Any) -> None:
-    """Take in what a part of a stream says beside its text."""
-    if getattr(delta, "refusal", None):
-        heard.refused = True
-    for block in getattr(delta, "thinking_blocks", None) or []:
-        # The whole block comes with its signature.
-        if block.get("signature") or block.get("data"):
-            heard.thinking.append(dict(block))
-
-
-_FINISH = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "filter",
-    "tool_calls": "stop",
-    "function_call": "stop",
-}
-# LiteLLM reports these of Anthropic as "stop"; both are answers cut short.
-_SHORT = (
-    b'"stop_reason":"model_context_window_exceeded"',
-    b'"stop_reason":"pause_turn"',
-)
-
-
-def _reply(request: Request, price: Price, heard: Completion, body: bytes) -> Reply:
-    finish = _finish(heard, body)
-    usage = heard.usage
-    details = getattr(usage, "prompt_tokens_details", None)
-    come = _count(usage, "prompt_tokens")
-    go = _count(usage, "completion_tokens")
-    cached = _count(details, "cached_tokens")
-    written = _count(usage, "cache_creation_input_tokens")
-    usd = price.usd(come, cached, written, go)
-    if come <= 0 or (go <= 0 and heard.text):  # not said: never for nothing
-        most = token_room(request.model, request.max_tokens, request.options)
-        usd = price.worst(come or estimate(request), most)
-    withheld = finish in {"refusal", "filter"} or not heard.text.strip()
-    thinking = msgspec.json.encode(heard.thinking).decode() if heard.thinking else ""
-    return Reply(
-        text="" if withheld else heard.text,
-        model=heard.model or request.model,
-        prompt_tokens=come,
-        cached_tokens=cached,
-        completion_tokens=go,
-        usd=usd,
-        finish=finish,
-        thinking=thinking,
-    )
-
-
-def _finish(heard: Completion, body: bytes) -> str:
-    """How an answer ended, as a Reply says it."""
-    if heard.refused:
-        return "refusal"
-    finish = _FINISH.get(heard.finish, "stop")
-    packed = body.replace(b'": "', b'":"')
-    if finish == "stop" and any(mark in packed for mark in _SHORT):
-        return "length"
-    return finish
-
-
-def _count(thing: Any, name: str) -> int:
-    found = getattr(thing, name, 0)
-    return found if isinstance(found, int) and found > 0 else 0
 
 
 def _unsent(error: Exception) -> RetryVerdict:

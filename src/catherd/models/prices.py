@@ -1,9 +1,9 @@
 """What a model costs: LiteLLM's own table, read as a file, or a price that you state.
 
-Importing LiteLLM takes seconds, so its table is read without it.
-`options: {price: "2.50/10.00"}` in an agent's YAML is dollars per million tokens, in and
-out. `price: free` is for a model on your own machine. A paid model without a price is
-never called: LiteLLM would report its cost as zero.
+Importing LiteLLM takes seconds, so its table is read without it. `options: {price:
+"2.50/10.00"}` in an agent's YAML is dollars per million tokens, in and out. `price:
+free` is for a model on your own machine. A paid model without a price is never called:
+LiteLLM would report its cost as zero.
 """
 
 import os
@@ -25,7 +25,7 @@ _ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens\Z")
 
 
 class Tier(NamedTuple):
-    """Dollars per token, in and out, of a call whose prompt is longer than `above` tokens."""
+    """Dollars per token of a call whose prompt is longer than `above` tokens."""
 
     above: int
     prompt: float
@@ -33,7 +33,10 @@ class Tier(NamedTuple):
 
 
 class Price(msgspec.Struct, frozen=True):
-    """Dollars per token. `tiers` ascend. `room` is the context window in tokens, 0 unknown."""
+    """Dollars per token.
+
+    `tiers` ascend. `room` is the context window in tokens; 0 means unknown.
+    """
 
     prompt: float
     completion: float
@@ -67,6 +70,7 @@ class Price(msgspec.Struct, frozen=True):
                 top_out = max(top_out, tier.completion)
                 if self.prompt:
                     dearer = max(dearer, tier.prompt / self.prompt)
+
         top_in = max(self.prompt, self.written) * dearer
         return prompt * top_in + completion * top_out
 
@@ -75,7 +79,8 @@ def price_of(model: str, options: dict[str, str] | None = None) -> Price:
     """The price of `model`.
 
     Raises ModelError("unpriced") when it is unknown or zero and not stated as free, and
-    when a model that has a price is stated as free, unless it is on a server of your own.
+    when a model that has a price is stated as free, unless it is on a server of your
+    own.
     """
     options = options or {}
     stated = options.get("price", "").strip()
@@ -138,6 +143,7 @@ def _row(model: str) -> dict[str, Any] | None:
         go = _number(row.get("output_cost_per_token"))
         if come > 0 and go > 0:
             return row
+
     return None
 
 
@@ -154,6 +160,7 @@ def _of_row(row: dict[str, Any]) -> Price:
         if found:
             out = _number(row.get(name.replace("input", "output", 1))) or go
             tiers.append(Tier(int(found[1]) * 1000, _number(value), out))
+
     return Price(
         prompt=come,
         completion=go,
@@ -191,10 +198,10 @@ def token_room(
 ) -> int:
     """The max_tokens that is sent.
 
-    It is room for the answer, and for the thinking of models that think, which counts as
-    output. Without that a model that thinks spends all of a ballot's tokens on thinking
-    and answers nothing. It is never more than the table says that the model can, which
-    its vendor would refuse.
+    It is room for the answer, and for the thinking of models that think, which counts
+    as output. Without that a model that thinks spends all of a ballot's tokens on
+    thinking and answers nothing. It is never more than the table says that the model
+    can, which its vendor would refuse.
     """
     options = options or {}
     top = int(_number((_row(model) or {}).get("max_output_tokens"))) or sys.maxsize
@@ -212,9 +219,10 @@ def token_room(
 def estimate(request: Request) -> int:
     """Tokens of the prompt, at most.
 
-    A tokenizer makes no more than one of each byte of UTF-8, whatever the text is. Prose
-    has four or five bytes a token, SVG paths and digits two, Amharic one: no smaller
-    bound holds for all. Around each message a vendor puts a few tokens of its own.
+    A tokenizer makes no more than one of each byte of UTF-8, whatever the text is.
+    Prose has four or five bytes a token, SVG paths and digits two, Amharic one: no
+    smaller bound holds for all. Around each message a vendor puts a few tokens of its
+    own.
     """
     texts = [request.system]
     texts += [said.content + said.thinking for said in request.messages]
