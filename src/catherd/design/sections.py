@@ -40,7 +40,7 @@ class Source(NamedTuple):
 
     def text(self, path: str) -> str:
         """The text of a file, "" when it is not there or no text."""
-        return trace.read_text(self.root, path)
+        return trace.text_at(self.root, path)
 
     def page(self, path: str) -> Markup:
         """A Markdown file as HTML without its title, "" when it is not there."""

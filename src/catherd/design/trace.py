@@ -99,7 +99,7 @@ def read_plan(root: str) -> TracePlan:
 
 def _milestones(root: str) -> dict[str, dict[str, Any]]:
     """The milestones of the roadmap that are mappings."""
-    rows = mapping(read_text(root, "docs/roadmap.yaml")).get("milestones")
+    rows = mapping(text_at(root, "docs/roadmap.yaml")).get("milestones")
     if not isinstance(rows, dict):
         return {}
     return {key: row for key, row in rows.items() if isinstance(row, dict)}
@@ -116,7 +116,7 @@ def _screens(root: str) -> list[Screen]:
         return []
 
 
-def read_text(root: str, path: str) -> str:
+def text_at(root: str, path: str) -> str:
     """The text of a file, "" when it is not there or no text."""
     try:
         return text_of(os.path.join(root, path), path)
@@ -151,7 +151,7 @@ def _pieces(root: str, folder: str, pattern: str) -> dict[str, Piece]:
 def _piece(root: str, path: str, ident: str) -> Piece | None:
     """A task, or a page with front matter; None for a page that does not parse."""
     if path.endswith(".yaml"):
-        data = mapping(read_text(root, path))
+        data = mapping(text_at(root, path))
         return Piece(ident, path, str(data.get("title", "")), data)
     try:
         front, body = split_front(text_of(os.path.join(root, path), path))
@@ -288,7 +288,7 @@ def generate_trace(root: str, prs: Pulls | None = None) -> list[str]:
     With `prs` None the pull requests that trace.md names stay.
     """
     if prs is None:
-        prs = prs_in(read_text(root, TRACE))
+        prs = prs_in(text_at(root, TRACE))
     plan = read_plan(root)
     made = {TRACE: trace(plan, prs)}
     if plan.milestones:

@@ -332,7 +332,7 @@ class Queue(msgspec.Struct):
     def _commit(self, proposal: Proposal, how: Stand, check: Check) -> str:
         """The merge commit. Raises Moved when main or the branch is not where it was."""
         view = proposal.view
-        candidate = trailers.Candidate(
+        candidate = trailers.MergeCandidate(
             pr=view.name,
             topic=view.pr.branch,
             head=view.head,

@@ -9,13 +9,13 @@ sha256 together with that of this package and its tools.
 To check a new kind of document:
 
 1. Describe its path and format, and explain the codes of its findings, in
-   docs/handbook/document.md. Seed a fault for each code in tests/faults.py.
+   docs/handbook/document.md. Seed a fault for each code in tests/support/document_faults.py.
 2. Write a function (facts, text, drawer) beside those of its likes: pages.py, plans.py,
    contracts.py, … It tells what is wrong with `facts.say(code, text, line, col)`, and
    puts the names that other files need to know into `facts.refs`.
 3. Give it a row in KINDS below: name, pattern of the path, function.
 
-What must hold between several documents is a rule: see across.py.
+What must hold between several documents is a rule: see `across.py`.
 """
 
 import os
@@ -125,7 +125,7 @@ def check(
         return os.path.exists(os.path.join(root, path))
 
     files = Files(found, design and complete is not False, exists)
-    findings += across.findings(files)
+    findings += across.across_findings(files)
     if design:
         findings += stray(paths)
         findings += generated.stale(root, found, complete=files.complete)

@@ -93,14 +93,14 @@ def checked(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any]
     validate(text, doc, facts, prefix, schema)
     for key in _NAMING:
         if isinstance(doc.data.get(key), list):
-            facts.refs[key] = names_in(doc, key)
+            facts.refs[key] = strings_at(doc, key)
     for key in doc.data:
         facts.at[key] = list(at_key(text, doc, key))
     data: dict[str, Any] = doc.data
     return data
 
 
-def names_in(doc: Document, *keys: str | int) -> list[Ref]:
+def strings_at(doc: Document, *keys: str | int) -> list[Ref]:
     """The strings of the list under `keys`, each with its place."""
     values: Any = doc.data
     for key in keys:

@@ -65,7 +65,7 @@ def first_line(source: str) -> int:
     return 1
 
 
-def kind_of(source: str) -> str:
+def diagram_kind(source: str) -> str:
     """The word that a diagram begins with (`journey`, `gantt`, …), "" without one."""
     lines = source.splitlines()
     words = lines[first_line(source) - 1].split() if lines else []
@@ -136,7 +136,7 @@ def look_again(source: str, drawn: Drawn) -> Drawn:
     """`drawn`, unless something is wrong with it that mermaidx lets pass."""
     if not visible(drawn.svg):
         return Drawn(error="the picture shows no word", line=first_line(source))
-    look = _LOOKS.get(kind_of(source))
+    look = _LOOKS.get(diagram_kind(source))
     wrong = look(source) if look else None
     return wrong or drawn
 
