@@ -151,12 +151,12 @@ def test_your_own_worktrees_are_never_touched_by_recovery(
 
 STEP = """
 import os, sys
-from catherd import git, worktree
+from catherd.git import run, worktree
 root = sys.argv[1]
-begun = worktree.begin(root, "claude", "T-001", "main", expected=git.rev(root, "claude/T-001"))
+begun = worktree.begin_branch(root, "claude", "T-001", "main", expected=run.rev(root, "claude/T-001"))
 with open(os.path.join(begun.path, "app", "one"), "w") as file:
     file.write("1")
-worktree.commit(root, "claude", worktree.changed(root, "claude"), "one")
+worktree.commit(root, "claude", worktree.changed_paths(root, "claude"), "one")
 """
 
 
