@@ -17,16 +17,7 @@ from catherd.bus.store import Bus, now
 from catherd.core.errors import CatherdError
 from catherd.core.merge_rules import Stand, stand, wanted
 from catherd.core.messages import FORMAT, Base, Game
-from catherd.core.tasks import (
-    Check,
-    Closed,
-    Head,
-    Merged,
-    Opinion,
-    Pr,
-    Review,
-    View,
-)
+from catherd.core.tasks import Check, Closed, Head, Merged, Opinion, Pr, Review, View
 from catherd.git import landing, merge, objects, pr_rules
 from catherd.git.run import git, rev
 from catherd.pulls import pr_files
