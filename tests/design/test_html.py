@@ -205,7 +205,7 @@ def test_hostile_words_in_every_place_of_a_document_stay_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
-        "CATHERD_WITHOUT", "mermaidx,mmdc"
+        "CATHERD_WITHOUT", "mermaidx"
     )  # undrawn diagrams show their source
     root = fresh(tmp_path / "w")
     evil = '<script>alert(1)</script>\\"><img src=x onerror=alert(1)>'
@@ -284,7 +284,7 @@ def test_half_a_document_renders_and_none_is_an_error(
         "milestones: {poc: 3, mvp: {exit: 4}}\n"
     )
     (tmp_path / "docs" / "tasks").mkdir()
-    monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx,mmdc")
+    monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx")
     (tmp_path / "docs" / "tasks" / "T-001.yaml").write_text(
         "title: 3\nstories: x\naccept: no\nsteps: {a: b}\n"
     )

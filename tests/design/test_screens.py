@@ -13,8 +13,9 @@ from catherd.bus.yaml_read import loads
 from catherd.core.errors import CatherdError
 from catherd.design import trace
 from catherd.design.checks import check
+from catherd.design.checks.adapters.mermaid import Drawer
+from catherd.design.checks.adapters.mermaid_text import visible
 from catherd.design.checks.finding import Facts
-from catherd.design.checks.mermaid import Drawer, visible
 from catherd.design.checks.pictures import check_svg, excalidraw
 from catherd.design.wireframe import language, letters, screens
 

@@ -277,6 +277,12 @@ def test_git_says_who_wrote_a_journey_and_whose_journeys_prove_their_own_code(
     )
 
 
+def test_an_app_without_journeys_has_nobody_who_wrote_them(root: str) -> None:
+    commit(root, "wildcard", {"app/app.yaml": "journeys: []\n"})
+
+    assert authors.of_journeys(root, "main") == {}
+
+
 def test_who_wrote_the_journeys_mends_nothing_that_they_prove_while_another_lives() -> (
     None
 ):

@@ -1,8 +1,8 @@
 """A person's browser, driven by the journeys.
 
 It is the system's Chromium in a box of its own: one for a whole gate, one page per
-journey. `find_browser` says whether there is one. Without one a browser step is unknown,
-never passed. Nothing is downloaded.
+journey. `find_browser` says whether there is one. Without one a browser step is
+unknown, never passed. Nothing is downloaded.
 """
 
 import json
@@ -85,7 +85,7 @@ class BrowserPage:
             self.errors.append(message.text)
 
     def act(self, action: Action, base: str) -> str:
-        """Do one action on the app at `base`; why it failed, or empty.
+        """Do one action on the app at `base`. Gives why it failed, or "".
 
         Raises CatherdError when the browser itself is gone.
         """
@@ -163,7 +163,7 @@ class BrowserPage:
             self.page.wait_for_timeout(50)
 
     def shot(self) -> bytes:
-        """What is on the page now, as PNG; empty when it cannot be had."""
+        """What is on the page now, as PNG. Empty when it cannot be had."""
         from playwright.sync_api import Error
 
         try:
@@ -214,7 +214,7 @@ class Browser:
             raise CatherdError(what, where="browser") from None
 
     def _wrapper(self, program: str) -> str:
-        """A program that starts the browser in its box and writes its pid into `info`."""
+        """A program that starts the browser in its box and writes its pid to `info`."""
         os.mkdir(os.path.join(self.scratch, "tree"), 0o755)
         info = os.path.join(self.scratch, "info")
         with open(info, "w", encoding="utf-8"):
@@ -236,7 +236,10 @@ class Browser:
         self.netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def page(self, patience_s: float = 5.0) -> BrowserPage:
-        """A fresh page with storage of its own; each action waits up to `patience_s`."""
+        """A fresh page with storage of its own.
+
+        Each action waits up to `patience_s`.
+        """
         context = self._browser.new_context(viewport=_SIZE, accept_downloads=False)
         return BrowserPage(context.new_page(), patience_s)
 

@@ -25,7 +25,7 @@ _BEFORE = re.compile(
 
 
 def asked(tree: str, milestone: str) -> dict[str, Any]:
-    """The milestone's entry in the roadmap of `tree`; empty when there is none.
+    """The milestone's entry in the roadmap of `tree`. Empty when there is none.
 
     Raises CatherdError where the roadmap does not parse.
     """
@@ -132,7 +132,10 @@ def _first(path: str) -> str:
 
 
 def _seen(one: dict[str, Any], tree: str, minimum: str) -> Criterion:
-    """An exit criterion: its command is run in the box; a sentence is yours to judge."""
+    """Look at an exit criterion.
+
+    Its command is run in the box. A sentence is for a person to judge.
+    """
     words = [str(word) for word in one.get("run") or []]
     if not words:
         return Criterion(text=_one_line(one.get("human", "")), verdict="yours")

@@ -9,7 +9,10 @@ import msgspec
 
 
 class StepSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One step: what was sent, what was seen, why it failed. `shot`: the file name of a screenshot."""
+    """One step: what was sent, what was seen, why it failed.
+
+    `shot`: the file name of a screenshot.
+    """
 
     number: int
     kind: str
@@ -115,7 +118,7 @@ def failed_step(run: Run) -> StepSeen | None:
 
 
 def run_told(shown: Shown, run: Run) -> str:
-    """One line that says what went wrong in a run: the journey, the step, what was sent and seen."""
+    """One line on what went wrong in a run: journey, step, what was sent and why."""
     head = f"{shown.id} ({shown.title}), {run.against}"
     step = failed_step(run)
     if step is None:

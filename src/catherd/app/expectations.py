@@ -88,7 +88,7 @@ class Pointed(msgspec.Struct, frozen=True):
 
 
 def pointed(value: Any, pointer: str) -> Pointed:
-    """What stands at a JSON pointer (RFC 6901); an empty pointer is the whole."""
+    """What stands at a JSON pointer (RFC 6901). An empty pointer is the whole."""
     for raw in pointer.split("/")[1:]:
         key = raw.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and key in value:
@@ -102,7 +102,7 @@ def pointed(value: Any, pointer: str) -> Pointed:
 
 
 def differs(wanted: Any, got: Any, at: str = "") -> str:
-    """Why `got` does not hold `wanted`; empty when it does.
+    """Why `got` does not hold `wanted`. Empty when it does.
 
     An object holds at least the wanted keys, a list is compared element by element,
     anything else is equal and of the same type. `at`: the pointer to `got`.
@@ -158,7 +158,7 @@ def texts(wanted: str | list[str]) -> list[str]:
 def text_misses(
     name: str, text: str, contains: str | list[str], lacks: str | list[str]
 ) -> str:
-    """Why `text` does not hold all of `contains` and none of `lacks`; empty if it does.
+    """Why `text` does not hold all of `contains` and none of `lacks`. Empty if it does.
 
     `name`: what the text is called in the reason.
     """
@@ -174,7 +174,7 @@ def text_misses(
 
 
 def json_misses(text: str, expect: dict[str, Any]) -> str:
-    """Why the JSON in `text` does not hold what `expect` wants; empty when it does.
+    """Why the JSON in `text` does not hold what `expect` wants. Empty when it does.
 
     Looks at the keys `json json_at json_in json_contains json_lacks`, in that order.
     Without any of them the text need not be JSON.
@@ -224,7 +224,7 @@ def _holds(items: list[Any], wanted: Any) -> bool:
 
 
 def one_of(name: str, wanted: int | list[int], got: int) -> str:
-    """Why `got` is none of `wanted`; empty when it is one."""
+    """Why `got` is none of `wanted`. Empty when it is one."""
     choices = [wanted] if isinstance(wanted, int) else wanted
     if got in choices:
         return ""

@@ -153,7 +153,10 @@ def _is_tool(app: App, step: Step) -> bool:
 
 
 def _own_script(app: App, cli: Cli) -> str:
-    """The script that `run` hands to the interpreter of `start.run`; "" if it does not."""
+    """The script that `run` hands to the interpreter of `start.run`.
+
+    It is "" if it does not.
+    """
     *interpreter, script = cli.run
     *own, start = app.start.run or [""]
     ending = os.path.splitext(start)[1]

@@ -1,8 +1,8 @@
 """Does the app do what its journeys say? It is run, and what is seen is written down.
 
-`accept` judges a tree, a directory; its caller exports it from `main`. Each journey must
-fail against the null app and pass twice against the real one. A person tries the app
-with `serve`.
+`accept` judges a tree, a directory that its caller exports from `main`. Each journey
+must fail against the null app and pass twice against the real one. A person tries the
+app with `serve`.
 """
 
 import contextlib
@@ -161,7 +161,7 @@ def _claimed(app: App, story: str) -> str:
 
 
 def _requires(app: App, asked: Asked) -> str:
-    """What the app requires and the box lacks; empty when it lacks nothing."""
+    """What the app requires and the box lacks. Empty when it lacks nothing."""
     for program, least in app.requires.items():
         order = sandbox.BoxOrder(tree=asked.tree, minimum=asked.minimum)
         got = sandbox.run_in_box([program, "--version"], order)

@@ -50,7 +50,7 @@ class Path(_Strict):
 
 
 class Target(_Strict):
-    """What an action is about: by role and name, by text, by label or by placeholder."""
+    """What an action is about, by role and name, text, label or placeholder."""
 
     role: str = ""
     name: str = ""
@@ -62,7 +62,7 @@ class Target(_Strict):
 
 
 class Action(_Strict):
-    """One thing done in the browser; exactly one field is set."""
+    """One thing done in the browser. Exactly one field is set."""
 
     goto: str | None = None
     fill: Target | None = None
@@ -79,7 +79,7 @@ class Action(_Strict):
 
 
 class Expect(_Strict):
-    """What must be seen; which fields a step may use depends on its kind."""
+    """What must be seen. Which fields a step may use depends on its kind."""
 
     status: int | list[int] | None = None
     exit: int | list[int] | None = None
@@ -102,7 +102,7 @@ class Expect(_Strict):
 
 
 class Step(_Strict):
-    """One step; exactly one of the first five is set."""
+    """One step. Exactly one of the first five is set."""
 
     http: Http | None = None
     cli: Cli | None = None

@@ -31,7 +31,7 @@ _TRY_IT_LINES = 3  # the least that tells a person what to do and to see
 
 
 def findings(manifest: Manifest) -> list[CatherdError]:
-    """Everything that is wrong with the manifest by itself; empty when nothing is.
+    """Everything that is wrong with the manifest by itself. Empty when nothing is.
 
     What is malformed comes first, then what is unproven.
     """

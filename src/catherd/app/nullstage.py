@@ -27,8 +27,10 @@ class NullStage:
         self.app = app
         self.browser = browser
         self.port = 0  # until it listens
+
         self.prober: relay.Prober | None = None
         self.names: dict[str, Any] = dict(_NAMES)
+
         self._page: BrowserPage | None = None
         self._listening: socket.socket | None = None
         self._child: subprocess.Popen[bytes] | None = None

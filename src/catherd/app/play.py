@@ -54,7 +54,7 @@ class Play(msgspec.Struct, frozen=True):
 
 
 class _Miss(Exception):
-    """A step that did not hold; its text says why."""
+    """A step that did not hold. Its text says why."""
 
 
 def play(of: Play) -> Run:
@@ -203,7 +203,7 @@ def _http(step: Step, http: Http, stage: Stage, note: StepSeen) -> None:
 
 
 def _body(http: Http, stage: Stage) -> tuple[str | None, str]:
-    """(the body of a request, its content type); None and "" where it has none."""
+    """The body of a request and its content type: None and "" where it has none."""
     if http.json is not msgspec.UNSET:
         filled = expectations.fill_placeholders(http.json, stage.names)
         return json.dumps(filled), "application/json"
@@ -340,7 +340,7 @@ def _browser(step: Step, of: Play, note: StepSeen) -> None:
 
 
 def _filled(action: Action, stage: Stage) -> Action:
-    """The action with its placeholders filled in; numbers become text where need be."""
+    """The action with its placeholders filled in. Numbers become text where need be."""
     plain = msgspec.to_builtins(action)
     filled = expectations.fill_placeholders(plain, stage.names)
     return msgspec.convert(filled, Action, strict=False)

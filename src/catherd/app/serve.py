@@ -1,7 +1,7 @@
 """A person tries the app, on data that stays.
 
-A web app runs in its box, with a relay to a printed address. A command is run in its box
-each time that the person types a line.
+A web app runs in its box, with a relay to a printed address. A command is run in its
+box each time that the person types a line.
 """
 
 import os
@@ -30,7 +30,7 @@ class Served:
         return self._stage.box is None or self._stage.box.wait(timeout_s)
 
     def log(self) -> str:
-        """What it has printed so far, escaped; the last 64 KiB."""
+        """The last 64 KiB of what it has printed so far, escaped."""
         return self._stage.box.result().log if self._stage.box is not None else ""
 
 

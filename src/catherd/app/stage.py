@@ -24,11 +24,12 @@ from catherd.box import relay, sandbox
 
 _TAIL = 4000  # characters of a log that evidence keeps
 _LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
-# A shell script that runs a command of the app, and then says on stderr, behind the mark
-# in $0, what it left running. What ends within half a second is no matter. In its box
-# /proc shows the box's init, this shell and the command's own processes. What the shell
-# itself says of the command ("Segmentation fault") is not the app's word. The app's
-# environment is not the shell's: a PATH or LD_PRELOAD of the app could hide what it left.
+# A shell script that runs a command of the app. Then it says on stderr, behind the mark
+# in $0, what the command left running. What ends within half a second is no matter. In
+# its box /proc shows the init of the box, this shell and the processes of the command.
+# What the shell itself says of the command ("Segmentation fault") is not the app's
+# word. The shell does not share the app's environment: a PATH or LD_PRELOAD of the app
+# could hide what it left.
 _LOOK = r"""
 exec 3>&2 2>/dev/null
 (exec "$@" 2>&3 3>&-); code=$?
@@ -54,7 +55,7 @@ class Stage(Protocol):
     names: dict[str, Any]
 
     def begin(self) -> str:
-        """Start; why it did not, or empty."""
+        """Start. Gives why it did not, or ""."""
 
     def ask(
         self, method: str, path: str, headers: dict[str, str], body: str | None
@@ -65,13 +66,13 @@ class Stage(Protocol):
         """(exit, stdout, stderr, why we ended it)."""
 
     def read(self, path: str) -> bytes | None:
-        """A file below the data directory; None when there is none."""
+        """A file below the data directory. None when there is none."""
 
     def restart(self, how: str) -> str:
-        """Stop (term or kill) and start again; what went wrong, or empty."""
+        """Stop (term or kill) and start again. Gives what went wrong, or ""."""
 
     def page(self) -> BrowserPage | None:
-        """The journey's page; None when there is no browser."""
+        """The journey's page. None when there is no browser."""
 
     def finish(self) -> tuple[list[str], str]:
         """(what was wrong when it stopped, the end of its log)."""
@@ -127,7 +128,7 @@ def list_tree(path: str) -> dict[str, tuple[int, int, int]]:
 
 
 def read_below(folder: str, path: str, limit: int = 1 << 20) -> bytes | None:
-    """The first `limit` bytes of a regular file below `folder`; None if there is none.
+    """The first `limit` bytes of a regular file below `folder`. None if there is none.
 
     No link is followed on the way to it.
     """
@@ -246,7 +247,7 @@ class AppStage:
         return ""
 
     def _ready(self, port: int) -> str:
-        """Ask until the server is ready; why it is not, or empty."""
+        """Ask until the server is ready. Gives why it is not, or ""."""
         assert self.box is not None and self.prober is not None  # noqa: S101, PT018
         ready, last = self.app.ready, "no answer"
         end_at = time.monotonic() + ready.within_s
@@ -266,7 +267,7 @@ class AppStage:
         return f"{where}: {last} within {ready.within_s:g} s{self._elsewhere(port)}"
 
     def _elsewhere(self, port: int) -> str:
-        """On which other ports it listens, where it does not on the one it was given."""
+        """On which ports it listens instead of the one that it was given."""
         ports = _listening(self.box.pid) if self.box is not None else []
         if not ports or port in ports:
             return ""
@@ -367,14 +368,18 @@ class AppStage:
             self.wrong.append(_left(stopped.left))
 
     def page(self) -> BrowserPage | None:
-        """The page of this journey, opened at the first call and at the first after a kill."""
+        """The page of this journey. It is opened by the first call, also after a kill."""
         if self._page is None and self.browser is not None:
             self._page = self.browser.page()
             self._page.errors += self._said
         return self._page
 
     def finish(self) -> tuple[list[str], str]:
-        """Stop politely; say what it left, and what it wrote outside its data directory."""
+        """Stop politely.
+
+        Gives what was wrong, like a process that is left or a file outside the data
+        directory, and the end of the log.
+        """
         if self._page is not None:
             self._page.close()
         self._halt("term")
@@ -382,7 +387,7 @@ class AppStage:
         return self.wrong, "".join(self.logs)[-_TAIL:]
 
     def _look_outside(self) -> None:
-        """Compare the copy of the tree with what it was; the app is not running."""
+        """Compare the copy of the tree with what it was. The app is not running."""
         after = {} if self.mode == "ro" else list_tree(self.work)
         before = self.before
         paths = sorted(after.keys() | before.keys())
@@ -395,7 +400,7 @@ class AppStage:
         self.before = after
 
     def remove(self) -> None:
-        """Forget the scratch copy; a data directory that was given stays."""
+        """Forget the scratch copy. A data directory that was given stays."""
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 

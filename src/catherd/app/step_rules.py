@@ -55,7 +55,10 @@ class _Placed(msgspec.Struct, frozen=True):
 
 
 def kind_of(step: Step) -> str:
-    """Which of http, cli, file, browser, restart the step is; "" unless exactly one."""
+    """Which of http, cli, file, browser, restart the step is.
+
+    It is "" unless it is exactly one of them.
+    """
     kinds = [kind for kind in _MAY if getattr(step, kind) is not None]
     return kinds[0] if len(kinds) == 1 else ""
 

@@ -58,7 +58,8 @@ def read_lock(text: str) -> list[str]:
 def fetch_wheels(root: str, tree: str) -> str:
     """The directory with the wheels of the lock in `tree`, fetched if need be.
 
-    It is "" where nothing is locked. Raises CatherdError for a lock that is not right, Unfetched when a wheel cannot be had.
+    It is "" where nothing is locked. Raises CatherdError for a lock that is not right,
+    Unfetched when a wheel cannot be had.
     """
     path = os.path.join(tree, LOCK)
     if not os.path.isfile(path):

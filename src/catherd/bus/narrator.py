@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -197,6 +198,12 @@ class Teller:
         )
         what = "ballots" if ask.kind == "ballot" else "heard"
         self.line(f"{gate} closed: {counted} of {of} {what}{silent}")
+
+    def code_names(self, titles: Mapping[str, str]) -> None:
+        """Code name → title, said when proposals begin to go by code names."""
+        named = "; ".join(f"{code} is {titles[code]}" for code in sorted(titles))
+        text = f"from here on each proposal goes by a code name: {named}"
+        self.line(textwrap.fill(terminal_text(text), self.width))
 
     def merged(self, bus: Bus, name: str) -> None:
         """A pull request is on main."""

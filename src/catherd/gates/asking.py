@@ -1,4 +1,4 @@
-"""A gate that asks: open the ask, wait for the answers, link the receipt of what counted.
+"""A gate that asks: open the ask, wait for answers, link the receipt of what counted.
 
 The timebox runs only while the gate waits and nothing is paused. Starting again starts
 it anew. When a gate may close is decided in `core.closing`.
@@ -94,7 +94,7 @@ def ask_and_close(crank: Crank, shown: list[Input] | None) -> None:
 
 
 def _open(crank: Crank, shown: list[Input] | None) -> Ask:
-    """The ask of the gate; for a vote the person at the terminal may join the roll."""
+    """The ask of the gate. For a vote the person at the terminal may join the roll."""
     bus, gate, teller = crank.bus, crank.gate, crank.teller
     roll = list(crank.game.roll)
     opened = bus.there(f"{gate.step}/{OPEN}")
@@ -113,10 +113,10 @@ def _open(crank: Crank, shown: list[Input] | None) -> Ask:
 
 
 def wait_for_answers(crank: Crank, ask: Ask, hearing: Hearing) -> closing.CloseVerdict:
-    """Look, judge, say what there is to say, wait; again until the gate may close.
+    """Look, judge, say what there is to say, and wait, until the gate may close.
 
-    Gives a verdict that is not "wait". Raises CatherdError when the bus was removed, the
-    goal was cleared, or a template is broken for everybody who is waited for.
+    Gives a verdict that is not "wait". Raises CatherdError when the bus was removed,
+    the goal was cleared, or a template is broken for everybody who is waited for.
     """
     bus, gate, teller = crank.bus, crank.gate, crank.teller
     looker = Looker(bus, {crank.phase.name: crank.phase}, crank.agents)
@@ -151,7 +151,10 @@ def wait_for_answers(crank: Crank, ask: Ask, hearing: Hearing) -> closing.CloseV
 
 
 def _look(crank: Crank, looker: Looker) -> Snapshot:
-    """What is on the bus now. Raises CatherdError where nobody wants the gate any more."""
+    """What is on the bus now.
+
+    Raises CatherdError where nobody wants the gate any more.
+    """
     if not atomic.whole(crank.bus.path):
         raise bus_removed()
     seen = looker.look()
@@ -171,7 +174,7 @@ def _look(crank: Crank, looker: Looker) -> Snapshot:
 def _judge(
     crank: Crank, hearing: Hearing, seen: Snapshot, clock: _Clock, excused: set[str]
 ) -> closing.CloseVerdict:
-    """May the gate close? Whoever was heard is alive and well."""
+    """Whether the gate may close. Agents that were heard count as alive and well."""
     ask = hearing.ask
     # In time, an answer with a fault is waited for: its author may still mend it.
     heard = hearing.ready() if clock.running() else set(hearing.heard)
@@ -246,6 +249,12 @@ def _close(crank: Crank, ask: Ask, hearing: Hearing, absent: tuple[str, ...]) ->
     )
     by_agents = [one for one in counted if not one.path.endswith("human.yaml")]
     crank.teller.closed(gate.name, len(by_agents), ask, list(absent))
+    if "names" in data:
+        titles = {}
+        for code, agent in data["names"].items():
+            pitch = hearing.heard[agent].message
+            titles[code] = pitch.title if isinstance(pitch, Pitch) else ""
+        crank.teller.code_names(titles)
 
 
 def _counted(hearing: Hearing, voters: set[str]) -> list[Spoken]:

@@ -27,6 +27,7 @@ def shown_inputs(crank: Crank) -> list[Input]:
 
     main = landing.tip(bus.root, crank.game.branch)
     shown = [_decision(bus.root, main)]
+
     for name, task in tasks_of(bus, phase, main).items():
         told: dict[str, Any] = {
             "title": task.title,
@@ -44,7 +45,7 @@ def shown_inputs(crank: Crank) -> list[Input]:
 
 
 def _decision(root: str, main: str) -> Input:
-    """What was decided, as the commit `main` has it; empty where it has nothing."""
+    """What was decided, as the commit `main` has it."""
     content = objects.read_blob(root, main, DECISION) or b""
     data = yaml_read.loads(content.decode("utf-8", "replace"), DECISION).data or {}
     told = {"title": data.get("title", ""), "text": data.get("text", "")}
@@ -74,7 +75,7 @@ def allot(crank: Crank) -> None:
 
 
 def _swaps_wished(crank: Crank, offers: list[Input]) -> dict[str, Bid]:
-    """Ask each agent that has an offer which swap it wants; the answers by agent."""
+    """Ask each agent that has an offer which swap it wants. Gives agent → answer."""
     bus, gate = crank.bus, crank.gate
     roll = sorted({one.by for one in offers})
     ask = asks.open_ask(bus, crank.phase, gate, crank.game, roll, offers)

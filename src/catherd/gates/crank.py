@@ -9,7 +9,7 @@ How to add a gate to a phase:
 
 1. `phases/<phase>.yaml`: a line under `gates:` with its name, what it `does:`, and what
    that needs (docs/handbook/phases.md lists the keys).
-2. `phases/<phase>.mk`: a rule `$(GATES)/<name>.yaml: | $(GATES)/<the gate before>.yaml`.
+2. `phases/<phase>.mk`: a rule `$(GATES)/<name>.yaml: | $(GATES)/<gate before>.yaml`.
 
 How to add a kind of gate, a new value of `does:`:
 
@@ -45,6 +45,12 @@ def turn(root: str, name: str, teller: Teller) -> None:
     crashpoints.take_role("gate")
     bus = Bus(root)
     phase, gate = config.gate_of(root, name)
+    if gate.does not in DOES:
+        raise CatherdError(
+            f"no gate does '{gate.does}'",
+            where=f"phases/{phase.name}.yaml",
+            fix=f"does: one of {', '.join(DOES)}",
+        )
     if bus.closed(name):
         return
     lock = _take_or_follow(bus, name, teller)
@@ -71,7 +77,7 @@ def turn(root: str, name: str, teller: Teller) -> None:
 
 
 def _take_or_follow(bus: Bus, name: str, teller: Teller) -> int | None:
-    """The crank's lock, as a descriptor; None when somebody else closed the gate."""
+    """The crank's lock, as a descriptor. None when somebody else closed the gate."""
     if not os.path.isdir(bus.path):
         return None
     lock = atomic.take_lock(bus.here(LOCK), wait=False)
@@ -117,7 +123,7 @@ def _close(bus: Bus, phase: Phase, gate: Gate, teller: Teller) -> None:
 
 
 def _readable_agents(bus: Bus) -> dict[str, Agent]:
-    """The agents whose files are right; what is wrong with the others is told.
+    """The agents whose files are right. What is wrong with the others is told.
 
     The game goes on without those. The next goal that is typed refuses their files.
     """
@@ -146,7 +152,7 @@ def _ask(crank: Crank) -> None:
 
 
 def _count(crank: Crank) -> None:
-    """Count the ballots; a tie is for a person."""
+    """Count the ballots. A tie is for a person."""
     from catherd.gates import decision
 
     decision.count_votes(crank)
@@ -181,7 +187,7 @@ def _document(crank: Crank) -> None:
 
 
 def _prove(crank: Crank) -> None:
-    """Play every journey of the milestone, and land the note that says what was seen."""
+    """Play every journey of the milestone, and land the note on what was seen."""
     from catherd.gates import proof
 
     proof.prove(crank)

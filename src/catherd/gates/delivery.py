@@ -29,7 +29,7 @@ Command = Callable[[list[str], bytes], sandbox.BoxResult]
 
 
 class TrialWords(Base, kw_only=True):
-    """`<phase>/said-<n>.yaml`: you tried the app of `commit` and said whether it worked.
+    """`<phase>/said-<n>.yaml`: whether the app of `commit` worked when you tried it.
 
     `words` are your own.
     """
@@ -58,11 +58,12 @@ def latest(bus: Bus) -> tuple[str, str]:
 
 
 def try_app(root: str, teller: Teller, *, port: int = 0, args: str = "") -> int:
-    """Let the person use the proved app; on a terminal, ask whether it worked.
+    """Let the person use the proved app. On a terminal, ask whether it worked.
 
     A web app is served at a printed address until ^C. A command reads lines and runs
-    each in the box, until end of input. With `args` it runs once, on what a pipe brings,
-    and its exit code is given. What the app stores stays in `.catherd/run/data`.
+    each in the box, until end of input. With `args` it runs once, on what a pipe
+    brings, and its exit code is given. What the app stores stays in
+    `.catherd/run/data`.
     """
     bus = Bus(root)
     phase, commit = latest(bus)
@@ -114,7 +115,7 @@ def _data(root: str, bus: Bus) -> str:
 
 
 def _piped() -> bytes:
-    """What a pipe brings on standard input; nothing from a terminal."""
+    """What a pipe brings on standard input. A terminal brings nothing."""
     return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
 
 
@@ -164,7 +165,10 @@ def _once(command: Command, args: list[str], stdin: bytes = b"") -> int:
 
 
 def _lines(command: Command, try_it: str, teller: Teller) -> None:
-    """A small prompt: each line is the command's arguments. ^D stops it, and so does ^C."""
+    """A small prompt: each line is the command's arguments.
+
+    ^D stops it, and so does ^C.
+    """
     if sys.stdin.isatty():
         import readline  # noqa: F401 - with it a line can be edited, and an earlier one called back
     teller.line(try_it.rstrip())
@@ -185,8 +189,8 @@ def _typed() -> str:
     """The next line that is typed.
 
     readline looks for a ^C only where its wait for a key was broken off: one that comes
-    while it draws would be lost until the next key. So a timer breaks its wait off a few
-    times a second.
+    while it draws would be lost until the next key. So a timer breaks its wait off a
+    few times a second.
     """
     signal.signal(signal.SIGALRM, lambda *_: None)
     signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
@@ -213,7 +217,7 @@ def _ask(bus: Bus, phase: str, commit: str, teller: Teller) -> None:
 
 
 def say_verdict(bus: Bus, phase: str, commit: str, *, worked: bool, words: str) -> str:
-    """Write down what you said; gives a line on what follows from it.
+    """Write down what you said. Gives a line on what follows from it.
 
     A yes lands the note as delivered. A no opens the milestone again.
     """
@@ -269,7 +273,10 @@ def _deliver(bus: Bus, phase: str, game: Game, said: str) -> str:
 def _note(
     bus: Bus, phase: str, game: Game, status: str, subject: str
 ) -> tuple[str, str]:
-    """Land the milestone's note with another status; (the commit, the app's name)."""
+    """Land the milestone's note with another status.
+
+    Gives (the commit, the app's name).
+    """
     path = f"docs/milestones/{phase}/evidence.yaml"
     main = landing.tip(bus.root, game.branch)
     content = objects.read_blob(bus.root, main, path) or b""

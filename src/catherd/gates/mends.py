@@ -39,7 +39,7 @@ def rounds(bus: Bus, phase: str) -> list[str]:
 
 
 def name_of(bus: Bus, phase: str, noes: int) -> str:
-    """The task of the round that is on, else of the next one; "" when there is none.
+    """The task of the round that is on, else of the next one; "" if there is none.
 
     There are `MENDS` rounds, and as many again for each no of yours (`noes`).
     """

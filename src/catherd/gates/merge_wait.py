@@ -163,7 +163,7 @@ def stuck(bus: Bus, tasks: list[str], done: Collection[str]) -> None:
 
 
 def _why_blocked(bus: Bus, tasks: list[str]) -> str:
-    """Why a single task is blocked, as its trouble says; of several, which they are."""
+    """Why a task is blocked, as its trouble says. Of several tasks: which they are."""
     if len(tasks) == 1:
         said = bus.look(f"problems/blocked-{tasks[0].lower()}.yaml", Trouble)
         if said:

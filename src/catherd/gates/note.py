@@ -53,7 +53,7 @@ def _journey(shown: Shown) -> dict[str, Any]:
 
 
 def _telling_run(shown: Shown) -> Run:
-    """The run of the real app that tells the story: one that went wrong tells it best."""
+    """The run of the real app that tells most: one that went wrong, else the first."""
     real = [run for run in shown.runs if run.against != "null app"]
     for run in real:
         if run.verdict != "pass":

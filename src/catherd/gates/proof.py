@@ -142,7 +142,10 @@ def _landed(bus: Bus, phase: Phase, game: Game) -> _Landed | None:
 def run_gate(
     bus: Bus, phase: Phase, game: Game, teller: Teller
 ) -> tuple[Evidence, dict[str, bytes]]:
-    """Run the gate on main as it is; the evidence, and the screenshots by file name."""
+    """Run the gate on main as it is.
+
+    Gives the evidence, and the screenshots by file name.
+    """
     main = landing.tip(bus.root, game.branch)
     milestone = phase.options.get("milestone", phase.name)
     with box_trees.scratch_directory("proof") as folder:
@@ -227,14 +230,20 @@ def stories(tree: str, milestone: str) -> list[str]:
 
 
 def _milestone_of(story: str) -> str:
-    """The milestone that the head of a story file names; "" where it names none."""
+    """The milestone that the head of a story file names.
+
+    It is "" where it names none.
+    """
     with open(story, encoding="utf-8", errors="replace") as file:
         found = re.search(r"^milestone:\s*(\S+)", file.read(), re.MULTILINE)
     return found[1] if found else ""
 
 
 def _waiver(bus: Bus, phase: str) -> str:
-    """Your words in the waiver of `phase`; "" where it cannot be read or is not there."""
+    """Your words in the waiver of `phase`.
+
+    It is "" where it cannot be read or is not there.
+    """
     path = f"{phase}/waiver.yaml"
     try:
         found = bus.get(path, Waiver)

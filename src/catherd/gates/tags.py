@@ -10,7 +10,7 @@ from catherd.git.run import CATHERD, git, locked, rev
 
 
 def tag_name(phase: Phase) -> str:
-    """The version that the phase is to become; "" for a phase without tags."""
+    """The version that the phase is to become. It is "" for a phase without tags."""
     return str(phase.options.get("tag", ""))
 
 

@@ -1,13 +1,14 @@
-"""Your checkouts: where a branch is checked out, what in it is yours, and the mending of an interrupted fast-forward.
+"""Your checkouts: where a branch is checked out, what in it is yours, and its mending.
 
-Everything here runs in a person's work tree: it reads, and writes only in `put_back` and `stage`, and there only paths
-that an interrupted fast-forward of ours had begun to write.
+Everything here runs in a person's work tree. It only reads, except in `put_back` and
+`stage_paths`, which write paths that an interrupted fast-forward of ours had begun to
+write, and no others.
 """
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 from catherd.bus.crashpoints import effect
 from catherd.core.errors import NeedsYou
@@ -15,7 +16,10 @@ from catherd.git.run import WorkPlace, call, git, git_dir
 
 
 class Change(NamedTuple):
-    """One path between two commits: mode and object id before and after; mode 000000 is "not there"."""
+    """One path between two commits: mode and object id before and after.
+
+    Mode 000000 means that it is not there.
+    """
 
     old_mode: str
     new_mode: str
@@ -33,57 +37,62 @@ def checkout_place(path: str) -> WorkPlace:
 
 
 def list_worktrees(root: str) -> list[dict[str, str]]:
-    """All worktrees as git lists them: keys worktree, HEAD, branch (full ref), detached, bare, locked, prunable."""
+    """All worktrees as git lists them.
+
+    Keys: worktree, HEAD, branch (the full ref), detached, bare, locked, prunable.
+    """
+    out = call(root, "worktree", "list", "--porcelain", "-z").out
     entries: list[dict[str, str]] = [{}]
-    for line in os.fsdecode(
-        call(root, "worktree", "list", "--porcelain", "-z").out
-    ).split("\0"):
+    for line in os.fsdecode(out).split("\0"):
         if line:
             key, _, value = line.partition(" ")
             entries[-1][key] = value
-        elif entries[-1]:
+        elif entries[-1]:  # an empty line ends an entry
             entries.append({})
-    return [e for e in entries if e]
+    return [entry for entry in entries if entry]
 
 
 def of_ref(root: str, ref: str) -> str:
-    """The checkout that has the branch checked out; empty when none has. Raises NeedsYou for two, or in mid-rebase."""
-    for head in _rebasing(root):
-        with open(head, encoding="utf-8", errors="replace") as file:
-            if file.read().strip() == ref:
-                what = f"you are rebasing {ref.removeprefix('refs/heads/')}"
-                raise NeedsYou(
-                    what,
-                    where=os.path.dirname(head),
-                    fix="git rebase --continue  (or --abort)",
-                )
-    paths = [
-        e["worktree"]
-        for e in list_worktrees(root)
-        if e.get("branch") == ref and os.path.lexists(f"{e['worktree']}/.git")
-    ]
+    """The checkout that has the branch checked out; empty when none has.
+
+    Raises NeedsYou when two have it, or when you are rebasing it.
+    """
+    branch = ref.removeprefix("refs/heads/")
+    rebase = _rebase_of(root, ref)
+    if rebase:
+        fix = "git rebase --continue  (or --abort)"
+        raise NeedsYou(f"you are rebasing {branch}", where=rebase, fix=fix)
+    paths = []
+    for entry in list_worktrees(root):
+        path = entry["worktree"]
+        if entry.get("branch") == ref and os.path.lexists(f"{path}/.git"):
+            paths.append(path)
     if len(paths) > 1:
-        what = f"{ref.removeprefix('refs/heads/')} is checked out twice: {', '.join(paths)}"
+        what = f"{branch} is checked out twice: {', '.join(paths)}"
         raise NeedsYou(what, where=paths[1], fix=f"git -C {paths[1]} switch --detach")
     return paths[0] if paths else ""
 
 
-def _rebasing(root: str) -> list[str]:
+def _rebase_of(root: str, ref: str) -> str:
+    """The directory in which git keeps a rebase of `ref` that has begun; or empty."""
+    for folder in _git_dirs(root):
+        for kind in ("rebase-merge", "rebase-apply"):
+            rebase = os.path.join(folder, kind)
+            head = os.path.join(rebase, "head-name")
+            if not os.path.isfile(head):
+                continue
+            with open(head, encoding="utf-8", errors="replace") as file:
+                if file.read().strip() == ref:
+                    return rebase
+    return ""
+
+
+def _git_dirs(root: str) -> list[str]:
+    """The git directories of the repository and of each worktree."""
     common = os.path.join(root, ".git")
     trees = os.path.join(common, "worktrees")
-    admin = [
-        common,
-        *(
-            os.path.join(trees, name)
-            for name in (os.listdir(trees) if os.path.isdir(trees) else ())
-        ),
-    ]
-    heads = [
-        os.path.join(a, kind, "head-name")
-        for a in admin
-        for kind in ("rebase-merge", "rebase-apply")
-    ]
-    return [h for h in heads if os.path.isfile(h)]
+    names = os.listdir(trees) if os.path.isdir(trees) else []
+    return [common, *(os.path.join(trees, name) for name in names)]
 
 
 def tree_changes(root: str, old: str, new: str) -> dict[str, Change]:
@@ -100,99 +109,110 @@ def tree_changes(root: str, old: str, new: str) -> dict[str, Change]:
     words = out.split(b"\0")
     found = {}
     for meta, path in zip(words[0:-1:2], words[1::2], strict=False):
-        old_mode, new_mode, a, b, _ = meta.decode().lstrip(":").split(" ")
-        found[os.fsdecode(path)] = Change(old_mode, new_mode, a, b)
+        old_mode, new_mode, old_id, new_id, _ = meta.decode().lstrip(":").split(" ")
+        found[os.fsdecode(path)] = Change(old_mode, new_mode, old_id, new_id)
     return found
 
 
 def dirty(checkout: str, among: Mapping[str, Change]) -> set[str]:
     """The tracked paths of `among` that are staged or edited in the checkout."""
-    out = call(
-        checkout_place(checkout),
-        "status",
+    options = (
         "--porcelain=v1",
         "-z",
         "--untracked-files=no",
         "--no-renames",
         "--ignore-submodules=all",
-    ).out
-    return {os.fsdecode(entry[3:]) for entry in out.split(b"\0") if entry} & set(among)
+    )
+    out = call(checkout_place(checkout), "status", *options).out
+    tracked = {os.fsdecode(entry[3:]) for entry in out.split(b"\0") if entry}
+    return tracked.intersection(among)
 
 
 def clashes(
     checkout: str, new: str, changed: Mapping[str, Change], dirty: set[str]
 ) -> list[str]:
-    """What of yours a fast-forward to `new` would overwrite: edited, staged, untracked or ignored files, sorted.
+    """What of yours a fast-forward to `new` would overwrite, sorted.
 
-    A path that you staged with exactly the new content, and did not edit since, is no clash.
+    That is files that you edited, staged, left untracked or told git to ignore. A path
+    that you staged with exactly the new content, and did not edit since, is no clash.
     """
-    found = set()
-    if dirty:
-        where = checkout_place(checkout)
-        staged = call(
-            where,
-            "diff-index",
-            "--cached",
-            "--name-only",
-            "-z",
-            "--no-renames",
-            new,
-            "--",
-            *sorted(dirty),
-        ).out
-        edited = call(
-            where, "diff-files", "--name-only", "-z", "--", *sorted(dirty)
-        ).out
-        found = {os.fsdecode(p) for p in (staged + edited).split(b"\0") if p}
-    gone = {p for p, c in changed.items() if c.new_mode == ABSENT}
+    found = _unlike(checkout, new, dirty) if dirty else set()
+    gone = {path for path, change in changed.items() if change.new_mode == ABSENT}
     for path, change in changed.items():
         if change.old_mode == ABSENT and path not in dirty:
-            found |= set(_in_the_way(checkout, path, gone))
+            in_the_way = _in_the_way(checkout, path, gone)
+            if in_the_way:
+                found.add(in_the_way)
     return sorted(found)
 
 
-def _in_the_way(checkout: str, path: str, gone: set[str]) -> Sequence[str]:
-    parts = path.split("/")
-    for n in range(1, len(parts)):
-        parent = "/".join(parts[:n])
-        full = os.path.join(checkout, parent)
-        if os.path.islink(full) or (os.path.lexists(full) and not os.path.isdir(full)):
-            return () if parent in gone else (parent,)
-    full = os.path.join(checkout, path)
-    if os.path.isdir(full) and not os.path.islink(full):
-        emptied = any(
-            p.startswith(f"{path}/") for p in gone
-        )  # git itself looks for what else is in there
-        return () if emptied or not os.listdir(full) else (f"{path}/",)
-    return (path,) if os.path.lexists(full) else ()
-
-
-def state_of(checkout: str, path: str, change: Change) -> str:
-    """Where an interrupted fast-forward left a path: "old", "new", "torn" (git was writing it) or "yours" (none of these)."""
-    full = os.path.join(checkout, path)
-    try:
-        content = (
-            os.fsencode(os.readlink(full)) if os.path.islink(full) else _bytes(full)
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        if change.new_mode == ABSENT:
-            return "new"
-        return "old" if change.old_mode == ABSENT else "torn"
-    except IsADirectoryError:
-        return "old" if change.old_mode == ABSENT else "yours"
+def _unlike(checkout: str, new: str, dirty: set[str]) -> set[str]:
+    """The paths that are staged unlike `new`, or edited since they were staged."""
     where = checkout_place(checkout)
-    oid = git(
-        where,
-        "hash-object",
-        *(["--no-filters"] if os.path.islink(full) else ["--path", path]),
-        "--stdin",
-        stdin=content,
-    )
-    if oid in (change.new, change.old) and os.path.islink(full) == (
-        LINK in (change.new_mode, change.old_mode)
-    ):
+    options = ("--name-only", "-z")
+    paths = sorted(dirty)
+    cached = ("--cached", "--no-renames")
+    staged = call(where, "diff-index", *cached, *options, new, "--", *paths).out
+    edited = call(where, "diff-files", *options, "--", *paths).out
+    return {os.fsdecode(path) for path in (staged + edited).split(b"\0") if path}
+
+
+def _in_the_way(checkout: str, path: str, gone: set[str]) -> str:
+    """What stands where a new file is to be, or where a directory above it is to be.
+
+    Empty when nothing does. `gone` are the paths that the fast-forward itself removes.
+    """
+    parts = path.split("/")
+    for count in range(1, len(parts)):
+        parent = "/".join(parts[:count])
+        full = os.path.join(checkout, parent)
+        if os.path.lexists(full) and not _is_real_folder(full):
+            return "" if parent in gone else parent
+    full = os.path.join(checkout, path)
+    if not _is_real_folder(full):
+        return path if os.path.lexists(full) else ""
+    # git itself looks for what else is in a directory that it empties.
+    emptied = any(name.startswith(f"{path}/") for name in gone)
+    return "" if emptied or not os.listdir(full) else f"{path}/"
+
+
+def _is_real_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+State = Literal["old", "new", "torn", "yours"]
+
+
+def state_of(checkout: str, path: str, change: Change) -> State:
+    """Where an interrupted fast-forward left a path.
+
+    "torn" means that git was writing it, "yours" that it is none of the others.
+    """
+    full = os.path.join(checkout, path)
+    was_there, stays = change.old_mode != ABSENT, change.new_mode != ABSENT
+    try:
+        link = os.path.islink(full)
+        content = os.fsencode(os.readlink(full)) if link else _bytes(full)
+    except (FileNotFoundError, NotADirectoryError):
+        if not stays:
+            return "new"
+        return "torn" if was_there else "old"
+    except IsADirectoryError:
+        return "yours" if was_there else "old"
+    return _state_of_content(checkout, path, change, content, link=link)
+
+
+def _state_of_content(
+    checkout: str, path: str, change: Change, content: bytes, *, link: bool
+) -> State:
+    """The state of a path that is a file or a link with this content."""
+    where = checkout_place(checkout)
+    how = ["--no-filters"] if link else ["--path", path]
+    oid = git(where, "hash-object", *how, "--stdin", stdin=content)
+    link_expected = LINK in (change.new_mode, change.old_mode)
+    if oid in (change.new, change.old) and link == link_expected:
         return "new" if oid == change.new and change.new_mode != ABSENT else "old"
-    if change.new_mode not in (ABSENT, LINK) and not os.path.islink(full):
+    if change.new_mode not in (ABSENT, LINK) and not link:
         whole = call(where, "cat-file", "--filters", f"--path={path}", change.new).out
         if whole.startswith(content):
             return "torn"
@@ -205,44 +225,36 @@ def _bytes(path: str) -> bytes:
 
 
 def put_back(checkout: str, torn: Mapping[str, Change], saved: str) -> None:
-    """The old content of half-written paths, from the index (which still is the old one); copies go to `saved` first."""
+    """Give half-written paths their old content; what is there is copied to `saved`.
+
+    The old content comes from the index, which still is the old one.
+    """
     for path, change in torn.items():
-        full, copy = os.path.join(checkout, path), os.path.join(saved, path)
-        if os.path.lexists(full):
-            os.makedirs(os.path.dirname(copy), exist_ok=True)
-            with effect("save", path):
-                shutil.copy2(full, copy, follow_symlinks=False)
-            if change.old_mode == ABSENT:
-                with effect("unlink", path):
-                    os.unlink(full)
-    back = b"".join(
-        os.fsencode(p) + b"\0" for p, c in torn.items() if c.old_mode != ABSENT
-    )
+        full = os.path.join(checkout, path)
+        copy = os.path.join(saved, path)
+        if not os.path.lexists(full):
+            continue
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        with effect("save", path):
+            shutil.copy2(full, copy, follow_symlinks=False)
+        if change.old_mode == ABSENT:
+            with effect("unlink", path):
+                os.unlink(full)
+    back = [path for path, change in torn.items() if change.old_mode != ABSENT]
     if back:
-        call(
-            checkout_place(checkout),
-            "checkout-index",
-            "-f",
-            "-z",
-            "--stdin",
-            stdin=back,
-            change="torn files",
-        )
+        names = b"".join(os.fsencode(path) + b"\0" for path in back)
+        place = checkout_place(checkout)
+        options = ("-f", "-z", "--stdin")
+        call(place, "checkout-index", *options, stdin=names, change="torn files")
 
 
 def stage_paths(checkout: str, done: Mapping[str, Change]) -> None:
     """Tell the index that these paths are in their new state already."""
-    modes = {p: "0" if c.new_mode == ABSENT else c.new_mode for p, c in done.items()}
-    lines = b"".join(
-        f"{modes[p]} {c.new}\t".encode() + os.fsencode(p) + b"\0"
-        for p, c in done.items()
-    )
+    lines = b""
+    for path, change in done.items():
+        mode = "0" if change.new_mode == ABSENT else change.new_mode
+        lines += f"{mode} {change.new}\t".encode() + os.fsencode(path) + b"\0"
     if lines:
-        call(
-            checkout_place(checkout),
-            "update-index",
-            "-z",
-            "--index-info",
-            stdin=lines,
-            change="new files",
-        )
+        place = checkout_place(checkout)
+        options = ("-z", "--index-info")
+        call(place, "update-index", *options, stdin=lines, change="new files")

@@ -1,4 +1,7 @@
-"""The one door through which names that a model sent become files: checked, confined, never through a link."""
+"""Files under names that a model sent: checked, confined, never through a link.
+
+Nothing else writes under such a name.
+"""
 
 import os
 import stat
@@ -10,22 +13,17 @@ from catherd.git.pr_rules import Rules, bad_name, denied, shown_path
 
 
 def put(tree: str, file: File, rules: Rules) -> None:
-    """Write (or delete) `file` below `tree`. Raises CatherdError naming the path when it may not be written.
+    """Write (or delete) `file` below `tree`.
 
-    Each directory on the way is opened without following links; the file is written beside its place and renamed over it.
+    Each directory on the way is opened without following links. The file is written
+    beside its place and renamed over it. Raises CatherdError naming the path when it
+    may not be written.
     """
     path = file.path
-    fault = bad_name(path) or denied(path)
-    if not fault and not any(below(path, prefix) for prefix in rules.allowed):
-        fault = f"is outside what this task may touch: {', '.join(rules.allowed)}"
-    if not fault and len(file.text.encode()) > rules.largest:
-        fault = f"is larger than {rules.largest} bytes"
+    fault = _fault(file, rules)
     if fault:
-        raise CatherdError(
-            fault,
-            where=shown_path(path),
-            fix="give it a plain name under the task's paths",
-        )
+        fix = "give it a plain name under the task's paths"
+        raise CatherdError(fault, where=shown_path(path), fix=fix)
     *folders, name = path.split("/")
     here = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -40,7 +38,21 @@ def put(tree: str, file: File, rules: Rules) -> None:
         os.close(here)
 
 
+def _fault(file: File, rules: Rules) -> str:
+    """Why the file may not be written; empty when it may."""
+    path = file.path
+    fault = bad_name(path) or denied(path)
+    if fault:
+        return fault
+    if not any(below(path, prefix) for prefix in rules.allowed):
+        return f"is outside what this task may touch: {', '.join(rules.allowed)}"
+    if len(file.text.encode()) > rules.largest:
+        return f"is larger than {rules.largest} bytes"
+    return ""
+
+
 def _enter(here: int, folder: str, path: str) -> int:
+    """Open `folder` in the directory `here`, made if need be; closes `here`."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         try:
@@ -59,7 +71,10 @@ def _enter(here: int, folder: str, path: str) -> int:
 
 
 def _no_directory(name: str, here: int, path: str) -> None:
-    """An empty one goes: git knows of none, so nobody could ask for that."""
+    """Refuse a name that a directory has.
+
+    An empty directory is removed: git knows of none, so nobody could ask for that.
+    """
     try:
         os.rmdir(name, dir_fd=here)
     except (FileNotFoundError, NotADirectoryError):
@@ -79,13 +94,7 @@ def _unlink(name: str, here: int) -> None:
 
 
 def _write(name: str, text: str, here: int) -> None:
-    mode = 0o644
-    try:
-        seen = os.lstat(name, dir_fd=here)
-        if stat.S_ISREG(seen.st_mode):
-            mode = stat.S_IMODE(seen.st_mode) & 0o755 | 0o600
-    except FileNotFoundError:
-        pass
+    mode = _mode_of(name, here)
     stage = f".{os.getpid()}-{name[:40]}.part"
     fd = os.open(
         stage,
@@ -100,3 +109,12 @@ def _write(name: str, text: str, here: int) -> None:
     except OSError:
         os.unlink(stage, dir_fd=here)
         raise
+
+
+def _mode_of(name: str, here: int) -> int:
+    """The mode of the file that is there, without what we do not grant; else 0644."""
+    try:
+        mode = os.lstat(name, dir_fd=here).st_mode
+    except FileNotFoundError:
+        return 0o644
+    return stat.S_IMODE(mode) & 0o755 | 0o600 if stat.S_ISREG(mode) else 0o644

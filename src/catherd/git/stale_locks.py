@@ -1,8 +1,10 @@
-"""Lock files that a killed git left behind: which are nobody's any more, and their removal.
+"""Lock files that a killed git left behind: which ones nobody holds, and their removal.
 
-A lock goes only when no living process has it open and none but our own gits works in that checkout (seen in /proc; ours
-are kept apart by catherd's own locks), and when it is two seconds old: git closes a lock a moment before it renames it.
-Where there is no /proc it must be a minute old. `CATHERD_PORTABLE=1` acts as if there were no /proc.
+A lock goes only when no living process has it open and no git but ours works in that
+checkout. Both are seen in /proc; our own gits are kept apart by catherd's own locks.
+And it must be two seconds old, because git closes a lock a moment before it renames it.
+Where there is no /proc it must be a minute old. `CATHERD_PORTABLE=1` acts as if there
+were no /proc.
 """
 
 import os
@@ -11,20 +13,20 @@ from collections.abc import Iterator
 
 from catherd.bus.crashpoints import effect
 
-STALE_S, SEEN_S = 60.0, 2.0
-OURS = (
-    b"core.hooksPath=/dev/null"  # on the command line of every git that catherd starts
-)
+STALE_S = 60.0  # age of a lock that is left, where processes cannot be seen
+SEEN_S = 2.0  # the same where they can
+OURS = b"core.hooksPath=/dev/null"  # on the command line of every git of ours
 
 
 def drop(
     path: str, *, checkout: str, since: float | None = None, age_s: float = SEEN_S
 ) -> bool:
-    """Remove a lock file that nobody holds; False when it stays. True also when there is none.
+    """Remove a lock file that nobody holds; False when it stays.
 
-    To be called with the catherd lock held under which our own gits make such a lock. `since` (seconds since the epoch)
-    vouches that our own killed git made every lock from then on: no waiting for age. `age_s`: up to two seconds are waited
-    for, for more than that it stays.
+    True also when there is none. To be called with the catherd lock held under which
+    our own gits make such a lock. `since` (seconds since the epoch) vouches that our
+    own killed git made every lock from then on, so that none has to reach an age.
+    `age_s`: the age it must have; up to two seconds are waited for, for more it stays.
     """
     try:
         born = os.lstat(path).st_mtime
@@ -33,32 +35,39 @@ def drop(
     seen = os.path.isdir("/proc/self/fd") and os.environ.get("CATHERD_PORTABLE") != "1"
     if seen and in_use(path, checkout):
         return False
-    age = time.time() - born
-    missing = (age_s if seen else STALE_S) - age
-    if missing > 0 and not (seen and since is not None and born >= since - 1):
-        if missing > SEEN_S:
+    vouched = seen and since is not None and born >= since - 1
+    missing_s = (age_s if seen else STALE_S) - (time.time() - born)
+    if missing_s > 0 and not vouched:
+        if missing_s > SEEN_S:
             return False
-        time.sleep(missing)
-    return not (seen and in_use(path, checkout)) and _unlink(path)
+        time.sleep(missing_s)
+    # Somebody may have taken it while we waited.
+    if seen and in_use(path, checkout):
+        return False
+    _unlink(path)
+    return True
 
 
-def _unlink(path: str) -> bool:
+def _unlink(path: str) -> None:
     with effect("unlock", os.path.basename(path)):
         try:
             os.unlink(path)
         except FileNotFoundError:
             pass
-    return True
 
 
 def in_use(path: str, checkout: str) -> bool:
-    """Whether a process has the file open, or is a git, not of ours, whose working directory lies in the checkout."""
+    """Whether the lock has a living holder.
+
+    That is a process that has the file open, or a git that is not ours and whose
+    working directory lies in the checkout.
+    """
     try:
         wanted = os.lstat(path)
     except FileNotFoundError:
         return False
     top = os.path.realpath(checkout)
-    return any(_git_in(pid, top) or _has_open(pid, wanted) for pid in _processes())
+    return any(_is_git_in(pid, top) or _has_open(pid, wanted) for pid in _processes())
 
 
 def _processes() -> Iterator[str]:
@@ -66,7 +75,8 @@ def _processes() -> Iterator[str]:
     return (name for name in os.listdir("/proc") if name.isdigit() and name != mine)
 
 
-def _git_in(pid: str, top: str) -> bool:
+def _is_git_in(pid: str, top: str) -> bool:
+    """Whether `pid` is a git that catherd did not start, and works below `top`."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
             if not file.read().startswith("git"):

@@ -1,6 +1,7 @@
 """Which tools may be used: those of the extra `plan` that are installed and not hidden.
 
-`CATHERD_WITHOUT=mermaidx,mmdc` hides tools, so that one can see what a check says without them.
+`CATHERD_WITHOUT=mermaidx,gherkin` hides tools. That shows what a check says without
+them.
 """
 
 import importlib.util
