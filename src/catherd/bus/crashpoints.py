@@ -106,8 +106,10 @@ def _shared_mark(share: int, shares: int, lines: list[str], when: str) -> str:
     import re
     from hashlib import sha256
 
+    # This effect, and those before it, without what differs from game to game.
     here, *earlier = (re.sub(VARIES, "*", line) for line in reversed(lines))
     times = 1 + earlier.count(here)
+
     digest = sha256(f"{_role()} {here} {times}".encode()).hexdigest()
     shift = shares // 2 if when == "after" else 0
     if times > OFTEN or (int(digest, 16) + shift) % shares != share:

@@ -80,15 +80,20 @@ def judge_gate(
     waiting = tuple(name for name in absent if name not in excused)
     spoke = len(roll) - len(absent)
     needed = quorum(len(roll))
-    if spoke >= needed and not waiting and not pending:
+    is_quorate = spoke >= needed
+
+    if is_quorate and not waiting and not pending:
         return CloseVerdict("close", absent=absent)
     if clock.waited < clock.timebox:
         return CloseVerdict("wait", waiting or absent, absent)
-    if spoke >= needed:
+
+    # The timebox is over.
+    if is_quorate:
         return CloseVerdict("close", absent=absent)
     if clock.waited < 2 * clock.timebox:
         why = "no quorum: the timebox runs once more"
         return CloseVerdict("wait", absent, absent, why)
+
     what = "ballots" if votes else "answers"
     why = f"{spoke} of {len(roll)} {what}; {needed} are needed"
     return CloseVerdict("human", absent, absent, why)

@@ -139,9 +139,12 @@ def _writing(me: str, work: Work, mine: Mapping[str, View]) -> Iterator[Job]:
             yield Write(task)
     if len(mine) >= OPEN_PRS:
         return
+
+    # What was allotted to me comes before what was not.
     allotted = [task for task in work.open if work.assignment.get(task) == me]
     others = work.open.keys() - set(allotted)
-    for task in [*sorted(allotted, key=urgency), *sorted(others, key=urgency)]:
+    ordered = sorted(allotted, key=urgency) + sorted(others, key=urgency)
+    for task in ordered:
         if task not in work.refused and _may_take(me, task, work):
             yield Take(task)
 
@@ -162,6 +165,7 @@ def waiting(
     for name, task in {**tasks, **later}.items():
         for need in task.needs:
             needed.setdefault(need, []).append(name)
+
     found = {}
     for name in tasks:
         depth, below = _behind(name, needed, frozenset({name}))
@@ -230,9 +234,12 @@ def may_ever(me: str, task: str, work: Work) -> bool:
     given = {name for name, agent in work.assignment.items() if agent == me}
     if task in given:
         return True
+
     proves = bool(work.proves & given)
     if task in work.proves:
         return proves
-    posted = work.open.get(task) or work.mine.get(task) or work.later.get(task)
+
+    known = {**work.later, **work.mine, **work.open}
+    posted = known.get(task)
     is_apart = posted is not None and me in posted.apart
     return not proves and not is_apart

@@ -74,12 +74,15 @@ def _case(view: View, roll: Collection[str], vendors: Mapping[str, str]) -> Case
         if not _counts(who, review, view, roll)
     }
     counted = {who: view.reviews[who] for who in sorted(view.reviews.keys() - forged)}
+    approving = (who for who, one in counted.items() if one.verdict == "approve")
+    approvals = tuple(approving)
+
     return Case(
         view=view,
         needed=wanted(view.pr.author, roll),
         counted=counted,
-        approvals=tuple(w for w, r in counted.items() if r.verdict == "approve"),
-        blocking=tuple(w for w, r in counted.items() if r.verdict != "approve"),
+        approvals=approvals,
+        blocking=tuple(who for who in counted if who not in approvals),
         foreign=_foreign(view.pr.author, roll, vendors),
         forged=tuple(sorted(forged)),
     )
@@ -195,20 +198,26 @@ def reviewers(
     Whoever asked for changes looks again. Then come as many as are missing, another
     vendor among them, those with the least work first.
     """
+
+    def order(name: str) -> tuple[bool, int, int, str]:
+        is_new = name not in view.objectors
+        return is_new, load.get(name, 0), _turn(view.name, name), name
+
     author = view.pr.author
     busy = {author, *view.reviews, *asked, *spent}
-    free = sorted(
-        (name for name in roll if name not in busy),
-        key=lambda n: (n not in view.objectors, load.get(n, 0), _turn(view.name, n), n),
-    )
-    looking = {who for who in view.reviews if who != "human"} | set(asked)
-    again = len([name for name in free if name in view.objectors])
+    free = sorted(set(roll) - busy, key=order)
+
+    looking = view.reviews.keys() - {"human"} | set(asked)
+    again = len(set(free).intersection(view.objectors))
     missing = wanted(author, roll) - len(looking)
     chosen = free[: max(missing, again)]
+
     foreign = _foreign(author, roll, vendors)
     able = [name for name in free if name in foreign]
     if not able or foreign & (looking | set(chosen)):
         return chosen
+
+    # One of another vendor comes too, in place of the last who need not look again.
     if len(chosen) > again:
         chosen.pop()
     return [*chosen, able[0]]

@@ -91,12 +91,15 @@ def tries(names: Collection[str]) -> Tries:
         parts = name.split(".")
         if parts[0].isdigit() and len(parts) > 2:
             marks.setdefault(parts[2], {})[int(parts[0])] = parts[1]
+
     begun = marks.pop("yaml", {})
     last = max(begun, default=0)
     is_over = any(last in ended for ended in marks.values())
+
     blocked = max(marks.get("blocked", {}), default=0)
     since = _after(blocked, begun)
     refused = _after(blocked, marks.get("refused", {}))
+
     return Tries(
         last=last,
         whose="" if is_over else begun.get(last, ""),

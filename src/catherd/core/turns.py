@@ -80,12 +80,15 @@ def from_you(me: str, snapshot: Snapshot) -> list[str]:
     """Your messages that name `me` and that it has not answered, up to the cap of the game."""
     if me not in snapshot.listening:
         return []
-    done = answered(snapshot.chat).get(me, set())
+
     yours = []
     for stem, message in snapshot.chat.items():
         if who(stem) in YOU and me in named(message.text):
             yours.append(stem)
-    return [stem for stem in yours[: snapshot.human_mentions] if stem not in done]
+
+    due = yours[: snapshot.human_mentions]
+    done = answered(snapshot.chat).get(me, set())
+    return [stem for stem in due if stem not in done]
 
 
 def owed(ask: Ask, snapshot: Snapshot) -> dict[str, list[str]]:
@@ -99,6 +102,7 @@ def owed(ask: Ask, snapshot: Snapshot) -> dict[str, list[str]]:
     speakers = snapshot.listening.intersection(ask.roll)
     if not speakers <= spoke:
         return {}
+
     done = answered(snapshot.chat)
     still: dict[str, list[str]] = {}
     for name, stems in _mentions(ask, snapshot).items():
@@ -106,21 +110,26 @@ def owed(ask: Ask, snapshot: Snapshot) -> dict[str, list[str]]:
         open_ = [stem for stem in due if stem not in done.get(name, set())]
         if open_:
             still[name] = open_
+
     return still
 
 
 def _mentions(ask: Ask, snapshot: Snapshot) -> dict[str, list[str]]:
     """Agent that answered `ask` → messages said with an answer to it that name the agent, by writer."""
-    spoke = snapshot.said.get(ask.step, frozenset())
     said = []
     for stem, message in snapshot.chat.items():
-        if message.wrote.get("turn", "").startswith(f"{ask.step}."):
+        turn = message.wrote.get("turn", "")
+        if turn.startswith(f"{ask.step}."):
             said.append((who(stem), stem))
+
+    spoke = snapshot.said.get(ask.step, frozenset())
+    able = snapshot.listening & spoke
     found: dict[str, list[str]] = {}
     for writer, stem in sorted(said):
-        addressed = set(named(snapshot.chat[stem].text)) - {writer}
-        for name in sorted(addressed & snapshot.listening & spoke):
+        addressed = set(named(snapshot.chat[stem].text))
+        for name in sorted(addressed & able - {writer}):
             found.setdefault(name, []).append(stem)
+
     return found
 
 

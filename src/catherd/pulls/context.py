@@ -12,6 +12,7 @@ import msgspec
 from catherd.answers.seat import Seat
 from catherd.bus import yaml_read, yaml_write
 from catherd.core.messages import Ask, Input
+from catherd.core.paths import below
 from catherd.core.tasks import Review, Task, View
 from catherd.git import objects, workspace
 from catherd.git.pr_rules import diff
@@ -142,10 +143,7 @@ def _files(root: str, at: str, task: Task) -> list[Input]:
 
 def _belongs(path: str, task: Task) -> bool:
     """Whether a path is one of the task's own, or lies in one of its folders."""
-    for own in task.paths:
-        if path == own or (own.endswith("/") and path.startswith(own)):
-            return True
-    return False
+    return any(below(path, own) for own in task.paths)
 
 
 def findings_of(view: View) -> list[Input]:
