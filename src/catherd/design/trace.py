@@ -210,7 +210,9 @@ def _story_rows(plan: TracePlan, story: Piece, prs: Pulls) -> list[list[str]]:
 def _task_cells(plan: TracePlan, task: Piece, prs: Pulls) -> list[str]:
     """Task, operations, accept command and pull requests."""
     operations = [f"`{_code(name)}`" for name in task.names("operations")]
-    command = " ".join(map(str, accept_command(task.data)))
+    argv = [str(word) for word in accept_command(task.data)]
+    command = " ".join(argv)
+
     return [
         f"{_link(plan.tasks, task.ident)} {_cell(task.title)}",
         ", ".join(operations) or "—",

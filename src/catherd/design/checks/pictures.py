@@ -71,8 +71,10 @@ def _described(facts: Facts, text: str, root: ET.Element) -> None:
     title = root.find(f"{_SVG}title")
     if title is None or not (title.text or "").strip():
         facts.say("SVG206", "the <title> is missing: what does it show?", *top)
-    texts = (element for element in root.iter() if _local(element.tag) == "text")
-    if not any("".join(element.itertext()).strip() for element in texts):
+
+    texts = [element for element in root.iter() if _local(element.tag) == "text"]
+    words = ["".join(element.itertext()).strip() for element in texts]
+    if not any(words):
         facts.say("SVG209", "there is no text in the picture", 1, 1)
 
 
@@ -95,8 +97,11 @@ def _safe(facts: Facts, text: str, root: ET.Element) -> None:
             found = re.search(rf"<(?:\w+:)?{name}\b", text, re.IGNORECASE)
             place = _place(text, found.start() if found else 0)
             facts.say("SVG203", f"<{name}> is not taken in a picture", *place)
+
         for key, value in element.attrib.items():
-            _safe_attribute(facts, _local(key), value, _place(text, text.find(value)))
+            place = _place(text, text.find(value))
+            _safe_attribute(facts, _local(key), value, place)
+
         if name == "style" and _LOADS.search(element.text or ""):
             place = _place(text, text.find("<style"))
             facts.say("SVG204", "the style loads something", *place)

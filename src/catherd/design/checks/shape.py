@@ -35,9 +35,12 @@ def at_key(text: str, doc: Document, *keys: str | int) -> tuple[int, int]:
     line, col = line_col(doc.where(*keys))
     if not keys or isinstance(keys[-1], int):
         return line, col
-    written = re.compile(rf"""(?<![\w-])["']?{re.escape(str(keys[-1]))}["']?\s*:""")
+
+    key = re.escape(str(keys[-1]))
+    written = re.compile(rf"""(?<![\w-])["']?{key}["']?\s*:""")
     lines = text.splitlines()
-    for number in range(min(line, len(lines)), max(0, line - 4), -1):
+    nearest = min(line, len(lines))
+    for number in range(nearest, max(0, line - 4), -1):
         found = written.search(lines[number - 1])
         if found:
             return number, found.start() + 1

@@ -133,13 +133,16 @@ def _text(data: dict[str, Any], key: str, keys: Keys, problems: list[Problem]) -
     """The text under `key`, "" and a problem when there is none."""
     value = data.get(key)
     if value is None:
-        problems.append(Problem(keys, "missing", f"the key `{key}` is missing"))
+        what = f"the key `{key}` is missing"
+        problems.append(Problem(keys, "missing", what))
         return ""
-    scalar = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    if not scalar or not str(value).strip():
-        problems.append(Problem((*keys, key), "wrong", f"{key}: text is expected"))
+
+    text = str(value) if _scalar(value) and not isinstance(value, bool) else ""
+    if not text.strip():
+        what = f"{key}: text is expected"
+        problems.append(Problem((*keys, key), "wrong", what))
         return ""
-    return str(value)
+    return text
 
 
 def _unknown(
@@ -163,13 +166,16 @@ def _screen(row: Any, keys: Keys, problems: list[Problem]) -> Screen | None:
         return None
     known = {"id", "title", "stories", "states"}
     problems.extend(_unknown(row, known, keys, "a screen"))
+
     ident = _text(row, "id", keys, problems)
     if ident and not re.fullmatch(r"SCR-\d{3,}", ident):
         what = f"'{ident}' is no id like SCR-001"
         problems.append(Problem((*keys, "id"), "wrong", what))
+
     stories = _stories(row, keys, problems)
     states = _states(row, keys, problems)
-    return Screen(ident, _text(row, "title", keys, problems), stories, states, keys)
+    title = _text(row, "title", keys, problems)
+    return Screen(ident, title, stories, states, keys)
 
 
 def _stories(row: dict[str, Any], keys: Keys, problems: list[Problem]) -> list[str]:
@@ -290,14 +296,19 @@ def _is_row(item: Any) -> bool:
 
 def _wrong_table(value: Any) -> str:
     """Why a value is no table; "" when it is one."""
-    columns = value.get("columns") if isinstance(value, dict) else None
-    rows = value.get("rows") if isinstance(value, dict) else None
+    wanted = "{columns: [...], rows: [[...], …]} is expected"
+    if not isinstance(value, dict):
+        return wanted
+
+    columns, rows = value.get("columns"), value.get("rows")
     if not isinstance(columns, list) or not _scalars(columns):
-        return "{columns: [...], rows: [[...], …]} is expected"
+        return wanted
     if not isinstance(rows, list):
-        return "{columns: [...], rows: [[...], …]} is expected"
-    if not all(_scalars(row) and len(row) == len(columns) for row in rows):
-        return "a row has not as many cells as columns"
+        return wanted
+
+    for row in rows:
+        if not _scalars(row) or len(row) != len(columns):
+            return "a row has not as many cells as columns"
     return ""
 
 
@@ -402,13 +413,15 @@ def arrows(screens: list[Screen]) -> Iterator[Arrow]:
 
 def _leads(element: Element) -> Iterator[tuple[str, str, Keys]]:
     """(goes, label, place) of an element itself, then of the rows of a list."""
-    goes, does = element.options.get("goes"), element.options.get("does")
+    goes = element.options.get("goes")
     if isinstance(goes, str):
         named = "back" if element.kind == "bar" else element.label
-        yield goes, str(does or named), (*element.keys, "goes")
-    if element.kind != "list":
-        return
-    for n, item in enumerate(element.value):
-        if isinstance(item, dict) and isinstance(item.get("goes"), str):
-            label = str(item.get("does") or item["text"])
-            yield item["goes"], label, (*element.keys, "list", n, "goes")
+        label = element.options.get("does") or named
+        yield goes, str(label), (*element.keys, "goes")
+
+    rows = element.value if element.kind == "list" else []
+    for n, row in enumerate(rows):
+        goes = row.get("goes") if isinstance(row, dict) else None
+        if isinstance(goes, str):
+            label = row.get("does") or row["text"]
+            yield goes, str(label), (*element.keys, "list", n, "goes")

@@ -50,11 +50,15 @@ def _pictures(screen: Screen, width: float) -> dict[str, str]:
     """The files of one screen: an SVG for each state, and a scene with all of them."""
     made: dict[str, str] = {}
     drawn: dict[str, Picture] = {}
+
     for name, body in screen.states.items():
-        if body is not None:
-            drawn[name] = layout.layout(body, width)
-            title = f"{screen.ident} {screen.title}: {name}"
-            made[f"{screen.ident}.{name}.svg"] = render_svg(drawn[name], title)
+        if body is None:
+            continue
+        picture = layout.layout(body, width)
+        title = f"{screen.ident} {screen.title}: {name}"
+        made[f"{screen.ident}.{name}.svg"] = render_svg(picture, title)
+        drawn[name] = picture
+
     if drawn:
         scene = excalidraw.scene(screen.ident, screen.title, drawn)
         made[f"{screen.ident}.excalidraw"] = scene
@@ -64,14 +68,18 @@ def _pictures(screen: Screen, width: float) -> dict[str, str]:
 def sitemap(screens: list[Screen]) -> str:
     """A flowchart: which screen leads to which, the arrows labelled with the user's act."""
     lines = [f"%% {MADE}", "flowchart LR"]
+
     for screen in screens:
         name = f"{screen.ident}<br>{_quoted(screen.title)}"
         lines.append(f'  {_node(screen.ident)}["{name}"]')
+
     for (start, end), said in _labels(screens).items():
-        shown = " / ".join(_quoted(label[:40]) for label in said[:3])
+        shown = [_quoted(label[:40]) for label in said[:3]]
         if len(said) > 3:
-            shown += " / …"
-        lines.append(f'  {_node(start)} -->|"{shown}"| {_node(end)}')
+            shown.append("…")
+        label = " / ".join(shown)
+        lines.append(f'  {_node(start)} -->|"{label}"| {_node(end)}')
+
     return "\n".join(lines) + "\n"
 
 
