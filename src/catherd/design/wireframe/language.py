@@ -4,7 +4,6 @@
 here raises.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -24,13 +23,14 @@ OTHERS: dict[str, set[str]] = {
 }  # fmt: skip
 KINDS: dict[str, set[str]] = {**TEXTS, **OTHERS}
 GROUPS = {"row", "box"}  # elements that hold others
+_LARGEST = 1e15  # what is drawn to scale: sums of it stay numbers
 Keys = tuple[str | int, ...]
 
 
 class Element(NamedTuple):
     """One thing on a screen: its kind, the value as written, its options.
 
-    `keys` is where it stands in the file; `children` are the elements in it.
+    An option whose value is wrong is left out. `keys` is where it stands in the file; `children` are the elements in it.
     """
 
     kind: str
@@ -251,7 +251,10 @@ def _element(
         if why:
             problems.append(Problem((*keys, kind), "wrong", f"{kind}: {why}"))
             return None
-    problems.extend(_wrong_options(kind, options, keys))
+    for key, why in _wrong_options(kind, options):
+        problems.append(Problem((*keys, key), "wrong", f"{key}: {why}"))
+        # a picture is made of this element even so: for the page
+        del options[key]
     return Element(kind, value, options, keys, children)
 
 
@@ -364,7 +367,7 @@ def _numbers(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value < math.inf
+    return isinstance(value, (int, float)) and 0 <= value <= _LARGEST
 
 
 # by the option's name, or by `kind.option` where it means another thing for a kind
@@ -382,16 +385,14 @@ _OPTIONS = {
 }
 
 
-def _wrong_options(kind: str, options: dict[str, Any], keys: Keys) -> Iterator[Problem]:
-    """The options of an element whose values are wrong."""
+def _wrong_options(kind: str, options: dict[str, Any]) -> list[tuple[str, str]]:
+    """The options of an element whose values are wrong, each with the reason."""
+    found = []
     for key, value in options.items():
         option = _OPTIONS.get(f"{kind}.{key}") or _OPTIONS.get(key)
         if option and not option.fits(value):
-            yield Problem(
-                (*keys, key),
-                "wrong",
-                f"{key}: {option.wanted.format(value=value)}",
-            )
+            found.append((key, option.wanted.format(value=value)))
+    return found
 
 
 def walk_elements(elements: list[Element]) -> Iterator[Element]:
