@@ -1,8 +1,9 @@
-"""Markdown that a model wrote as HTML that does nothing: for the one-file design document.
+"""A model's Markdown made HTML that does nothing, for the one-file design document.
 
-Raw HTML is shown as text. Links keep only http, https, mailto and places within the
-document. Pictures are embedded from the tree or dropped, because a remote picture is a
-tracker. Diagrams and SVG stand in <img> as data:, where no script runs.
+Raw HTML is shown as text. Links keep only http,
+https, mailto and places within the document. Pictures are embedded from the tree or
+dropped, because a remote picture is a tracker. Diagrams and SVG stand in <img> as
+data:, where no script runs.
 """
 
 import base64
@@ -266,7 +267,7 @@ def _data(source: str, path: str, place: PageContext) -> str:
 
 
 def _small_file_of_docs(root: str, name: str) -> bool:
-    """Whether a file lies in docs/, by its name and behind symbolic links, and is small."""
+    """Whether a file is small and lies in docs/, symbolic links followed."""
     full = os.path.join(root, name)
     docs = os.path.realpath(os.path.join(root, "docs"))
     inside = os.path.realpath(full).startswith(docs + os.sep)

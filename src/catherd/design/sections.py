@@ -1,7 +1,7 @@
 """What the template of the design page names, section by section.
 
-Overview, roadmap, every screen in every state on one gallery linked to story and journey,
-journeys, stories, specification, decisions, tasks, trace.
+Overview, roadmap, every screen in every state on one gallery linked to story and
+journey, journeys, stories, specification, decisions, tasks, trace.
 """
 
 import os
@@ -95,7 +95,7 @@ def _matrix(source: Source) -> Markup:
 
 
 def _lines(source: Source, value: Any) -> list[Markup]:
-    """The entries of a list with their ids made links; none when it is no list."""
+    """The entries of a list with their ids made links, none when it is no list."""
     if not isinstance(value, list):
         return []
     return [safehtml.inline_html(str(item), source.place) for item in value]
@@ -140,7 +140,7 @@ def _gallery(source: Source) -> Row:
 
 
 def _screens(source: Source) -> Screens:
-    """The screens of screens.yaml; none when it does not parse."""
+    """The screens of screens.yaml, none when it does not parse."""
     try:
         return parse_screens(loads(source.text(screens.FILE), screens.FILE))
     except CatherdError:

@@ -13,8 +13,8 @@ from catherd.design.wireframe import screens
 def stale(root: str, found: dict[str, Facts], *, complete: bool) -> Iterator[Finding]:
     """What is stale below `root`, and (when complete) what is missing.
 
-    `found` are the facts of all files. From a screens.yaml that has errors nothing can be
-    made.
+    `found` are the facts of all files. From a screens.yaml that has errors nothing can
+    be made.
     """
     source = found.get(screens.FILE)
     if source is not None and not source.broken:
@@ -66,7 +66,7 @@ def _trace_and_gantt(root: str) -> Iterator[Finding]:
 
 
 def _read(root: str, path: str) -> str | None:
-    """The text of a file; None when it is not there or no text."""
+    """The text of a file, or None when it is not there or no text."""
     try:
         return text_of(os.path.join(root, path), path)
     except (FileNotFoundError, CatherdError):

@@ -79,7 +79,7 @@ def _described(facts: Facts, text: str, root: ET.Element) -> None:
 
 
 def _local(tag: Any) -> str:
-    """A name without its namespace, in lower case; "" for a comment."""
+    """A name without its namespace, in lower case, or "" for a comment."""
     return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
 
 
@@ -143,7 +143,7 @@ def _measure(facts: Facts, text: str) -> None:
 
 
 def excalidraw(facts: Facts, text: str, _drawer: Drawer) -> None:
-    """docs/ux/SCR-*.excalidraw: of the right shape; every id unique, every target there."""
+    """docs/ux/SCR-*.excalidraw: a scene with unique ids and no target missing."""
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -178,7 +178,7 @@ def _line_of_error(text: str, data: Any, error: Any) -> int:
 
 
 def _line_of_id(text: str, ident: Any, nth: int = 0) -> int:
-    """The line of the nth place that has this id; 1 when it is written in another way."""
+    """The line of the nth element with this id, or 1 when it is written otherwise."""
     pattern = rf'"id"\s*:\s*{re.escape(json.dumps(ident, ensure_ascii=False))}'
     found = list(re.finditer(pattern, text))
     return _place(text, found[nth].start())[0] if nth < len(found) else 1

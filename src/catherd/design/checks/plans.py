@@ -93,7 +93,7 @@ def _outside(path: str) -> str:
 
 
 def _proves_nothing(argv: list[str]) -> str:
-    """Why a command says nothing about what it is run on; "" when it may."""
+    """Why a command says nothing about what it is run on, or "" when it may."""
     if len(argv) == 1 and re.search(r"\s", argv[0]):
         return "one string; give the arguments one by one: [python3, -m, unittest]"
     if _idle(posixpath.basename(argv[0]), argv[1:]):

@@ -1,7 +1,7 @@
 """YAML artifacts and front matter against their JSON Schema (schemas/*.schema.json).
 
-Each complaint stands at its line. Codes end alike for every kind: x101 a key is missing,
-x102 a key is unknown (a warning), x103 a value is wrong.
+Each complaint stands at its line. Codes end alike for every kind: x101 a key is
+missing, x102 a key is unknown (a warning), x103 a value is wrong.
 """
 
 import functools
@@ -70,7 +70,7 @@ def load_mapping(text: str, facts: Facts) -> Document | None:
 
 
 def front(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any] | None:
-    """The front matter of a page, checked against `schema`; None when it is unusable.
+    """The front matter of a page, checked against `schema`; None if it is unusable.
 
     `text` is what markdown.split_front gave.
     """
@@ -86,7 +86,7 @@ def front(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any] |
 
 
 def checked(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any] | None:
-    """The mapping in a YAML text, checked against `schema`; None when it is unusable.
+    """The mapping in a YAML text, checked against `schema`; None if it is unusable.
 
     Notes the schema's complaints, the names that it uses and the places of its keys.
     """

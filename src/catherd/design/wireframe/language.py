@@ -1,7 +1,7 @@
 """The wireframe language of docs/ux/screens.yaml: read, checked for shape, taken apart.
 
-`docs/handbook/document.md` describes it. A person's mistake becomes a `Problem`. Nothing
-here raises.
+`docs/handbook/document.md` describes it. A person's mistake becomes a `Problem`.
+Nothing here raises.
 """
 
 import re
@@ -30,7 +30,8 @@ Keys = tuple[str | int, ...]
 class Element(NamedTuple):
     """One thing on a screen: its kind, the value as written, its options.
 
-    An option whose value is wrong is left out. `keys` is where it stands in the file; `children` are the elements in it.
+    An option whose value is wrong is left out. `keys` is where it stands in the file;
+    `children` are the elements in it.
     """
 
     kind: str
@@ -159,7 +160,7 @@ def _unknown(
 
 
 def _screen(row: Any, keys: Keys, problems: list[Problem]) -> Screen | None:
-    """A screen; None when it is no mapping."""
+    """A screen, or None when it is no mapping."""
     if not isinstance(row, dict):
         what = "a screen has `id:`, `title:`, `stories:` and `states:`"
         problems.append(Problem(keys, "wrong", what))
@@ -191,7 +192,7 @@ def _stories(row: dict[str, Any], keys: Keys, problems: list[Problem]) -> list[s
 def _states(
     row: dict[str, Any], keys: Keys, problems: list[Problem]
 ) -> dict[str, list[Element] | None]:
-    """A screen's states with their elements; None for one that is drawn by hand."""
+    """A screen's states with their elements, or None for one that is drawn by hand."""
     states = row.get("states")
     if not isinstance(states, dict) or not states:
         what = "`states:` maps at least one state to its elements"
@@ -229,7 +230,7 @@ def _elements(
 def _element(
     item: Any, keys: Keys, problems: list[Problem], *, nested: bool
 ) -> Element | None:
-    """One element; None when it is not understood."""
+    """One element, or None when it is not understood."""
     kind = _kind(item, keys, problems)
     if not kind:
         return None
@@ -279,12 +280,12 @@ def _scalars(value: Any) -> bool:
 
 
 def _wrong_words(value: Any) -> str:
-    """Why a value is no list of words; "" when it is one."""
+    """Why a value is no list of words, or "" when it is one."""
     return "" if _scalars(value) else "a list of strings is expected"
 
 
 def _wrong_list(value: Any) -> str:
-    """Why a value is no list of rows; "" when it is one."""
+    """Why a value is no list of rows, or "" when it is one."""
     if isinstance(value, list) and value and all(map(_is_row, value)):
         return ""
     return "strings or {text, note, goes, does, id} are expected"
@@ -298,7 +299,7 @@ def _is_row(item: Any) -> bool:
 
 
 def _wrong_table(value: Any) -> str:
-    """Why a value is no table; "" when it is one."""
+    """Why a value is no table, or "" when it is one."""
     wanted = "{columns: [...], rows: [[...], …]} is expected"
     if not isinstance(value, dict):
         return wanted
@@ -316,7 +317,7 @@ def _wrong_table(value: Any) -> str:
 
 
 def _wrong_grid(value: Any) -> str:
-    """Why a value is no grid of characters; "" when it is one."""
+    """Why a value is no grid of characters, or "" when it is one."""
     if not _scalars(value):
         return "a list of strings is expected"
     lengths = {len(str(row)) for row in value}

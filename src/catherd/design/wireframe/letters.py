@@ -27,7 +27,10 @@ class Wrapped(NamedTuple):
 def pixel_width(
     text: str, size: float, *, bold: bool = False, mono: bool = False
 ) -> float:
-    """Pixels that `text` takes at `size` pixels; wide scripts and emoji count as one em each."""
+    """Pixels that `text` takes at `size` pixels.
+
+    Wide scripts and emoji count as one em each.
+    """
     if mono:
         return sum(map(_mono, text)) * size
     ems = sum(_one(ord(char)) for char in text) / 100

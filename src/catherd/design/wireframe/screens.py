@@ -1,8 +1,10 @@
-"""docs/ux/screens.yaml compiled to pictures and a map; the same text gives the same bytes.
+"""docs/ux/screens.yaml compiled to pictures and a map.
+
+The same text gives the same bytes.
 
 `generate_screens(root)` writes docs/ux/SCR-001.filled.svg (a screen in a state),
-SCR-001.excalidraw (a screen, all states) and map.mmd. The language is read in language.py
-and described in docs/handbook/document.md.
+SCR-001.excalidraw (a screen, all states) and map.mmd. The language is read in
+language.py and described in docs/handbook/document.md.
 """
 
 import os
@@ -66,7 +68,7 @@ def _pictures(screen: Screen, width: float) -> dict[str, str]:
 
 
 def sitemap(screens: list[Screen]) -> str:
-    """A flowchart: which screen leads to which, the arrows labelled with the user's act."""
+    """A flowchart of the screens; an arrow's label says what the user does."""
     lines = [f"%% {MADE}", "flowchart LR"]
 
     for screen in screens:
@@ -116,8 +118,8 @@ def _quoted(text: str) -> str:
 def generate_screens(root: str) -> list[str]:
     """Write what docs/ux/screens.yaml compiles to; the paths that changed.
 
-    A picture that it no longer compiles to is removed. Raises CatherdError when the file
-    is not there or its shape is wrong.
+    A picture that it no longer compiles to is removed. Raises CatherdError when the
+    file is not there or its shape is wrong.
     """
     try:
         made = compiled(text_of(os.path.join(root, FILE), FILE))

@@ -1,4 +1,4 @@
-"""What can be said of a Mermaid diagram from its source and from what mermaidx answered.
+"""What a Mermaid diagram's source, and mermaidx's answer to it, say about it.
 
 Lines are counted from 1 in the source as it was written. Mermaid's own parser counts
 otherwise: it drops front matter, leading blank lines and comments first.
@@ -54,9 +54,9 @@ def too_large(source: str) -> Drawn | None:
 
 
 def first_line(source: str) -> int:
-    """The line that says the kind of diagram: the first after front matter and comments.
+    """The line that says the kind of diagram, or 1 when there is none.
 
-    1 when there is no such line.
+    It is the first one after front matter and comments.
     """
     lines = source.splitlines()
     start = _front(lines)

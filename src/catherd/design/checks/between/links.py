@@ -66,7 +66,7 @@ def _links(files: Files) -> Iterator[_Link]:
 
 
 def _link(page: Facts, ref: Ref) -> _Link | None:
-    """A link taken apart; None for a web address and for one that is empty."""
+    """A link taken apart, or None for a web address and for one that is empty."""
     if _WEB_ADDRESS.match(ref.name):
         return None
     address, _, anchor = ref.name.partition("#")

@@ -73,7 +73,7 @@ def _needs(known: dict[str, Facts]) -> dict[str, list[str]]:
 
 
 def _circle(needs: dict[str, list[str]]) -> list[str]:
-    """The ids of a circle, the first one again at the end; [] without one."""
+    """The ids of a circle, the first one again at the end, or [] without one."""
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as error:
