@@ -106,7 +106,7 @@ def _milestones(root: str) -> dict[str, dict[str, Any]]:
 
 
 def _screens(root: str) -> list[Screen]:
-    """The screens of docs/ux/screens.yaml; none when it is missing or does not parse."""
+    """The screens of docs/ux/screens.yaml, none when it is missing or does not parse."""
     path = "docs/ux/screens.yaml"
     try:
         return parse_screens(
@@ -149,7 +149,7 @@ def _pieces(root: str, folder: str, pattern: str) -> dict[str, Piece]:
 
 
 def _piece(root: str, path: str, ident: str) -> Piece | None:
-    """A task, or a page with front matter; None for a page that does not parse."""
+    """A task, or a page with front matter, or None for a page that does not parse."""
     if path.endswith(".yaml"):
         data = mapping(text_at(root, path))
         return Piece(ident, path, str(data.get("title", "")), data)
@@ -210,7 +210,9 @@ def _story_rows(plan: TracePlan, story: Piece, prs: Pulls) -> list[list[str]]:
 def _task_cells(plan: TracePlan, task: Piece, prs: Pulls) -> list[str]:
     """Task, operations, accept command and pull requests."""
     operations = [f"`{_code(name)}`" for name in task.names("operations")]
-    command = " ".join(map(str, accept_command(task.data)))
+    argv = [str(word) for word in accept_command(task.data)]
+    command = " ".join(argv)
+
     return [
         f"{_link(plan.tasks, task.ident)} {_cell(task.title)}",
         ", ".join(operations) or "—",
@@ -269,7 +271,7 @@ def gantt(plan: TracePlan) -> str:
 
 
 def _days(milestone: dict[str, Any]) -> int:
-    """How many days a milestone takes; 1 when it does not say so."""
+    """How many days a milestone takes, or 1 when it does not say so."""
     days = milestone.get("days")
     return days if isinstance(days, int) and days > 0 else 1
 

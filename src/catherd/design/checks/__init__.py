@@ -1,10 +1,10 @@
 """The checks of a design document: `check(root)` reads docs/ and says what is wrong.
 
-Findings are printed like a compiler's. The format of every artifact and the list of codes
-are in docs/handbook/document.md. Real parsers do the parsing, each behind one small
-adapter in adapters/; where one is missing the finding is `unknown`, and unknown never
-passes. What a file says is a function of its path and content, and is kept by their
-sha256 together with that of this package and its tools.
+Findings are printed like a compiler's. The format of every artifact and the list of
+codes are in docs/handbook/document.md. Real parsers do the parsing, each behind one
+small adapter in adapters/; where one is missing the finding is `unknown`, and unknown
+never passes. What a file says is a function of its path and content, and is kept by
+their sha256 together with that of this package and its tools.
 
 To check a new kind of document:
 
@@ -198,7 +198,7 @@ def look_at_file(
 
 
 def _identify(facts: Facts, kinds: Iterable[Kind]) -> Kind | None:
-    """The first of `kinds` that a file is of, noted with its id; None when of none."""
+    """The first of `kinds` that a file is of, noted with its id, or None when of none."""
     for kind in kinds:
         match = re.fullmatch(kind.pattern, facts.path)
         if match:
