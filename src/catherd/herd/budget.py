@@ -37,9 +37,8 @@ def offer_budget(
     spent. With LIVE=1 (`asked`) on a terminal it shows them and asks. A no raises
     CatherdError before anything is begun.
     """
-    here = next((name for name, phase in phases.items() if gate in phase.gates), "")
-    names = list(phases)
-    through = names[: names.index(here) + 1] if here else []
+    through = _phases_until(phases, gate)
+    here = through[-1] if through else ""
     game = bus.game()
     if game is not None and game.models == "live":
         left = [name for name in through if not bus.closed(name)]
@@ -54,6 +53,16 @@ def offer_budget(
         _ask_you(lines)
         return []
     return lines
+
+
+def _phases_until(phases: Mapping[str, Phase], gate: str) -> list[str]:
+    """The phases up to the one that has the gate; none where no phase has it."""
+    passed = []
+    for name, phase in phases.items():
+        passed.append(name)
+        if gate in phase.gates:
+            return passed
+    return []
 
 
 def _rehearsal_lines(agents: Mapping[str, Agent], lines: list[str]) -> list[str]:

@@ -18,26 +18,34 @@ def work(seat: Seat, job: Job, seen: Work) -> bool:
     if isinstance(job, Take):
         board.claim(seat.bus, job.task, seat.agent.id)
         return True
+
     if isinstance(job, Examine):
         return _examine(seat, job, seen)
+
     if isinstance(job, Revise):
         return build.do_revise(seat, seen.prs[job.pr], seen.mine[job.task])
+
     if isinstance(job, Write):
         return build.do_write(seat, job.task, seen.mine[job.task])
+
     return False
 
 
 def _examine(seat: Seat, job: Examine, seen: Work) -> bool:
     """Review a head, claiming the slot first."""
     bus, me = seat.bus, seat.agent.id
-    mine = job.slot in seen.my_slots or board.claim(bus, job.slot.lock, me)
-    if not mine:
+    claimed = job.slot in seen.my_slots
+    if not claimed and not board.claim(bus, job.slot.lock, me):
         return True
+
     view = seen.prs.get(job.slot.pr)
     if view is None:  # merged or closed meanwhile
         return board.settle_claim(bus, job.slot.lock, me, "done")
+
     task = board.Desk(bus, {}).task(view.pr.task)
-    return task is not None and review.do_review(seat, job.slot, view, task)
+    if task is None:
+        return False
+    return review.do_review(seat, job.slot, view, task)
 
 
 def release(bus: Bus, me: str, job: Job, seen: Work, why: str) -> None:
@@ -48,12 +56,14 @@ def release(bus: Bus, me: str, job: Job, seen: Work, why: str) -> None:
     """
     if isinstance(job, Examine):
         board.settle_claim(bus, job.slot.lock, me, "done")
+
     if not isinstance(job, Write | Revise):
         return
 
     task = job.task
     build.end_attempt(bus, task, me, "refused")
-    tried = tries(bus.names(f"tasks/{task}.try")).began | {me}
+    attempts = tries(bus.names(f"tasks/{task}.try"))
+    tried = attempts.began | {me}
     able = {who for who in seen.roll if may_ever(who, task, seen)}
     if able <= tried:
         said = f"nobody who may take {task} could do it; {me} last: {why}"

@@ -136,6 +136,7 @@ def _clear(root: str, path: str, name: str) -> Iterator[str]:
             gone = drop(full, checkout=checkout, since=0.0)
             how = "removed" if gone else "is still held"
             yield f"worktrees/{name}: {lock} {how}"
+
     for kind in ("rebase-merge", "rebase-apply"):
         folder = os.path.join(path, kind)
         if os.path.isdir(folder):
@@ -148,16 +149,22 @@ def _shared(root: str) -> Iterator[str]:
     """Clear away the locks of the whole repository and of refs."""
     common = os.path.join(root, ".git")
     found = [os.path.join(common, name) for name in SHARED]
-    for folder, _, names in os.walk(os.path.join(common, "refs")):
-        locks = [name for name in sorted(names) if name.endswith(".lock")]
-        found += [os.path.join(folder, name) for name in locks]
-
+    found += _ref_locks(os.path.join(common, "refs"))
     for path in found:
         if not os.path.lexists(path):
             continue
+
         gone = _drop(root, path)
         how = "removed, nobody held it" if gone else "a git command may hold it; left"
         yield f"{os.path.relpath(path, common)}: {how}"
+
+
+def _ref_locks(refs: str) -> Iterator[str]:
+    """The lock files below a directory of refs."""
+    for folder, _, names in os.walk(refs):
+        for name in sorted(names):
+            if name.endswith(".lock"):
+                yield os.path.join(folder, name)
 
 
 def _drop(root: str, path: str) -> bool:
@@ -168,10 +175,12 @@ def _drop(root: str, path: str) -> bool:
     """
     if os.path.basename(path) in YOURS:
         return drop(path, checkout=root, age_s=STALE_S)
+
     heads = os.path.join(root, ".git", "refs", "heads")
     agent, *rest = os.path.relpath(path, heads).split(os.sep)
     if agent == os.pardir or not rest:
         return drop(path, checkout=root)
+
     with locked_now(root, f"worktree-{agent}") as free:
         return free and drop(path, checkout=root)
 

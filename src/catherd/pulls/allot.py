@@ -44,11 +44,15 @@ def allot(tasks: Sequence[str], agents: Sequence[str], fits: Fits) -> dict[str, 
     >>> allot(["a", "b"], ["x", "y"], {"x": {"a": 5, "b": 5}, "y": {"a": 1, "b": 4}})
     {'a': 'x', 'b': 'y'}
     """
-    tasks, agents = sorted(tasks), sorted(agents)
+    tasks = sorted(tasks)
+    agents = sorted(agents)
     if not agents:
         return {}
+
     share = _Share(*divmod(len(tasks), len(agents)))
-    if (share.low + 2) ** len(agents) * len(tasks) > EXACT:
+
+    states = (share.low + 2) ** len(agents) * len(tasks)
+    if states > EXACT:
         return _greedy(tasks, agents, fits, share.low + bool(share.extra))
 
     # For each way to load the agents, the best allotment of the tasks so far.
@@ -56,8 +60,10 @@ def allot(tasks: Sequence[str], agents: Sequence[str], fits: Fits) -> dict[str, 
     for task in tasks:
         worth = [_fit(fits, agent, task) for agent in agents]
         best = _one_task_more(best, worth, share)
+
     found = min(best.values(), key=_Found.rank)
-    return {task: agents[i] for task, i in zip(tasks, found.agents, strict=True)}
+    chosen = [agents[number] for number in found.agents]
+    return dict(zip(tasks, chosen, strict=True))
 
 
 def _one_task_more(
@@ -68,9 +74,12 @@ def _one_task_more(
     for loads, found in best.items():
         for i in _with_room(loads, share):
             now = (*loads[:i], loads[i] + 1, *loads[i + 1 :])
-            made = _Found(found.score + worth[i], (*found.agents, i))
-            if now not in after or made.rank() < after[now].rank():
-                after[now] = made
+            made = _Found(
+                score=found.score + worth[i],
+                agents=(*found.agents, i),
+            )
+            known = after.get(now, made)
+            after[now] = min(known, made, key=_Found.rank)
     return after
 
 
@@ -101,22 +110,32 @@ def allot_apart(
     >>> allot_apart(["a", "b", "j"], ["x", "y"], {"x": {"j": 1}, "y": {"j": 4}}, {"j"}, ["x"])
     {'a': 'y', 'b': 'y', 'j': 'x'}
     """
-    agents = sorted(agents)
-    journeys = [task for task in tasks if task in proves]
-    others = [task for task in tasks if task not in proves]
-    known = [agent for agent in agents if agent in wrote]
+    journeys = set(tasks) & set(proves)
+    others = [task for task in tasks if task not in journeys]
+    known = set(agents) & set(wrote)
+    alone = len(agents) < 2
     nothing_to_part = not (journeys or known) or not others
-    if nothing_to_part or len(agents) < 2:
+    if alone or nothing_to_part:
         return allot(tasks, agents, fits)
 
-    def fit_to_prove(agent: str) -> int:
+    provers = sorted(known or agents)
+    prover = _prover(provers, journeys, fits)
+    rest = set(agents) - {prover}
+    free = sorted(rest - known or rest)
+
+    chosen = allot(others, free, fits)
+    for task in journeys:
+        chosen[task] = prover
+    return dict(sorted(chosen.items()))
+
+
+def _prover(agents: Sequence[str], journeys: Collection[str], fits: Fits) -> str:
+    """The agent that is fittest for the journeys; the first of those that are level."""
+
+    def worth(agent: str) -> int:
         return sum(_fit(fits, agent, task) for task in journeys)
 
-    prover = max(known or agents, key=fit_to_prove)
-    rest = [agent for agent in agents if agent != prover]
-    free = [agent for agent in rest if agent not in wrote] or rest
-    chosen = allot(others, free, fits) | dict.fromkeys(journeys, prover)
-    return dict(sorted(chosen.items()))
+    return max(agents, key=worth)
 
 
 def _greedy(
@@ -130,12 +149,14 @@ def _greedy(
         (-_fit(fits, agent, task), task, agent)
         for task, agent in product(tasks, agents)
     ]
+
     chosen: dict[str, str] = {}
     load = dict.fromkeys(agents, 0)
     for _, task, agent in sorted(pairs):
         if task not in chosen and load[agent] < cap:
             chosen[task] = agent
             load[agent] += 1
+
     return dict(sorted(chosen.items()))
 
 
@@ -146,12 +167,15 @@ def reasons(
     made = {}
     for task, agent in chosen.items():
         reason = f"fit {_fit(fits, agent, task)}"
-        others = [(_fit(fits, other, task), other) for other in fits if other != agent]
+        others = fits.keys() - {agent}
         if others:
-            fit, other = max(others)
+            fit, other = max((_fit(fits, other, task), other) for other in others)
             reason += f"; next {other} with {fit}"
+
         why = said.get(agent, {}).get(task, "")
-        made[task] = f"{reason}: {why}" if why else reason
+        if why:
+            reason += f": {why}"
+        made[task] = reason
     return made
 
 
@@ -169,11 +193,16 @@ def swappable(
     def takes(agent: str, new: str, old: str) -> bool:
         return _fit(fits, agent, new) >= _fit(fits, agent, old)
 
+    free = sorted(set(chosen) - set(fixed))
     found = []
-    for a, b in combinations(sorted(set(chosen) - set(fixed)), 2):
-        one, other = chosen[a], chosen[b]
-        if one != other and takes(one, b, a) and takes(other, a, b):
+    for a, b in combinations(free, 2):
+        one = chosen[a]
+        other = chosen[b]
+        if one == other:
+            continue
+        if takes(one, new=b, old=a) and takes(other, new=a, old=b):
             found.append((a, b))
+
     return found
 
 
@@ -188,9 +217,11 @@ def swapped(
     {'a': 'y', 'b': 'x'}
     """
     made = dict(chosen)
-    for agent, (give, take) in sorted(wishes.items()):
+    for agent, wish in sorted(wishes.items()):
+        give, take = wish
         other = chosen.get(take, "")
         mine = chosen.get(give) == agent
+
         if mine and other != agent and wishes.get(other) == (take, give):
             made[give] = other
     return made

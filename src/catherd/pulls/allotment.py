@@ -59,6 +59,7 @@ def allot_tasks(bus: Bus, phase: Phase, branch: str) -> Allotment:
     tasks = tasks_of(bus, phase, main)
     asked = next(gate for gate in phase.gates.values() if gate.kind == "bid")
     receipt = bus.must(f"gates/{asked.name}.yaml", Receipt)
+
     made = Allotment(
         tasks=tasks, given=list(tasks), roll=receipt.roll, closed=receipt.closed
     )
@@ -74,6 +75,7 @@ def allot_tasks(bus: Bus, phase: Phase, branch: str) -> Allotment:
     if "tasks" not in phase.options:
         for name in set(tasks) - set(made.proves):
             tasks[name].apart = wrote
+
     bidders = sorted(made.bids) or receipt.roll
     made.chosen = allot.allot_apart(
         list(tasks), bidders, made.fits(), made.proves, wrote
@@ -134,17 +136,25 @@ def _fault(phase: Phase, made: Allotment, one: dict[str, Any], mine: int) -> str
     """Why a task may not be added, "" when it may. `mine`: how many its agent added before."""
     if "tasks" not in phase.options:
         return "tasks are added to the plan only"
-    if mine >= ADDED_EACH or len(made.tasks) - len(made.given) >= ADDED_ALL:
+    added = len(made.tasks) - len(made.given)
+    if mine >= ADDED_EACH or added >= ADDED_ALL:
         return f"at most {ADDED_EACH} by each agent and {ADDED_ALL} in all"
-    name = str(one.get("id", ""))
-    if not name.startswith("D-") or name in made.tasks or not one.get("title"):
+    if not one.get("title") or not _own_id(made, str(one.get("id", ""))):
         return "it needs a title and an id of its own, D-…"
     paths, needs = one.get("paths"), one.get("needs") or []
     if not isinstance(paths, list) or not paths or not isinstance(needs, list):
         return "it says no paths"
-    faults = [_path_fault(made, str(path)) for path in paths]
-    faults += [_need_fault(made, need) for need in sorted(str(need) for need in needs)]
-    return next((fault for fault in faults if fault), "")
+
+    for path in paths:
+        fault = _path_fault(made, str(path))
+        if fault:
+            return fault
+    return _needs_fault(made, [str(need) for need in needs])
+
+
+def _own_id(made: Allotment, name: str) -> bool:
+    """Whether an id is one for a part of the document, and no other task has it."""
+    return name.startswith("D-") and name not in made.tasks
 
 
 def _path_fault(made: Allotment, path: str) -> str:
@@ -165,8 +175,10 @@ def _is_page(path: str) -> bool:
     return path.startswith("docs/") and path.endswith(".md")
 
 
-def _need_fault(made: Allotment, need: str) -> str:
-    return "" if need in made.given else f"it needs {need}, which is no task"
+def _needs_fault(made: Allotment, needs: list[str]) -> str:
+    """The first of the needs that is none of the tasks that were given; "" for none."""
+    unknown = sorted(set(needs) - set(made.given))
+    return f"it needs {unknown[0]}, which is no task" if unknown else ""
 
 
 def offers(made: Allotment) -> list[Input]:
@@ -208,20 +220,38 @@ def publish_allotment(
             f"the tasks need each other in a circle: {' → '.join(circle)}",
             where="bus/plan/bids/",
         )
+
     chosen = allot.swapped(made.chosen, _wanted(wishes))
-    why = _reasons(bus, made, chosen)
-    assignment = Assignment(tasks=chosen, proves=made.proves, why=why)
+    assignment = Assignment(
+        tasks=chosen,
+        proves=made.proves,
+        why=_reasons(bus, made, chosen),
+    )
     bus.post(f"{phase.name}/assignment.yaml", assignment, HEADER)
+
     for name, task in made.tasks.items():
         bus.post(f"tasks/{name}.yaml", task)
         board.open_claim(bus, name, task.title)
-    _remark_bids(bus, phase, made, chosen)
-    receipt = Receipt(gate=gate, closed=now(), roll=made.roll, data={"tasks": chosen})
-    bus.post(f"gates/{gate}.yaml", receipt)
 
+    _remark_bids(bus, phase, made, chosen)
+    receipt = Receipt(
+        gate=gate,
+        closed=now(),
+        roll=made.roll,
+        data={"tasks": chosen},
+    )
+    bus.post(f"gates/{gate}.yaml", receipt)
+    teller.line(f"{gate}: {_loads(chosen, teller)}")
+
+
+def _loads(chosen: dict[str, str], teller: Teller) -> str:
+    """How many tasks each agent has: `ChatGPT 2, Claude 2`."""
     owners = list(chosen.values())
-    loads = [f"{teller.names.get(a, a)} {owners.count(a)}" for a in sorted(set(owners))]
-    teller.line(f"{gate}: {', '.join(loads)}")
+    told = []
+    for agent in sorted(set(owners)):
+        name = teller.names.get(agent, agent)
+        told.append(f"{name} {owners.count(agent)}")
+    return ", ".join(told)
 
 
 def _wanted(wishes: dict[str, Bid]) -> dict[str, tuple[str, str]]:
@@ -238,10 +268,12 @@ def _reasons(bus: Bus, made: Allotment, chosen: dict[str, str]) -> dict[str, str
     said = {name: bid.reasons for name, bid in made.bids.items()}
     why = allot.reasons(chosen, made.fits(), said)
     record = rates(bus)
+
     for name, agent in chosen.items():
         if agent in record:
             passed, of = record[agent]
             why[name] += f" (record: {passed} of {of} passed at first sight)"
+
         if agent != made.chosen[name]:
             why[name] += f"; swapped with {made.chosen[name]}"
     return why

@@ -72,15 +72,20 @@ def list_pulls(root: str) -> list[str]:
 
 def _row(table: Table, view: View) -> str:
     pr, how = view.pr, table.stand(view)
+    state = table.state(view)
+
     verdicts = {check.verdict for check in _checks(table, view)}
     checks = ", ".join(sorted(verdicts)) or "not checked"
-    yours = "by you, " if how.overrides else ""
+    if how.overrides:
+        checks = f"by you, {checks:<11}"
+
     approvals = f"{len(how.approvals)}/{wanted(pr.author, table.game.roll)}"
     row = (
-        f"{view.name}  {table.state(view):<8} {pr.author:<10} {pr.task:<15} "
-        f"{approvals}  {yours}{checks:<11} "
+        f"{view.name}  {state:<8} {pr.author:<10} {pr.task:<15} "
+        f"{approvals}  {checks:<11} "
     )
-    return row + cut_line(terminal_text(pr.title), max(10, WIDTH - 2 - len(row)))
+    room = max(10, WIDTH - 2 - len(row))
+    return row + cut_line(terminal_text(pr.title), room)
 
 
 def pull_lines(root: str, number: str) -> Iterator[str]:
@@ -89,29 +94,36 @@ def pull_lines(root: str, number: str) -> Iterator[str]:
     view = _view(table, number)
     yield f"{view.name}  {terminal_text(view.pr.title)}"
     yield from _standing(table, view)
+
     for check in _checks(table, view):
         yield f"check {check.check}: {check.verdict} on {check.tree[:12]} in {check.seconds:.1f} s"
         yield from _indented(check.findings)
+
     for who, review in sorted(view.reviews.items()):
         reader = "you" if who == "human" else who
         yield f"review by {reader}: {terminal_text(review.verdict)}"
         yield from _indented(_review_lines(review))
+
     yield ""
     yield from _diff(table, view).splitlines()
 
 
 def _standing(table: Table, view: View) -> Iterator[str]:
     """Its state, head and approvals, what is due now, and what it needs."""
-    how, state = table.stand(view), table.state(view)
-    approvals = (
-        f"{len(how.approvals)} of {wanted(view.pr.author, table.game.roll)} approvals"
-    )
-    yours = ", overridden by you" if how.overrides else ""
-    yield f"{state}; {view.pr.branch} at {view.head[:12]}, {approvals}{yours}"
+    how = table.stand(view)
+    state = table.state(view)
+
+    needed = wanted(view.pr.author, table.game.roll)
+    told = f"{len(how.approvals)} of {needed} approvals"
+    if how.overrides:
+        told += ", overridden by you"
+    yield f"{state}; {view.pr.branch} at {view.head[:12]}, {told}"
+
     if state == "open" and how.why:
         yield f"now: {terminal_text(how.why)}"
     if view.needs is not None:
-        yield from _indented([*view.needs.files, *view.needs.findings])
+        yield from _indented(view.needs.files)
+        yield from _indented(view.needs.findings)
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
@@ -215,7 +227,9 @@ def _checks(table: Table, view: View) -> list[Check]:
         tree = objects.merge_tree(root, table.main(), view.head).tree
     else:
         return []
-    files = [name for name in bus.names("ci") if name.startswith(f"{tree[:12]}-")]
+
+    about = f"{tree[:12]}-"
+    files = [name for name in bus.names("ci") if name.startswith(about)]
     found = [bus.look(f"ci/{name}", Check) for name in files]
     return [one for one in found if one is not None]
 
@@ -231,9 +245,11 @@ def _diff(table: Table, view: View) -> str:
     closed = _there(table.bus, f"prs/{view.name}/closed.yaml", Closed)
     if closed is not None and closed.why:
         return terminal_text(closed.why)
+
     done = merge.merged(root, view.name)
     if done:
         return pr_rules.diff(root, f"{done}^1", done)
+
     if not rev(root, view.head):
         return f"its head {view.head[:12]} is not in this repository"
     base = git(root, "merge-base", table.main(), view.head)
