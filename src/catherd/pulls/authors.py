@@ -80,7 +80,7 @@ def _people(root: str, main: str) -> list[str]:
     return [_who(mail) for mail in mails]
 
 
-def _line(document: yaml_door.Document, number: int) -> int:
+def _line(document: yaml_read.Document, number: int) -> int:
     """The line at which a journey begins; the first is 1."""
     _, line, *_ = document.where("journeys", number).split(":")
     return int(line)
