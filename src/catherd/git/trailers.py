@@ -50,7 +50,7 @@ class Proof(NamedTuple):
 
 
 def trailer_text(text: str) -> str:
-    """An agent's text without hidden characters and without lines that look like our trailers."""
+    """An agent's text without hidden characters and lines that look like ours."""
     plain = hidden.removed(text.replace("\r", "\n"))
     return re.sub(r"\n{3,}", "\n\n", _FORGED.sub("", plain)).strip()
 
