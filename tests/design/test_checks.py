@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from faults import FAULTS, Fault, svg
 
 from catherd.core.errors import CatherdError
 from catherd.design import trace
@@ -28,6 +27,7 @@ from catherd.design.checks.adapters import markdown, pixels, sql
 from catherd.design.checks.adapters.mermaid import Drawer
 from catherd.design.checks.adapters.mermaid_text import visible
 from catherd.design.wireframe import screens
+from support.document_faults import FAULTS, Fault, svg
 
 pytestmark = pytest.mark.slow
 

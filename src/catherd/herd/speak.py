@@ -36,7 +36,7 @@ class Understood(msgspec.Struct, frozen=True):
     reply_to: str = ""
 
 
-class Heard(NamedTuple):
+class Reading(NamedTuple):
     """What the model answered, None when no answer could be used; and the order that a ballot displayed."""
 
     understood: Understood | None
@@ -174,7 +174,7 @@ def _thread(said: Mapping[str, Chat], stem: str) -> list[str]:
     return thread
 
 
-def _converse(seat: Seat, ask: Ask, turn: str) -> Heard:
+def _converse(seat: Seat, ask: Ask, turn: str) -> Reading:
     """Ask the model until its answer can be understood."""
     rendered = prompts.render_prompt(seat.bus.root, ask, seat.card())
     kept: list[Understood] = []
@@ -190,7 +190,7 @@ def _converse(seat: Seat, ask: Ask, turn: str) -> Heard:
     if ask.kind == "chat":
         asked = msgspec.structs.replace(asked, phase=_phase_on(seat.bus))
     text = converse(seat.bus, seat.model, asked, seat.reserve, reread)
-    return Heard(None if text is None else kept[-1], rendered.shown)
+    return Reading(None if text is None else kept[-1], rendered.shown)
 
 
 def _understand(seat: Seat, ask: Ask, text: str, *, last_try: bool) -> Understood:

@@ -27,7 +27,7 @@ WIDTH = 80
 M = TypeVar("M", bound=Base)
 
 
-class Table(msgspec.Struct, frozen=True):
+class PullTable(msgspec.Struct, frozen=True):
     """A game's pull requests as a person looks at them. `vendors`: agent → vendor."""
 
     bus: Bus
@@ -70,7 +70,7 @@ def list_pulls(root: str) -> list[str]:
     return rows or ["no pull request yet"]
 
 
-def _row(table: Table, view: View) -> str:
+def _row(table: PullTable, view: View) -> str:
     pr, how = view.pr, table.stand(view)
     state = table.state(view)
 
@@ -108,7 +108,7 @@ def pull_lines(root: str, number: str) -> Iterator[str]:
     yield from _diff(table, view).splitlines()
 
 
-def _standing(table: Table, view: View) -> Iterator[str]:
+def _standing(table: PullTable, view: View) -> Iterator[str]:
     """Its state, head and approvals, what is due now, and what it needs."""
     how = table.stand(view)
     state = table.state(view)
@@ -171,7 +171,7 @@ def decide_pull(root: str, number: str, verdict: Opinion, text: str) -> str:
     return f"bus/{path}"
 
 
-def _table(root: str) -> Table:
+def _table(root: str) -> PullTable:
     """Raises CatherdError when no game is on."""
     bus = Bus(root)
     game = bus.game() if os.path.isdir(bus.path) else None
@@ -181,10 +181,10 @@ def _table(root: str) -> Table:
         )
     agents = config.agents(root)
     vendors = {name: agent.vendor for name, agent in agents.items()}
-    return Table(bus, game, Desk(bus, agents), vendors)
+    return PullTable(bus, game, Desk(bus, agents), vendors)
 
 
-def _view(table: Table, number: str) -> View:
+def _view(table: PullTable, number: str) -> View:
     """The PR that a person means by `3` or `PR-0003`. Raises CatherdError where there is none."""
     digits = number.upper().removeprefix("PR-")
     if digits.isdecimal():
@@ -217,7 +217,7 @@ def _fault(bus: Bus, name: str) -> CatherdError | None:
     return None
 
 
-def _checks(table: Table, view: View) -> list[Check]:
+def _checks(table: PullTable, view: View) -> list[Check]:
     """The verdicts on the tree that it was merged as, or would be merged as now."""
     bus, root = table.bus, table.bus.root
     done = _there(bus, f"prs/{view.name}/merged.yaml", Merged)
@@ -239,7 +239,7 @@ def _there(bus: Bus, path: str, kind: type[M]) -> M | None:
     return bus.look(path, kind) if bus.there(path) else None
 
 
-def _diff(table: Table, view: View) -> str:
+def _diff(table: PullTable, view: View) -> str:
     """What it changed, or changes; why it was closed; or that its head is not here."""
     root = table.bus.root
     closed = _there(table.bus, f"prs/{view.name}/closed.yaml", Closed)
