@@ -51,6 +51,7 @@ PURE = [
         "debate.tally",
         "debate.vote",
         "debate.proposals",
+        "debate.flips",
         "debate.report",
         "debate.tie_card",
     ),

@@ -87,16 +87,19 @@ def parse_envelope(text: str) -> Envelope:
         if found is None:
             rest, files, more = fences.take_files(lines)
             return _envelope({}, rest, files, notes + more)
+
         head, opener, after = found
         _second(lines, head, after, notes)
         lead, early, said = fences.take_files(lines[:opener])
         rest, files, more = fences.take_files(lines[after:], after + 1)
     except (fences.Broken, front_matter.Unreadable) as e:
         raise Unusable(e.errors) from None
+
     if any(x.strip() for x in lead):
         notes.append(
             f"line {opener + 1}: what stands before the front matter was left out"
         )
+
     twice = {f.path for f in early} & {f.path for f in files}
     if twice:
         raise Unusable([f"{min(twice)} is given twice; return it once"])
@@ -132,6 +135,7 @@ def _envelope(
             head = dict(head)
             body = head.pop("body").strip("\n")
             notes.append("the body stood in the front matter")
+
     return Envelope(head, body.rstrip(), files, notes)
 
 
@@ -141,10 +145,12 @@ def _clean(text: str, notes: list[str]) -> str:
     kept = hidden.removed(text)
     if len(kept) != len(text.replace("\ufeff", "")):
         notes.append("control characters were left out")
+
     thought = _THINK.match(kept)
     if thought:
         notes.append("what stood between thinking tags was left out")
         kept = kept[thought.end() :]
+
     return kept
 
 
@@ -180,6 +186,7 @@ def _unwrap(lines: list[str], notes: list[str]) -> list[str]:
         ):
             return lines
         return _opened(lines, block, top, notes)
+
     return lines
 
 
@@ -194,10 +201,12 @@ def _opened(
     end = block.end
     if holds_closer:
         end = _fence_end(lines, block, closer, is_bare=is_bare)
+
     out = list(lines)
     out[block.start] = "---" if is_bare else ""
     if end >= 0:
         out[end] = "" if holds_closer and not is_bare else "---"
+
     return out
 
 
@@ -241,6 +250,7 @@ def _opens(lines: list[str], i: int) -> bool:
     near = top <= i + 2
     while near and top < min(i + 6, len(lines)) and lines[top].startswith("#"):
         top += 1
+
     return (
         near
         and top < len(lines)
@@ -266,6 +276,7 @@ def _front(lines: list[str], notes: list[str]) -> _Front | None:
         found = _unopened(lines, first, notes) or _json(lines, first, notes)
         if found is not None:
             return found
+
     fenced = _fenced(lines)
     is_first = True
     for i, line in enumerate(lines):
@@ -273,7 +284,9 @@ def _front(lines: list[str], notes: list[str]) -> _Front | None:
             found = _head(lines, i, notes, sure=is_first)
             if found is not None:
                 return found
+
         is_first = is_first and not line.strip()
+
     return None
 
 
@@ -326,8 +339,10 @@ def _head(
         head, more = _parsed(lines, start, end)
         notes += more
         return _Front(head, max(opener, 0), end + 1)
+
     while end > start and _is_blank_or_comment(lines[end - 1]):
         end -= 1
+
     first = lines[start]
     begins = front_matter.is_key(first.strip()) and re.match(r"^\W*kind\b", first)
     if not sure and not begins:
@@ -348,6 +363,7 @@ def _head_end(lines: list[str], start: int) -> int:
         if is_prose and (after_blank or fences.fence_at(line)):
             return i
         after_blank = not line.strip()
+
     return len(lines)
 
 

@@ -71,6 +71,7 @@ def target(info: str) -> tuple[str, str] | None:
     if named is not None:
         path = next(g for g in named.group("dq", "sq", "cq", "plain") if g is not None)
         return (verb["verb"].lower() if verb else "file", path.strip())
+
     if verb is not None and verb["rest"].strip():
         return verb["verb"].lower(), verb["rest"].strip().strip("\"'")
     return None
@@ -88,16 +89,20 @@ def blocks(lines: list[str]) -> list[Block]:
         if fence is None or (fence.indent > 3 and named is None):
             i += 1
             continue
+
         shortest = unclosed.get(fence.char, 1 << 30)
         end = -1
         if fence.size < shortest or named is not None:
             end = _close(lines, i, fence)
+
         if end < 0:
             unclosed[fence.char] = min(fence.size, shortest)
+
         out.append(Block(i, end, fence))
         if end < 0 and named is not None and named[0] == "file":
             return out  # truncated: the caller refuses, nothing below it can be trusted
         i = max(i, end) + 1
+
     return out
 
 
@@ -116,6 +121,7 @@ def _close(lines: list[str], start: int, outer: Fence) -> int:
             deep.pop()
             if not deep:
                 return i
+
     return -1
 
 
@@ -131,6 +137,7 @@ def _close_delete(lines: list[str], start: int, outer: Fence) -> int:
                 and not fence.info
             )
             return i if bare else start
+
     return start
 
 
@@ -156,12 +163,14 @@ def take_files(
             rest += lines[block.start : at]
             _suspect(lines, block, n, shortest, errors)
             continue
+
         verb, path = found
         if block.end < 0:
             errors.append(
                 f"line {n}: the file {path} is cut off: its closing {fence.char * fence.size} is missing; return the whole file"
             )
             break
+
         shortest[fence.char] = min(fence.size, shortest.get(fence.char, fence.size))
         text = (
             ""
@@ -171,6 +180,7 @@ def take_files(
         _keep(File(path, text, verb == "delete"), n, files, notes, errors)
     else:
         rest += lines[at:]
+
     if errors:
         raise Broken(errors)
     return rest, list(files.values()), notes
@@ -203,6 +213,7 @@ def _keep(
     if wrong:
         errors.append(f"line {n}: the path {file.path[:200]!r} {wrong}")
         return
+
     before = files.get(file.path)
     if before is not None and before != file:
         errors.append(
@@ -210,6 +221,7 @@ def _keep(
         )
     elif before is not None:
         notes.append(f"line {n}: {file.path} is given twice, the same")
+
     files[file.path] = file
 
 

@@ -58,10 +58,12 @@ def parse_front_matter(lines: list[Line]) -> tuple[dict[str, Any], list[str]]:
         r"(?m)^\s*(?:-[ ]+|[\w-]+:[ ]*)?[\[{].*[“”„]", text
     ):  # YAML would split [“a, b”] at the comma
         tries.reverse()
+
     for attempt, said in tries:
         found = _strict(attempt, first)
         if found is not None:
             return found, [said] if said else []
+
     tidy = [(n, x.replace("\t", "  ")) for n, x in lines]
     value = _lines(tidy, 0)
     note = f"line {first}: the front matter is not valid YAML and was read line by line"
@@ -79,6 +81,7 @@ def _strict(text: str, first: int) -> dict[str, Any] | None:
         value = _plain(node, first, 0) if node is not None else {}
     except (yaml.YAMLError, RecursionError, _Odd, ValueError):
         return None
+
     return value if isinstance(value, dict) else None
 
 
@@ -92,6 +95,7 @@ def _refers(text: str, first: int) -> bool:
             aliases.add(event.anchor)
         elif isinstance(event, yaml.NodeEvent) and event.anchor:
             anchors.add(event.anchor)
+
     if anchors & aliases:
         raise Unreadable(
             [
@@ -112,6 +116,7 @@ def _plain(node: yaml.Node, first: int, depth: int) -> Any:
         if node.tag != "tag:yaml.org,2002:str":
             raise _Odd
         return _scalar(node.value, quoted=node.style is not None)
+
     if isinstance(node, yaml.SequenceNode):
         return [_plain(n, first, depth + 1) for n in node.value]
     out: dict[str, Any] = {}
@@ -124,6 +129,7 @@ def _plain(node: yaml.Node, first: int, depth: int) -> Any:
             _plain(v, first, depth + 1),
             first + k.start_mark.line,
         )
+
     return out
 
 
@@ -169,9 +175,11 @@ def _mended(text: str) -> str:
         tail = line[len(lead) :]
         if re.match(r"^(?:- |[\w-]+[:：]\s*)?[\[{]", tail):
             tail = re.sub("[“”„]", '"', tail)
+
         tail = re.sub(r"^([\w-]+)：\s*", r"\1: ", tail)
         tail = re.sub(r":\t+", ": ", tail)
         out.append(lead.replace("\t", "  ") + tail)
+
     return "\n".join(out)
 
 
@@ -220,8 +228,10 @@ def _trim(lines: list[Line]) -> list[Line]:
         not lines[start][1].strip() or lines[start][1].startswith("#")
     ):
         start += 1
+
     while end > start and not lines[end - 1][1].strip():
         end -= 1
+
     return lines[start:end]
 
 
@@ -233,6 +243,7 @@ def _parts(lines: list[Line], starts: Any) -> list[list[Line]]:
             parts.append([line])
         else:
             parts[-1].append(line)
+
     return parts
 
 
@@ -267,6 +278,7 @@ def _mapping(lines: list[Line], depth: int) -> dict[str, Any]:
         else:
             more = [x.strip() for _, x in rest if x.strip() and not x.startswith("#")]
             _put(out, key, _value(" ".join([value, *more])), n)
+
     return out
 
 
@@ -291,6 +303,7 @@ def _value(text: str) -> Any:
     if text[:1] in {"[", "{", '"', "'"}:
         with suppress(yaml.YAMLError, RecursionError, _Odd, ValueError):
             return _flow(text)
+
     if re.fullmatch(r"\[[^\[\]]*\]", text):
         return [_unquoted(x) for x in text[1:-1].split(",") if x.strip()]
     return _unquoted(text)

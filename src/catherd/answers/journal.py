@@ -51,8 +51,10 @@ def converse(
                     usd=call.reserved_usd,
                 )
                 continue
+
         if answer is None:
             answer = _call(bus, model, request, number, reserve)
+
         if answer.error:
             continue  # an old failure, tried again: a new one raises in _call
         left -= 1
@@ -63,10 +65,12 @@ def converse(
             return answer.text
         if is_cut and request.max_tokens == room:
             request = _with_more_room(request)
+
         # Another model can't read what this one thought.
         is_same = call is None or call.model == request.model
         thinking = answer.thinking if is_same else ""
         request = _asked_again(request, answer.text, thinking, complaint)
+
     return None
 
 
@@ -76,6 +80,7 @@ def _as_journalled(request: Request, call: Call) -> Request:
     for said in call.messages:
         thinking = said.get("thinking", "") if call.model == request.model else ""
         messages.append(Said(said["role"], said["content"], thinking))
+
     return msgspec.structs.replace(
         request, system=call.system, messages=tuple(messages)
     )
@@ -87,6 +92,7 @@ def _with_more_room(request: Request) -> Request:
     told = options.get("max_tokens", "")
     if told.isdecimal():
         options["max_tokens"] = str(2 * int(told))
+
     return msgspec.structs.replace(
         request, max_tokens=2 * request.max_tokens, options=options
     )
@@ -141,6 +147,7 @@ def _call(bus: Bus, model: Model, request: Request, n: int, reserve: Reserve) ->
     finally:
         if money is not None:
             os.close(money)
+
     try:
         reply = model.complete(request)
     except ModelError as error:
@@ -151,6 +158,7 @@ def _call(bus: Bus, model: Model, request: Request, n: int, reserve: Reserve) ->
         failed.error = str(error)
         bus.post(f"{path}.answer.yaml", failed, turn=request.turn, error=error.kind)
         raise
+
     answer = _answer(reply)
     bus.post(f"{path}.answer.yaml", answer, turn=request.turn, usd=reply.usd)
     return answer

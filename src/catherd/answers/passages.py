@@ -37,6 +37,7 @@ def sections(body: str, codes: Sequence[str]) -> dict[str, list[str]]:
             here = found.setdefault(named[0], []) if named else []
         else:
             here.append(line)
+
     return found
 
 
@@ -64,6 +65,7 @@ def labelled(lines: Sequence[str]) -> dict[str, str]:
             here.append(label[2])
         else:
             here.append(line)
+
     return {name: "\n".join(part).strip() for name, part in found.items()}
 
 
@@ -77,6 +79,7 @@ def under_ranking(body: str) -> list[str]:
         elif found is not None and line.strip():
             item = _ITEM.match(line)
             found.append(item[1] if item else line)
+
     return found or []
 
 
@@ -84,12 +87,14 @@ def items(listed: Any) -> list[str]:
     """Ids, best first, from a list or from `a, b, c` and `a > b > c`; an equal rank stays one item with `=`."""
     if isinstance(listed, str):
         listed = re.split(r"[,>;\n]+", listed.strip("[] "))
+
     made: list[str] = []
     for each in listed if isinstance(listed, list) else []:
         if isinstance(each, list):
             made.append(" = ".join(str(e) for e in each))
         else:
             made += _ids(str(each))
+
     return made
 
 

@@ -158,6 +158,7 @@ def _nonce(reader: str) -> Callable[[str, str], str]:
             ).hexdigest()[:8]
             if mark not in text:
                 return mark
+
         raise AssertionError("a text that holds 65,536 hashes of itself")
 
     return nonce
@@ -216,14 +217,18 @@ def _chapters(ask: Ask, name: str) -> list[dict[str, Any]]:
         kind, step = _chapter_of(item)
         if not made or (made[-1]["kind"], made[-1]["step"]) != (kind, step):
             made.append({"kind": kind, "step": step, "texts": []})
+
         made[-1]["texts"].append(item)
+
     lines = iter(_chat(ask))
     for one, then in itertools.zip_longest(made, made[1:]):
         one["ends"] = then is None or _begins_news(then)
         if one["kind"] == "proposal":
             one["texts"] = proposals(ask, name)
+
         if one["kind"] == "chat":
             one["text"] = "\n".join(itertools.islice(lines, len(one["texts"])))
+
     return made
 
 
@@ -259,6 +264,7 @@ def _chat(ask: Ask) -> list[str]:
             + (" (binding)" if item.data.get("binding") else "")
         )
         lines.append(f"{head}: {one_line(str(item.data.get('text', '')))}")
+
     return lines
 
 
@@ -313,5 +319,7 @@ def _place(error: Exception, name: str) -> str:
         path = frame.tb_frame.f_code.co_filename
         if path.endswith(".j2"):
             at = f"templates/{'/'.join(path.split(os.sep)[-2:])}:{frame.tb_lineno}"
+
         frame = frame.tb_next
+
     return at

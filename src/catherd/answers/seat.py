@@ -53,6 +53,7 @@ def request(seat: Seat, turn: str, kind: str, rendered: prompts.Rendered) -> Req
         options |= rehearsal_options(seat.bus, seat.agent)
     elif rendered.cuts:
         options = {"stable_chars": ",".join(map(str, rendered.cuts)), **options}
+
     return Request(
         agent=seat.agent.id,
         turn=turn,

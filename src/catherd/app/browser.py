@@ -226,6 +226,7 @@ class Browser:
         path = os.path.join(self.scratch, "chromium")
         with open(path, "w", encoding="utf-8") as file:
             file.write(f'#!/bin/sh\n{line} "$@"\n')
+
         os.chmod(path, 0o700)
         return path
 
@@ -255,6 +256,7 @@ class Browser:
 
             if self.netns is not None:
                 os.close(self.netns)
+
             shutil.rmtree(self.scratch, ignore_errors=True)
 
 
@@ -268,6 +270,7 @@ def blank(png: bytes) -> bool:
         (length,) = struct.unpack(">I", png[at : at + 4])
         if png[at + 4 : at + 8] == b"IDAT":
             data += png[at + 8 : at + 8 + length]
+
         at += 12 + length
 
     return not data or len(set(zlib.decompress(data))) <= _FEW_BYTES

@@ -106,6 +106,7 @@ def judge_evidence(evidence: Evidence, red: list[str], unknown: list[str]) -> Ev
     evidence.verdict = "green"
     if unknown:
         evidence.verdict = "unknown"
+
     if red:
         evidence.verdict = "red"
 

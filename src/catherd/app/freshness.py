@@ -66,6 +66,7 @@ def sends_fresh(app: App, journey: Journey) -> bool:
             given |= moment.sent
             if _is_tool(app, step):
                 tools |= moment.sent
+
             known = given - tools if step.file else given
             if moment.seen & known:
                 return True
@@ -88,6 +89,7 @@ def survives(app: App, journey: Journey) -> bool:
             given |= moment.sent
             if _is_tool(app, step):
                 tools |= moment.sent
+
             if moment.seen & (kept - tools):
                 return True
 
@@ -123,6 +125,7 @@ def can_do_without(pattern: str) -> set[str]:
             names = within.pop()
             if loose.pop() or part["close"] != ")":
                 missed |= names
+
             within[-1] |= names
         elif part["other"]:
             loose[-1] = True

@@ -317,6 +317,7 @@ def _against_the_app(
         shown.runs.append(run)
         if run.verdict == "fail":
             red.append(run_told(shown, run))
+
         if run.why.startswith("it does not start"):
             break  # nor will it for the others
 
@@ -359,6 +360,7 @@ def _real(playing: _Playing, journey: Journey, against: str, scratch: str) -> Ru
         os.makedirs(asked.shots, exist_ok=True)
         with open(os.path.join(asked.shots, name), "wb") as file:
             file.write(png)
+
         return name
 
     try:

@@ -181,6 +181,7 @@ def _shows_that_data_stays(app: App) -> Faults:
     fix = "give a nonce to one cli step, expect it of a later one that is not given it"
     if app.kind == "web":
         fix = "write a nonce, `restart: kill`, see it without sending it again"
+
     what = "persistence: true is claimed, and no journey shows it"
     yield Breach(what, fix, ("persistence",))
 

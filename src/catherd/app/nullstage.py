@@ -87,7 +87,9 @@ class NullStage:
         """End it."""
         if self.prober is not None:
             self.prober.close()
+
         if self._child is not None:
             relay.end_child(self._child)
+
         if self._listening is not None:
             self._listening.close()

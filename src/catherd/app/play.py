@@ -83,10 +83,13 @@ def play(of: Play) -> Run:
 
     if run.after and run.verdict == "pass":
         run.verdict = "fail"
+
     if run.verdict == "fail":
         _hint_at_writing_outside(run, log)
+
     if run.verdict != "pass":
         run.log = sandbox.box_text(log)
+
     run.seconds = round(time.monotonic() - began, 2)
     return run
 
@@ -173,6 +176,7 @@ def _http(step: Step, http: Http, stage: Stage, note: StepSeen) -> None:
     headers = {}
     for name, value in http.headers.items():
         headers[name] = filled_text(value, stage.names)
+
     body, kind = _body(http, stage)
     if kind:
         headers.setdefault("content-type", kind)
@@ -195,6 +199,7 @@ def _http(step: Step, http: Http, stage: Stage, note: StepSeen) -> None:
     for name, wanted in expect.get("headers", {}).items():
         got = answer["headers"].get(name.lower())
         _hold_header(name, str(wanted), got)
+
     _hold(expectations.json_misses(text, expect))
     _hold_texts("the body", text, expect, "body")
 
@@ -264,6 +269,7 @@ def _cli(step: Step, cli: Cli, argv: list[str], stage: Stage, note: StepSeen) ->
     _hold_texts("stderr", err, expect, "stderr")
     if step.expect is not None and step.expect.stdout_regex:
         _hold_pattern(step.expect.stdout_regex, out, stage)
+
     _hold(expectations.json_misses(out, expect))
 
     for name, pattern in step.save.items():

@@ -122,6 +122,7 @@ def list_files(path: str) -> dict[str, tuple[int, int, int]]:
             kind, size, changed = stat.S_IFMT(info.st_mode), 0, 0
             if not stat.S_ISDIR(info.st_mode):
                 size, changed = info.st_size, info.st_mtime_ns
+
             found[os.path.relpath(full, path)] = (kind, size, changed)
 
     return found
@@ -355,6 +356,7 @@ class AppStage:
             answer = self.prober.ask(port, "GET", "/", timeout_s=1.0)
             if "status" in answer:
                 self.wrong.append(f"port {port} still answers after it ended")
+
             self.prober.close()
             self.prober = None
 
@@ -364,6 +366,7 @@ class AppStage:
         stopped = box.stop(signal.Signals[f"SIG{name}"], limit)
         if not stopped.ended:
             self.wrong.append(f"it did not end within {limit:g} s of SIG{name}")
+
         if stopped.left:
             self.wrong.append(_left(stopped.left))
 
@@ -382,6 +385,7 @@ class AppStage:
         """
         if self._page is not None:
             self._page.close()
+
         self._halt("term")
         self._look_outside()
         return self.wrong, "".join(self.logs)[-_TAIL:]

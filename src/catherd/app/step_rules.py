@@ -77,6 +77,7 @@ def malformed_step(app: App, step: Step, known: set[str], keys: Keys) -> list[Br
     faults = []
     for rule in STEP_RULES:
         faults += [Breach(what, fix, keys) for what, fix in rule(placed)]
+
     step_data = msgspec.to_builtins(step)
     return faults + unknown_names(step_data, known, keys, random=True)
 
@@ -162,6 +163,7 @@ def _finds_its_element(action: Action) -> Iterator[tuple[str, str]]:
         ways = len(freshness.words_of(target))
         if target.role and target.name:
             ways -= 1  # the two are one way
+
         if ways != 1:
             yield (
                 f"{name} finds its element by exactly one of role (with its name), label, placeholder, text",

@@ -66,6 +66,7 @@ def fetch_wheels(root: str, tree: str) -> str:
         return ""
     with open(path, encoding="utf-8", errors="replace") as file:
         wanted = read_lock(file.read())
+
     if not wanted:
         return ""
     text = "\n".join(wanted) + "\n"
@@ -97,6 +98,7 @@ def _download(text: str, into: str) -> None:
     lock = os.path.join(into, ".lock")
     with open(lock, "w", encoding="utf-8") as file:
         file.write(text)
+
     pip = [sys.executable, "-I", "-m", "pip"]
     quietly = ["--disable-pip-version-check", "--no-input"]
     strictly = ["--only-binary=:all:", "--require-hashes", "--no-deps"]

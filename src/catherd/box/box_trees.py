@@ -35,6 +35,7 @@ def size_kb(path: str, stop_at: int) -> int:
                         queue.append(entry.path)
         except OSError:
             continue
+
     return total
 
 
@@ -55,6 +56,7 @@ def make_harmless(path: str) -> list[str]:
         elif mode & 0o7000:
             os.chmod(full, stat.S_IMODE(mode) & 0o777)
             mended.append(f"set-id bit stripped: {shown}")
+
     return mended
 
 
@@ -63,6 +65,7 @@ def _walk(tree: str) -> Iterator[tuple[str, int]]:
     for folder, names, files in os.walk(tree):
         if folder == tree and ".git" in names:
             names.remove(".git")
+
         for name in [*names, *files]:
             full = os.path.join(folder, name)
             yield full, os.lstat(full).st_mode
@@ -107,6 +110,7 @@ def copy_of_known(folder: str) -> str:
             shutil.copy2(source, target, follow_symlinks=False)
         elif os.path.isdir(source) and name != ".git":
             shutil.copytree(source, target, symlinks=True, ignore=_no_git(source))
+
     return made
 
 
@@ -141,6 +145,7 @@ def stage_copy(tree: str, uid: int | None) -> str:
     shutil.copytree(tree, work, symlinks=True, ignore=_no_git(tree))
     if uid is not None:
         chown_tree(work, uid)
+
     return work
 
 
@@ -204,6 +209,7 @@ def _mirror(wanted: _Entries, target: str, there: _Entries) -> None:
     for name, entry in there.items():
         if name not in wanted or _kind(entry) != _kind(wanted[name]):
             _remove(entry)
+
     for name, entry in wanted.items():
         place = os.path.join(target, name)
         if entry.is_dir(follow_symlinks=False):
@@ -254,4 +260,5 @@ def _same(one: str, other: str) -> bool:
         while chunk := left.read(1 << 16):
             if chunk != right.read(1 << 16):
                 return False
+
     return True

@@ -46,6 +46,7 @@ def main(words: list[str]) -> None:
     )
     for fd in plan.fds:
         os.set_inheritable(fd, True)
+
     path = bwrap_args.PATH + ":/usr/sbin:/sbin"
     os.environ["PATH"] = path
     os.execvpe(plan.argv[0], plan.argv, {"PATH": path})  # noqa: S606 - no shell is the point

@@ -160,6 +160,7 @@ def dressed(argv: list[str], env: dict[str, str]) -> list[str]:
     if any("\0" in word for word in (*argv, *env, *env.values())):
         what = "a NUL among the words of a command: no program can be given one"
         raise CatherdError(what, where="sandbox", fix="take it out")
+
     if not env:
         return list(argv)
     settings = [f"{key}={value}" for key, value in env.items()]
@@ -175,6 +176,7 @@ def memory_file(data: bytes) -> int:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
     fcntl.fcntl(
         fd,
         fcntl.F_ADD_SEALS,
@@ -193,8 +195,10 @@ def limit_prefix(limits: Limits) -> list[str]:
     words += [f"--nofile={limits.files}", "--core=0"]
     if limits.address_mb:
         words.append(f"--as={limits.address_mb << 20}")
+
     if limits.cpu_s:
         words.append(f"--cpu={limits.cpu_s}")
+
     return ["prlimit", *words, "--"]
 
 
@@ -246,12 +250,14 @@ def plan_launch(launch: Launch) -> BoxPlan:
     # 5. Where the box works on a copy, the room for it.
     if launch.mode == "copy":
         words += _tmpfs("/work", launch.limits.disk_mb, "0755")
+
     # 6. The root directory is frozen last: every mount point above was made in it.
     words += ["--remount-ro", "/"]
     # 7. The filter. bubblewrap loads it after its own mounts, which the filter forbids.
     code = seccomp.filter_program(platform.machine(), counted=launch.counted)
     if code is not None:
         words += ["--seccomp", handed.holding(code)]
+
     # 8. Where bubblewrap tells us the pid of the box's init.
     ours, theirs = (-1, launch.info_to) if launch.info_to is not None else os.pipe()
     words += ["--info-fd", handed.keep(theirs)]
@@ -278,8 +284,10 @@ def _command_line(launch: Launch, reach: _Reach, arguments: str) -> list[str]:
     script = _GO_IN
     if launch.mode == "copy":
         script = _COPY_IN + script
+
     if launch.stdin is not None:
         script = f"{_WAIT_FOR_GO}{script} <{_STDIN}"
+
     start = os.path.normpath(os.path.join("/work", launch.cwd))
     return [
         *reach.prefix,
@@ -299,10 +307,12 @@ def _walls() -> list[str]:
     # After --clearenv, which would take these away too.
     for key, value in box_environment().items():
         words += ["--setenv", key, value]
+
     words += [*_system(), "--proc", "/proc", "--dev", "/dev"]
     # After --dev: /dev/shm lies in it.
     for path, size_mb, mode in _SCRATCH:
         words += _tmpfs(path, size_mb, mode)
+
     return words
 
 
@@ -314,9 +324,11 @@ def _system() -> list[str]:
             words += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             words += ["--ro-bind", path, path]
+
     for name in _ETC:
         if os.path.exists(f"/etc/{name}"):
             words += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
+
     return words
 
 
@@ -387,6 +399,7 @@ def _within_reach(mounts: list[Bind], uid: int | None) -> _Reach:
         os.mkdir(spot, 0o755)
         moved.append(Bind(host=spot, inside=bind.inside, write=bind.write))
         pairs += [bind.host, spot]
+
     prefix = ["unshare", "--mount", "--propagation", "private"]
     prefix += ["sh", "-c", _MOUNT_PAIRS, "sh", str(len(mounts)), *pairs]
     return _Reach(moved, prefix, scratch)

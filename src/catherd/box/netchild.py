@@ -54,6 +54,7 @@ def join(netns: int) -> None:
         enter(fcntl.ioctl(netns, _NS_GET_USERNS), _CLONE_NEWUSER)
         enter(netns, _CLONE_NEWNET)
         return
+
     enter(netns, _CLONE_NEWNET)
     os.setgroups([])
     os.setresgid(_NOBODY, _NOBODY, _NOBODY)
@@ -90,6 +91,7 @@ def answer_probes() -> None:
             answer = {"error": f"{type(error).__name__}: {error}"}
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
         answer["ms"] = round((time.monotonic() - began) * 1000)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
@@ -137,6 +139,7 @@ def _carry(client: socket.socket, port: int) -> None:
             inside = socket.create_connection(("127.0.0.1", port), 10)
         except OSError:
             return
+
         with inside:
             inside.settimeout(None)
             back = threading.Thread(target=_pump, args=(inside, client), daemon=True)

@@ -32,6 +32,7 @@ def descendants(pid: int) -> list[int]:
         for child in _children(parent):
             found.append(child)
             queue.append(child)
+
     return found
 
 
@@ -41,12 +42,14 @@ def _children(pid: int) -> list[int]:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return kids
+
     for tid in threads:
         try:
             with open(f"/proc/{pid}/task/{tid}/children", encoding="ascii") as file:
                 kids += [int(word) for word in file.read().split()]
         except OSError:
             continue
+
     return kids
 
 
@@ -63,8 +66,10 @@ def weight_kb(pids: list[int], enough_kb: int) -> int:
                 size, resident = file.read().split()[:2]
         except (OSError, ValueError):
             continue
+
         mapped += int(size) * _PAGE_KB
         total += int(resident) * _PAGE_KB
+
     return total + (_unseen_kb(pids) if mapped > enough_kb else 0)
 
 
@@ -77,6 +82,7 @@ def _unseen_kb(pids: list[int]) -> int:
             reach = (int(offset, 16) + int(end, 16) - int(start, 16)) >> 10
             length[inode] = max(length.get(inode, 0), reach)
             resident[inode] = resident.get(inode, 0) + int(resident_here)
+
     return sum(max(0, reach - resident[inode]) for inode, reach in length.items())
 
 
@@ -86,6 +92,7 @@ def _nameless_mappings(pid: int) -> list[tuple[bytes, ...]]:
         with open(f"/proc/{pid}/maps", "rb") as file:
             if _SHARED not in file.read():
                 return []  # maps is cheap to read, smaps is not
+
         with open(f"/proc/{pid}/smaps", "rb") as file:
             return _MAPPING.findall(file.read())
     except OSError:
@@ -124,6 +131,7 @@ def first_child(pid: int, fd: int) -> int:
             return kids[0]
         if ended(fd, 0.004):
             return 0
+
     return 0
 
 
@@ -143,6 +151,7 @@ def read_info(fd: int, within_s: float) -> int:
             if not chunk:
                 return 0
             data += chunk
+
         return int(json.loads(data)["child-pid"])
     finally:
         os.close(fd)
@@ -156,6 +165,7 @@ def lives(pid: int) -> bool:
         return False
     except PermissionError:
         return True
+
     return True
 
 
@@ -206,10 +216,12 @@ def say_go(go: int, pid: int, fd: int | None, filtered: bool) -> bool:
     there = fd is not None and not ended(fd)
     if there and filtered and fd is not None:
         there = _wait_for_filter(pid, fd)
+
     try:
         os.write(go, b"go\n")
     except BrokenPipeError:
         pass  # it has ended; its result says why
+
     os.close(go)
     return there
 
@@ -221,6 +233,7 @@ def _wait_for_filter(pid: int, fd: int) -> bool:
             return True
         if ended(fd, 0.001):
             return False
+
     return True
 
 
@@ -241,6 +254,7 @@ def open_pid(pid: int, parent: int) -> int | None:
         fd = os.pidfd_open(pid)
     except OSError:
         return None
+
     if parent_of(pid) == parent:
         return fd
     os.close(fd)

@@ -87,6 +87,7 @@ class Prober:
         except OSError:
             what = f"the prober ended: {self._last_words()}"
             raise Fault(what, where="relay") from None
+
         answer: dict[str, Any] = json.loads(self._line(timeout_s + 20.0))
         return answer
 
@@ -100,7 +101,9 @@ class Prober:
             if not chunk:
                 what = f"the prober gave no answer: {self._last_words()}"
                 raise Fault(what, where="relay")
+
             self._rest += chunk
+
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
@@ -125,6 +128,7 @@ def listen_inside(netns: int | None, port: int) -> socket.socket:
             fds = socket.recv_fds(ours, 1, 1)[1]
         finally:
             child.wait()
+
     if not fds:
         raise Fault(f"could not listen on port {port} of the box", where="relay")
     return socket.socket(fileno=fds[0])

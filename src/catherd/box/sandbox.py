@@ -104,6 +104,7 @@ def probe_tier(*, fresh: bool = False) -> Tier:
     """
     if fresh:
         tiers.find_tier.cache_clear()
+
     return tiers.find_tier(
         os.environ.get("CATHERD_BOX", ""), os.environ.get("PATH", "")
     )
@@ -149,6 +150,7 @@ class Box:
         self.grown: list[str] = []  # directories whose growth counts as disk use
         if order.mode == "rw" or tier != "bwrap":
             self.grown.append(staged or order.tree)
+
         self.mended: list[str] = []
         self._pid = 0
         self._settled = threading.Lock()
@@ -212,6 +214,7 @@ class Box:
             rc = -1
         elif rc < 0:
             rc = 128 - rc  # a signal ended it
+
         return BoxResult(
             rc=rc,
             why=watch.why,
@@ -227,10 +230,12 @@ class Box:
     def _end(self) -> None:
         if self.init is not None:
             proc_tree.kill_all(self.init)
+
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
+
         self.process.wait()
 
     def settle(self) -> None:
@@ -243,14 +248,18 @@ class Box:
             for fd in (self.init, self.netns):
                 if fd is not None:
                     os.close(fd)
+
             self.init = self.netns = None
             git = os.path.join(self.tree, ".git")
             if self.made_git and os.path.isfile(git):
                 os.unlink(git)
+
             if self.mode == "rw" and self.tree:
                 self.mended = box_trees.make_harmless(self.staged or self.tree)
+
             if self.staged and self.mode == "rw":
                 box_trees.carry_back(self.staged, self.tree)
+
             supervise.discard(os.path.dirname(self.staged))
             supervise.discard(self.scratch)
             self.staged = self.scratch = ""
@@ -285,6 +294,7 @@ def _launch(argv: list[str], order: BoxOrder) -> Box:
     if RANK[tier.name] < RANK[order.minimum]:
         what = f"the sandbox is {tier.name}, {order.minimum} is needed: {tier.why_not}"
         raise CatherdError(what, where="sandbox", fix=tier.fix)
+
     if not os.path.isdir(order.tree):
         raise Fault(f"no such tree: {order.tree}", where="sandbox")
     command = bwrap_args.dressed(argv, order.env)
@@ -318,6 +328,7 @@ def _launch_boxed(argv: list[str], order: BoxOrder) -> Box:
     finally:
         for fd in (feed, *plan.fds):
             os.close(fd)
+
     box = Box(process, "bwrap", order, staged)
     # bubblewrap makes an empty file to mount the mask of .git on.
     box.made_git = order.mode == "rw" and not had_git and not staged
@@ -329,6 +340,7 @@ def _launch_boxed(argv: list[str], order: BoxOrder) -> Box:
         error = process.communicate(timeout=20)[1].decode("utf-8", "replace")
         box.settle()
         raise _not_built(error)
+
     box.init_pid = init
     box.init = proc_tree.open_pid(init, process.pid)
     box.netns = _network_of(init)
@@ -372,6 +384,7 @@ def _launch_unboxed(argv: list[str], order: BoxOrder, tier: str) -> Box:
         process = _spawn(command, feed, work, env, ())
     finally:
         os.close(feed)
+
     box = Box(process, tier, order, staged)
     box.watch.begin(process, box.grown)
     return box

@@ -164,6 +164,7 @@ def filter_program(machine: str, *, counted: bool = True) -> bytes | None:
     code = _check_machine(known.arch)
     for number in _refused_numbers(known, counted=counted):
         code += [_if_equal(number, 0, 1), _answer(_EPERM)]
+
     code += [_if_equal(known.clone3, 0, 1), _answer(_ENOSYS)]
     code += _check_clone(known.clone)
     code += _check_ioctl(known.ioctl)

@@ -103,6 +103,7 @@ class BoxWatch:
             self.why = self.why or self._passed(root, grown)
             if self.why:
                 end()
+
         self._took = time.monotonic() - self._began
 
     def drain(self) -> None:
@@ -110,9 +111,11 @@ class BoxWatch:
         if self._ended is not None:
             os.close(self._ended)
             self._ended = None
+
         deadline = time.monotonic() + 5.0
         while self._pipes and time.monotonic() < deadline:
             self._read(0.2)
+
         self._pipes = {}
         for stream in self._streams:
             stream.close()
@@ -121,6 +124,7 @@ class BoxWatch:
         waited = list(self._pipes)
         if self._ended is not None:
             waited.append(self._ended)
+
         for fd in select.select(waited, [], [], wait_s)[0]:
             if fd == self._ended:
                 continue
@@ -128,6 +132,7 @@ class BoxWatch:
             if not chunk:
                 del self._pipes[fd]
                 continue
+
             self._keep(self._pipes[fd], chunk)
 
     def _keep(self, stream: int, chunk: bytes) -> None:
@@ -135,9 +140,11 @@ class BoxWatch:
         if not self.endless and self._size + len(chunk) > cap:
             chunk = chunk[: max(0, cap - self._size)]
             self.why = self.why or "output"
+
         self._chunks.append((stream, chunk))
         if self.tell is not None:
             self.tell(stream, chunk)
+
         self._size += len(chunk)
         while self.endless and self._size > cap and len(self._chunks) > 1:
             self._size -= len(self._chunks.pop(0)[1])
@@ -150,6 +157,7 @@ class BoxWatch:
             passed = self._processes_passed(root)
             if passed is not None:
                 return passed
+
         return "disk" if grown and self._disk_passed(grown) else None
 
     def _processes_passed(self, root: int) -> str | None:
@@ -249,11 +257,13 @@ def _stop_unboxed(
         pass
     except subprocess.TimeoutExpired:
         return Stopped(ended=False, seconds=time.monotonic() - began)
+
     took = time.monotonic() - began
     try:
         os.killpg(process.pid, 0)
     except (ProcessLookupError, PermissionError):
         return Stopped(ended=True, seconds=took)
+
     return Stopped(ended=True, seconds=took, left=["a process of its group"])
 
 
@@ -267,6 +277,7 @@ def limit_line(limits: Limits) -> str:
     ]
     if limits.cpu_s:
         settings.insert(0, f"-t {limits.cpu_s}")
+
     lines = [f"ulimit {words} 2>/dev/null" for words in settings]
     return "; ".join([*lines, 'exec "$@"'])
 

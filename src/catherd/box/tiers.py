@@ -62,19 +62,23 @@ def find_tier(forced: str, _path: str) -> Tier:
     if forced in {"weak", "none"}:
         why_not = f"CATHERD_BOX={forced} is set"
         return Tier(name=forced, why_not=why_not, fix="unset CATHERD_BOX")
+
     if sys.platform != "linux":
         why_not = "bubblewrap exists for Linux only"
         return Tier(name="weak", why_not=why_not, fix=_allow("weak"))
+
     missing = _missing()
     if missing:
         why_not = f"not installed: {', '.join(missing)}"
         return Tier(name="weak", why_not=why_not, fix=install_line(packages()))
+
     box_trees.sweep_boxes()
     scratch = box_trees.scratch("probe")
     try:
         wrong = _attack(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
     if not wrong:
         return Tier(name="bwrap")
     return Tier(name="weak", why_not=wrong, fix=_cure(wrong))
@@ -104,6 +108,7 @@ def _attack(scratch: str) -> str:
     secret = os.path.join(scratch, "secret")
     with open(secret, "w", encoding="ascii") as file:
         file.write("x")
+
     tree = os.path.join(scratch, "tree")
     os.mkdir(tree, 0o755)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -124,6 +129,7 @@ def _attack(scratch: str) -> str:
             server.accept()
         except BlockingIOError:
             return next((line for line in lines if "can be" in line), "")
+
         return "the host network can be reached"
 
 
@@ -151,14 +157,17 @@ def _in_a_box(script: str, tree: str) -> _Tried:
     finally:
         for fd in plan.fds:
             os.close(fd)
+
     proc_tree.read_info(plan.info, 20.0)
     try:
         out, err = process.communicate(timeout=20)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
+
     if plan.scratch:
         shutil.rmtree(plan.scratch, ignore_errors=True)
+
     why = err.decode("utf-8", "replace").strip().split("\n")[0]
     return _Tried(
         out.decode("utf-8", "replace"),

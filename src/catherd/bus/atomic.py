@@ -39,7 +39,9 @@ def publish(bus: str, path: str, text: str) -> bool:
                 os.close(fd)
             else:
                 os.unlink(stage)
+
         _flush(os.path.dirname(final))
+
     return True
 
 
@@ -63,9 +65,11 @@ def rename(bus: str, old: str, new: str) -> bool:
         ):
             _room(bus, new)
             return rename(bus, old, new)
+
         return False
     except OSError as error:
         raise unwritable(error, f"bus/{new}") from None
+
     return True
 
 
@@ -78,6 +82,7 @@ def remove(bus: str, path: str) -> bool:
         return False
     except OSError as error:
         raise unwritable(error, f"bus/{path}") from None
+
     return True
 
 
@@ -90,6 +95,7 @@ def append(bus: str, path: str, line: str) -> None:
         except FileNotFoundError:
             _room(bus, path)
             fd = os.open(f"{bus}/{path}", flags, 0o644)
+
         try:
             os.write(fd, line.encode("utf-8", "replace"))
         finally:
@@ -116,16 +122,19 @@ def started(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
+
         return "" if fields[0] == "Z" else fields[19]
     except FileNotFoundError:
         if os.path.isdir("/proc/self"):
             return ""
+
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return ""
     except PermissionError:
         pass
+
     return "alive"  # no /proc: a recycled pid may keep a stray file for one more sweep
 
 
@@ -140,6 +149,7 @@ def take_lock(path: str, *, wait: bool) -> int | None:
     except BlockingIOError:
         os.close(fd)
         return None
+
     return fd
 
 
@@ -160,6 +170,7 @@ def handed(word: str, path: str) -> int | None:
         fcntl.flock(int(word), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (ValueError, OSError):
         return None
+
     os.set_inheritable(int(word), False)
     return int(word)
 
@@ -170,6 +181,7 @@ def until_free(path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
+
     try:
         fcntl.flock(fd, fcntl.LOCK_SH)
     finally:
@@ -182,12 +194,14 @@ def is_held(path: str) -> bool:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
         os.close(fd)
+
     return False
 
 
@@ -227,11 +241,13 @@ def _unnamed(bus: str, path: str, text: str) -> int:
         if error.errno in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}:
             return -1
         raise
+
     try:
         _fill(fd, path, text)
     except OSError:
         os.close(fd)
         raise
+
     return fd
 
 
@@ -265,6 +281,7 @@ def _stage(bus: str, path: str, text: str) -> str:
         raise
     finally:
         os.close(fd)
+
     return stage
 
 

@@ -35,6 +35,7 @@ def logged_chat(bus: Bus) -> set[str]:
     except CatherdError as error:
         bus.broken("chat.log", error)
         return set()
+
     bus.solved("chat.log")
     return set(re.findall(r"^\[(.+?)\]", text, re.MULTILINE))
 

@@ -114,11 +114,14 @@ def readable_agents(
         except CatherdError as error:
             wrong.append(error)
             continue
+
         found[one.id], names[one.name.casefold()] = one, f"agents/{file}"
+
     if not found and not wrong:
         wrong.append(
             CatherdError("no agent", where="agents/", fix=".venv/bin/catherd init .")
         )
+
     return found, wrong
 
 
@@ -182,6 +185,7 @@ def _agent_name(path: str) -> str:
     why = "must be lower-case letters, digits and dashes, beginning with a letter"
     if name in RESERVED:
         why = "is reserved"
+
     raise CatherdError(
         f"an agent's name {why}, not '{name}'",
         where=path,
@@ -250,6 +254,7 @@ def phases(root: str, told: list[str] | None = None) -> dict[str, Phase]:
         if file.endswith(".yaml") and not file.startswith("."):
             phase = _phase(root, file, told)
             found[phase.name] = phase
+
     if not found:
         raise CatherdError(
             "no phase file", where="phases/", fix=".venv/bin/catherd init ."
@@ -301,7 +306,9 @@ def _ordered(found: dict[str, Phase]) -> dict[str, Phase]:
                     fix=f"after: one of {', '.join(found)}",
                 )
             at, steps = before, steps + 1
+
         depth[name] = steps
+
     return dict(sorted(found.items(), key=lambda item: (depth[item[0]], item[0])))
 
 
@@ -315,6 +322,7 @@ def _meant(root: str, template: str, used: set[str]) -> str:
         ]
     except OSError:
         return "git checkout -- templates/"
+
     stems = {
         os.path.basename(path).partition(".")[0]: path
         for path in there
@@ -337,6 +345,7 @@ def gate_of(root: str, name: str) -> tuple[Phase, Gate]:
         if name in phase.gates:
             return phase, phase.gates[name]
         known += list(phase.gates)
+
     raise CatherdError(
         f"no gate '{name}'", where="phases/", fix=f"one of: {', '.join(known)}"
     )

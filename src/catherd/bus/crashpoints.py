@@ -82,6 +82,7 @@ def _crash(folder: str, lines: list[str], when: str) -> None:
         )
     except FileExistsError:
         return
+
     os.write(fd, f"{_role()} {when} {lines[-1]}\n".encode())
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -94,6 +95,7 @@ def _mark(lines: list[str], when: str) -> str:
     if wanted.startswith("every:"):
         share, _, shares = wanted.removeprefix("every:").partition("/")
         return _shared_mark(int(share), int(shares), lines, when)
+
     return ""
 
 

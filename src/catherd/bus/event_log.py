@@ -33,6 +33,7 @@ def log_missing(bus: Bus) -> list[str]:
     for call in _lost(bus, posted):
         if f"may-have-been-billed:{call}" not in known:
             bus.event("may-have-been-billed", call)
+
     return late
 
 
@@ -48,6 +49,7 @@ def _lost(bus: Bus, posted: list[str]) -> list[str]:
         is_answered = f"{call}.answer.yaml" in there
         if not is_answered and not _is_awaited(bus, path, agent):
             lost.append(call)
+
     return lost
 
 
@@ -67,6 +69,7 @@ def _logged(bus: Bus) -> set[str]:
             bus.here(f"events/{name}"), encoding="utf-8", errors="replace"
         ) as file:
             known.update(found[1] for line in file if (found := _ID.search(line)))
+
     return known
 
 

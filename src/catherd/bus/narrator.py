@@ -80,6 +80,7 @@ class Teller:
         """You are needed, or the goal is reached: the bell, and NOTIFY='cmd'."""
         if self.tty:
             sys.stdout.write("\a")
+
         if command := os.environ.get("NOTIFY"):
             subprocess.run(
                 ["sh", "-c", command], stdin=subprocess.DEVNULL, timeout=20, check=False
@@ -135,12 +136,14 @@ class Teller:
             self.line(
                 f"── {ask.gate.replace('-', ' ')} {'─' * max(4, self.width - len(ask.gate) - 4)}"
             )
+
         for name in sorted(heard):
             if (
                 f"{ask.step}/{name}" not in self._told and not heard[name].fault
             ):  # a fault is told as trouble
                 self._told.add(f"{ask.step}/{name}")
                 self._say(name, cut_line(headline(heard[name].message), LONG), "│")
+
         for stem, message in chat.items():
             if f"chat/{stem}" not in self._told:
                 self._told.add(f"chat/{stem}")
@@ -227,14 +230,17 @@ class Teller:
             self._steps.add(gate)
             self._told |= {f"chat/{stem}" for stem in said}
             self.line(f"── {gate} {'─' * max(4, self.width - len(gate) - 4)}")
+
         for stem, message in said.items():
             # A line of the work is told as what it is about.
             if not message.wrote.get("turn", "").startswith(MARK):
                 self._once(f"chat/{stem}", who(stem), message.text, "»")
+
         for name in prs:
             self._opened(bus, name)
             self._sent_back(bus, name)
             self._reviewed(bus, name)
+
         if self.tty:
             self._line(f"{gate}: {done} of {of} tasks merged, {int(waited)} s")
 
@@ -320,6 +326,7 @@ class Teller:
             choice = _chosen(typed.strip(), options)
             if choice:
                 return choice
+
         return ""
 
     def _choice_typed(self, options: list[str]) -> str:
@@ -390,6 +397,7 @@ def _bid_line(bid: Bid) -> str:
     if bid.swap:
         give, take = bid.swap.get("give", ""), bid.swap.get("take", "")
         return f"would give {give} for {take}. {bid.note}".strip()
+
     if bid.kind == "swap":
         return "keeps what it has"
     best = sorted(bid.fits, key=lambda task: (-bid.fits[task], task))[:3]
@@ -410,11 +418,13 @@ def _argument_line(argument: Argument) -> str:
         first, *others = argument.objections
         more = f" (and {len(others)} more)" if others else ""
         return f"to {first.to}: {first.objection}{more}"
+
     if argument.decision:
         accepted = [one for one in argument.answers if one.verdict == "accept"]
         to = f" with {argument.merge_with}" if argument.merge_with else ""
         of = f"{len(accepted)} of {len(argument.answers)} objections"
         return f"{argument.decision}{to}; accepts {of}"
+
     if argument.speaks_for:
         return f"for {argument.speaks_for}: {argument.body}"
     return argument.body

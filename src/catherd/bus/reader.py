@@ -35,11 +35,13 @@ class Looker:
         except CatherdError as error:
             bus.broken("game.yaml", error)
             game = None
+
         asks = []
         for gate in self.gates():
             path = f"{gate.step}/{OPEN}"
             if not bus.closed(gate.name) and (ask := self._ask(path)) is not None:
                 asks.append(ask)
+
         some = next(iter(self.phases.values()))
         return Snapshot(
             game=game,
@@ -68,6 +70,7 @@ class Looker:
             info = os.stat(self.bus.here(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
+
         mark = (info.st_mtime_ns, info.st_ino, info.st_size)
         if self._asks.get(path, (None,))[0] != mark:
             try:
@@ -75,4 +78,5 @@ class Looker:
             except CatherdError as error:
                 self.bus.broken(path, error)
                 self._asks[path] = (mark, None)
+
         return self._asks[path][1]

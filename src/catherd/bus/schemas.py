@@ -61,13 +61,16 @@ def json_schema(name: str) -> dict[str, Any]:
         properties = definition.get("properties", {})
         for key in _TOLD_BY_THE_PATH.get(struct, ()):
             properties.pop(key, None)
+
         for key in properties:
             properties[key] |= _NARROWER.get((struct, key), {})
+
         if struct == KINDS[name].__name__:
             needed = definition.get("required", [])
             definition["properties"] = {
                 k: v if k in needed else _or_nothing(v) for k, v in properties.items()
             }
+
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"catherd {name}",
@@ -99,7 +102,10 @@ def write_schemas(root: str) -> list[str]:
             with open(full, encoding="utf-8") as file:
                 if file.read() == new:
                     continue
+
         with effect("write", path), open(full, "w", encoding="utf-8") as file:
             file.write(new)
+
         written.append(path)
+
     return written

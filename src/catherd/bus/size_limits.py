@@ -58,6 +58,7 @@ def used(path: str) -> float:
                 elif entry.is_file(follow_symlinks=False):
                     with suppress(OSError):
                         size += entry.stat(follow_symlinks=False).st_size
+
     return size / MB
 
 
@@ -68,6 +69,7 @@ def size_table(bus: Bus, names: list[str]) -> dict[str, float]:
         path = os.path.join(bus.root, "worktrees", name)
         if os.path.isdir(path):
             found[f"worktrees/{name}"] = used(path)
+
     return found
 
 

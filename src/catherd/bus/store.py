@@ -104,6 +104,7 @@ class Bus:
         except FileNotFoundError:
             self.solved(slug(path))
             return None
+
         message = yaml_read.typed(document, kind)
         self.solved(slug(path))
         self.unknown(path, document, kind)
@@ -132,6 +133,7 @@ class Bus:
             )
         else:
             self.solved(f"unknown-{slug(path)}")
+
         return found
 
     def must(self, path: str, kind: type[M]) -> M:
@@ -151,6 +153,7 @@ class Bus:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise OSError(errno.EINVAL, "not a regular file", path)
+
         with open(fd, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -205,6 +208,7 @@ class Bus:
         self.event("posted", path, **facts)
         if self.heard is not None and path.startswith("chat/"):
             self.heard.append(path.removeprefix("chat/"))
+
         return made
 
     def event(self, kind: str, subject: str, **facts: Any) -> None:
@@ -237,6 +241,7 @@ class Bus:
             old = self.get(path, Trouble)
         except CatherdError:
             old = None
+
         if old is not None and old.of == of and old.what == what:
             return
         text = yaml_write.dumps(
@@ -251,6 +256,7 @@ class Bus:
             of = self.sha(path)
         except OSError:
             of = ""
+
         self.trouble(
             slug(path), error.where or f"bus/{path}", error.what, error.fix, of
         )
@@ -270,6 +276,7 @@ class Bus:
             with contextlib.suppress(CatherdError, OSError):
                 if os.stat(self.here(f"problems/{name}")).st_mtime > after:
                     found.append(self.get(f"problems/{name}", Trouble))
+
         return [one for one in found if one is not None]
 
     def solved(self, name: str) -> None:
@@ -305,6 +312,7 @@ class ChatTail:
             info = os.stat(self._bus.here("chat"))
         except FileNotFoundError:
             return {}
+
         folder = (info.st_mtime_ns, info.st_ino, last)
         heard, overflown = self._take_heard()
         broken = [stem for stem, read in self._read.items() if read.message is None]
@@ -318,6 +326,7 @@ class ChatTail:
 
         for gone in set(broken) - found.keys():
             self._bus.solved(slug(f"chat/{gone}.yaml"))
+
         self._folder, self._read = folder, found
         return _whole(found)
 
@@ -344,6 +353,7 @@ class ChatTail:
         newest = sorted(found, key=lambda stem: f"{stem}.yaml")[-last:]
         if heard and not self._relist_at:
             self._relist_at = time.monotonic() + self._bus.relist_s
+
         return {
             stem: found[stem]
             for stem in newest
@@ -377,8 +387,10 @@ class ChatTail:
         except CatherdError as error:
             self._bus.broken(path, error)
             return _Read(mark, None)
+
         if before is not None and before.message is None:
             self._bus.solved(slug(path))
+
         return _Read(mark, found)
 
 

@@ -55,6 +55,7 @@ class Watch:
                 observer.schedule(
                     self._ring, path, recursive=recursive, event_filter=self._kinds
                 )
+
         observer.daemon = True
         observer.start()
         return observer
@@ -69,6 +70,7 @@ class Watch:
         wanted = set(folders)
         for gone in self._followed.keys() - wanted:
             self._observer.unschedule(self._followed.pop(gone))
+
         for new in wanted - self._followed.keys():
             path = os.path.join(self._bus, new)
             with suppress(
@@ -126,6 +128,7 @@ def _ring(
             ):
                 if folder == chat:
                     heard.append(name)
+
             bell.set()
 
     return Ring(), [FileCreatedEvent, FileMovedEvent, FileClosedEvent, FileDeletedEvent]

@@ -68,9 +68,11 @@ class Document:
                 found = node.value[key]
             else:
                 found = None
+
             if found is None:
                 break
             node = found
+
         return self.name if node is None else _place(self.name, node.start_mark)
 
 
@@ -99,6 +101,7 @@ def loads(text: str, name: str, limit: int = LIMIT) -> Document:
         raise CatherdError(
             what, where=name, fix="remove the character; YAML holds text only"
         ) from None
+
     if node is None:
         return Document(None, None, name)
     return Document(_build(node, name, text, set()), node, name)
@@ -166,7 +169,9 @@ def _build(node: yaml.Node, name: str, text: str, seen: set[int]) -> Any:
                     fix="delete one of them",
                 )
             built[key.value] = _build(value, name, text, seen)
+
         return built
+
     if isinstance(node, yaml.SequenceNode):
         return [_build(item, name, text, seen) for item in node.value]
     assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - there is no fourth kind of node
@@ -222,6 +227,7 @@ def text_of(path: str, name: str | None = None, limit: int = LIMIT) -> str:
             where=name,
             fix=f"put a regular file there: rm '{name}' and write it anew",
         ) from None
+
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise CatherdError(
@@ -229,6 +235,7 @@ def text_of(path: str, name: str | None = None, limit: int = LIMIT) -> str:
             where=name,
             fix=f"rm -r '{name}' and write a file there",
         )
+
     with open(fd, "rb") as file:
         info = os.fstat(fd)
         if info.st_size > limit:
@@ -238,6 +245,7 @@ def text_of(path: str, name: str | None = None, limit: int = LIMIT) -> str:
                 fix="split it; no file of the bus is that large",
             )
         data = file.read()
+
     return decoded(data, name)
 
 
@@ -288,11 +296,13 @@ def _located(told: str, document: Document, kind: type[Any]) -> CatherdError:
     if missing:
         fix = f"add a line `{missing[1]}: …`"
         return CatherdError(f"{missing[1]} is missing", where=where, fix=fix)
+
     subject = ".".join(str(key) for key in keys)
     fix = _instead(what, keys, document)
     if what.startswith("Invalid enum value"):
         words = get_args(get_type_hints(kind).get(subject))
         fix = f"one of: {', '.join(map(str, words))}" if words else fix
+
     said = f"{subject}: {what}" if subject else what
     return CatherdError(said, where=where, fix=fix)
 
@@ -314,6 +324,7 @@ def _instead(what: str, keys: list[str | int], document: Document) -> str:
     if wanted == "str" and not isinstance(value, list | dict):
         text = str(value).lower() if isinstance(value, bool) else value
         return f"{key}'{text}'" if isinstance(keys[-1], str) else f"quote it: '{text}'"
+
     if wanted in _EXAMPLES:
         return f"write it like {key}{_EXAMPLES[wanted]}"
     return f"correct the value of {last}" if last else "correct the value"
@@ -325,9 +336,11 @@ def _value_at(value: Any, keys: list[str | int]) -> Any:
         is_there = isinstance(value, list) and isinstance(key, int)
         if isinstance(value, dict):
             is_there = key in value
+
         if not is_there:
             return {}
         value = value[key]
+
     return value
 
 

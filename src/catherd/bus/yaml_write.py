@@ -47,6 +47,7 @@ def dumps(thing: Any, header: str = "") -> str:
     text = _dump(data, _text)
     if "\\U000" in text:
         text = _with_emoji(data, text)
+
     return header + hidden.escaped(text)
 
 
@@ -89,10 +90,12 @@ def _dump(data: Any, event: Callable[[str], ScalarEvent]) -> str:
         emitter.emit(DocumentStartEvent(explicit=False))
         for each in _events(data, event):
             emitter.emit(each)
+
         emitter.emit(DocumentEndEvent(explicit=False))
         emitter.emit(StreamEndEvent())
     finally:
         emitter.dispose()
+
     return written.getvalue()
 
 
@@ -104,11 +107,13 @@ def _events(data: Any, event: Callable[[str], ScalarEvent]) -> Iterator[Event]:
         for key, value in data.items():
             yield event(key)
             yield from _events(value, event)
+
         yield MappingEndEvent()
     elif isinstance(data, list):
         yield _SEQUENCE
         for value in data:
             yield from _events(value, event)
+
         yield SequenceEndEvent()
     else:
         yield ScalarEvent(None, None, (True, False), _plain(data))

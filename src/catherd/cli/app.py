@@ -71,6 +71,7 @@ def box(argv: tuple[str, ...], *, rw: bool, seconds: int) -> None:
 
     if result.why:
         click.echo(f"catherd: stopped: {result.why}", err=True)
+
     sys.exit(result.rc)
 
 

@@ -100,6 +100,7 @@ def _needs_you(error: NeedsYou, *, step: bool) -> None:
         bus = Bus(lifecycle.workspace(os.getcwd()))
         if step and not _told_already(bus, error):
             bus.trouble("goal", error.where, error.what, error.fix)
+
         lifecycle.clear_goal(bus, "a person is needed")
     except (CatherdError, OSError):
         pass

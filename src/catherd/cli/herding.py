@@ -17,6 +17,7 @@ def agent(file: str) -> None:
     folder, above = os.path.dirname(path), os.getcwd()
     if os.path.basename(folder) == "agents":
         above = os.path.dirname(folder)
+
     root = lifecycle.workspace(above)
     os.chdir(root)
     sys.exit(daemon.main(root, os.path.relpath(path, root)))

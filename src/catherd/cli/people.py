@@ -77,6 +77,7 @@ def _ballot_gate(root: str) -> "Gate":
     gates: list[Gate] = []
     for phase in config.phases(root).values():
         gates += phase.gates.values()
+
     return next(gate for gate in gates if gate.kind == "ballot")
 
 

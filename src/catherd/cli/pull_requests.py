@@ -78,6 +78,7 @@ def audit(rev: str) -> None:
     found, merges = audits.audit_branch(run.root(os.getcwd()), rev)
     for one in found:
         click.echo(str(one))
+
     errors = len({one.path for one in found if one.severity == "error"})
     yours = sum(one.code == merge.MERGED for one in found)
     proved = f"{errors} commits without proof" if errors else "each proved"
@@ -116,11 +117,13 @@ def _tell_findings(root: str, found: "list[Finding]") -> None:
 
     for one in found:
         click.echo(str(one))
+
     documents = checks.list_documents(root)
     if not checks.designed(documents):
         what = "and no page: nothing to look at"
         if documents:
             what = "only pages: links and diagrams looked at"
+
         click.echo(f"no design document here, {what}")
 
     count = Counter(one.severity for one in found)
@@ -180,6 +183,7 @@ def publish(to: str) -> None:
     click.echo(f"{done.url}: {what}")
     for line in done.refused:
         click.echo(f"refused: {line}")
+
     sys.exit(1 if done.refused else 0)
 
 

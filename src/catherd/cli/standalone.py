@@ -78,8 +78,10 @@ def init(folder: str) -> None:
     click.echo(f"{folder}: {len(laid.made)} files laid, {kept}")
     if laid.commit:
         click.echo(f"first commit: {laid.commit}")
+
     for line in laid.todo:
         click.echo(f"yours to do: {line}")
+
     go_there = "" if folder == "." else f"cd '{folder}' && "
     click.echo(f"next: {go_there}make debate")
 
@@ -129,6 +131,7 @@ def restore(path: str, ref: str, *, overwrite: bool) -> None:
 
     for name in written:
         click.echo(f"bus/{name}")
+
     if not written:
         click.echo("nothing is missing")
 
@@ -156,6 +159,7 @@ def doctor() -> None:
     root, wrong = lifecycle.workspace(os.getcwd()), False
     if on("LIVE"):
         lifecycle.lay(Bus(root))
+
     for line in doctor_lines(root, live=on("LIVE")):
         click.echo(line)
         wrong = wrong or line.startswith("--")

@@ -37,6 +37,7 @@ def begin(goal: str, *, dry: bool) -> None:
     )
     for line in begun.lines:
         click.echo(folded(line))
+
     if begun.reached and not dry:
         _finish(root, goal)
 
@@ -107,6 +108,7 @@ def _finish(root: str, goal: str) -> None:
     teller = teller_of(root)
     for line in _last_lines(goal, game, undo):
         teller.line(line)
+
     teller.bell()
 
 

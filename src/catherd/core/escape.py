@@ -58,6 +58,7 @@ def _beginning(text: str, columns: int) -> str:
         if text_width(kept + grapheme) > columns:
             break
         kept += grapheme
+
     return kept
 
 
@@ -82,6 +83,7 @@ def wrap_columns(text: str, columns: int) -> list[str]:
     lines: list[str] = []
     for paragraph in plain_text(text).strip().split("\n"):
         lines += _wrapped_paragraph(paragraph, columns)
+
     return lines
 
 
@@ -93,10 +95,13 @@ def _wrapped_paragraph(paragraph: str, columns: int) -> list[str]:
         if text_width(joined) <= columns:
             line = joined
             continue
+
         if line:
             lines.append(line)
+
         *full, line = _broken_word(word, columns)
         lines += full
+
     return [*lines, line]
 
 
@@ -110,6 +115,7 @@ def _broken_word(word: str, columns: int) -> list[str]:
             break
         pieces.append(piece)
         word = word.removeprefix(piece)
+
     return [*pieces, word]
 
 
@@ -135,6 +141,7 @@ def quote(text: str, columns: int = 96) -> str:
         ) or [""]
         filled = [_literal(line) for line in filled]
         lines += [item + filled[0], *(" " * len(item) + line for line in filled[1:])]
+
     return "\n".join(f"> {line}".rstrip() for line in lines)
 
 

@@ -137,6 +137,7 @@ def _writing(me: str, work: Work, mine: Mapping[str, View]) -> Iterator[Job]:
     for task in sorted(work.mine, key=urgency):
         if task not in mine:
             yield Write(task)
+
     if len(mine) >= OPEN_PRS:
         return
 
@@ -170,6 +171,7 @@ def waiting(
     for name in tasks:
         depth, below = _behind(name, needed, frozenset({name}))
         found[name] = (depth, len(below))
+
     return found
 
 
@@ -183,6 +185,7 @@ def _behind(
             deeper, further = _behind(name, needed, seen | {task})
             depth = max(depth, 1 + deeper)
             below |= {name, *further}
+
     return depth, below
 
 

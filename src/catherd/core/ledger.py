@@ -125,12 +125,15 @@ def may_spend(
         sums["game"] += one.spent
         if one.agent == agent:
             sums["agent"] += one.spent
+
         if one.phase == phase and phase not in {"agent", "game"}:
             sums[phase] += one.spent
+
     for cap in dict.fromkeys((phase, "agent", "game")):
         limit = caps.get(cap)
         if limit is not None and not (worst > 0 and sums[cap] + worst <= limit):
             return Refusal(cap, limit, sums[cap], worst)
+
     return None
 
 
@@ -171,6 +174,7 @@ def costs(
         groups: dict[str, list[Entry]] = {}
         for e in entries:
             groups.setdefault(str(getattr(e, of)), []).append(e)
+
         made = []
         for name, group in groups.items():
             rate = (prices or {}).get(name) if of == "agent" else None
@@ -182,7 +186,9 @@ def costs(
                     None if rate is None else come * rate[0] + go * rate[1],
                 )
             )
+
         rows += sorted(made, key=lambda r: (-r.usd, r.name))
+
     return rows
 
 
@@ -208,6 +214,7 @@ def looping(entries: Iterable[Entry]) -> list[tuple[str, str, int]]:
     for e in entries:
         if e.answered and e.prompt and e.answer:
             seen.setdefault((e.agent, e.prompt, e.answer), []).append(e.turn)
+
     return [
         (agent, turns[-1], len(turns))
         for (agent, _, _), turns in seen.items()

@@ -64,6 +64,7 @@ def stand(view: View, roll: Collection[str], vendors: Mapping[str, str]) -> Stan
         verdict = rule(case)
         if verdict is not None:
             return verdict
+
     return case.stands("merge")
 
 
@@ -220,6 +221,7 @@ def reviewers(
     # One of another vendor comes too, in place of the last who need not look again.
     if len(chosen) > again:
         chosen.pop()
+
     return [*chosen, able[0]]
 
 

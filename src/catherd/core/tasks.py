@@ -224,6 +224,7 @@ def cycle(tasks: Mapping[str, Task]) -> list[str]:
         found = _cycle_from(name, [], tasks, done)
         if found:
             return found
+
     return []
 
 
@@ -239,5 +240,6 @@ def _cycle_from(
         found = _cycle_from(need, [*path, name], tasks, done)
         if found:
             return found
+
     done.add(name)
     return []

@@ -51,12 +51,15 @@ def next_turn(me: str, snapshot: Snapshot) -> Turn | None:
         return None
     for stem in from_you(me, snapshot):
         return Mention(stem)
+
     for ask in snapshot.asks:
         if me in ask.roll and me not in snapshot.said.get(ask.step, frozenset()):
             return Speak(ask)
+
     for ask in snapshot.asks:
         for stem in owed(ask, snapshot).get(me, []):
             return Mention(stem)
+
     return None
 
 

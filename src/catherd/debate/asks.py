@@ -76,6 +76,7 @@ def record(bus: Bus, phase: Phase) -> Record:
             made.paths[gate.name, agent] = (spoken.path, spoken.sha256)
             if spoken.edited:
                 made.edited.append(spoken.path)
+
             _report_if_changed(bus, gate.name, spoken)
 
         closed = ClosedAsk(gate.name, gate.kind, said)
@@ -97,6 +98,7 @@ def _report_if_changed(bus: Bus, gate: str, spoken: Spoken) -> None:
         now_is = bus.sha(spoken.path)
     except OSError:
         now_is, what = "gone", "is gone since its gate closed"
+
     if now_is == spoken.sha256:
         return
     trouble = f"after-close-{slug(spoken.path)}"
@@ -145,6 +147,7 @@ def open_ask(
     bus.post(path, ask)
     for missed in late(bus, phase):
         bus.event("late", missed)
+
     return bus.must(path, Ask)
 
 
@@ -315,6 +318,7 @@ def _statement_inputs(known: Record) -> list[Input]:
             data={"speaks_for": said.speaks_for or by, "body": said.body},
         )
         made.append(statement)
+
     return made
 
 
@@ -343,6 +347,7 @@ def veto(bus: Bus, proposal: str) -> str:
     except CatherdError as error:
         bus.broken(path, error)
         return ""
+
     return found.reason if found else ""
 
 
@@ -363,6 +368,7 @@ def chat_inputs(bus: Bus, stems: list[str], since: str) -> list[Input]:
         data = {"text": message.text, "reply_to": message.reply_to, "since": since}
         if by_you and message.kind == "constraint":
             data["binding"] = "yes"
+
         by = "you" if by_you else author
         made.append(
             Input(path=path, sha256=bus.sha(path), kind="chat", by=by, data=data)

@@ -73,9 +73,11 @@ def _candidates(document: yaml_read.Document) -> dict[str, Id]:
             fix = "quote it, if it is meant as a name"
             if isinstance(each, list | dict):
                 fix = "candidates: [a, b, c]"
+
             raise CatherdError(
                 "a candidate is a word or a whole number", where=place, fix=fix
             )
+
         if str(each) in names:
             raise CatherdError(
                 f"the candidate '{each}' stands here twice",
@@ -83,6 +85,7 @@ def _candidates(document: yaml_read.Document) -> dict[str, Id]:
                 fix="delete one of them",
             )
         names[str(each)] = each
+
     if not names:
         raise CatherdError(
             "there are no candidates",
@@ -110,11 +113,13 @@ def _cast(document: yaml_read.Document, n: int, ballot: Any) -> Cast:
     if isinstance(times, bool) or not isinstance(times, int) or times < 0:
         place = document.where("ballots", n, 0)
         raise _misread(f"ballot {n}: {times!r} is not how many were cast", place)
+
     levels: list[str | list[str]] = []
     for m, level in enumerate(ranking):
         if not _are_ids(level if isinstance(level, list) else [level]):
             place = document.where("ballots", n, 1, m)
             raise _misread(f"ballot {n} ranks something that is no id", place)
+
         if isinstance(level, list):
             levels.append([str(each) for each in level])
         else:
@@ -164,6 +169,7 @@ def _recused(document: yaml_read.Document, ballots: int) -> dict[str, list[str]]
                 fix=f"recused: {{{key}: [a]}}",
             )
         recused[f"ballot {int(key)}"] = [str(each) for each in ids]
+
     return recused
 
 
@@ -182,6 +188,7 @@ def _strangers(recused: Mapping[str, list[str]], names: Mapping[str, Id]) -> lis
             f"{ballot}: recused {each!r} is not a candidate, dropped"
             for each in unknown
         ]
+
     return notes
 
 
@@ -221,4 +228,5 @@ def _round(each: Round, names: Mapping[str, Id]) -> dict[str, Any]:
 
     if each.head_to_head:
         told["head_to_head"] = True
+
     return told

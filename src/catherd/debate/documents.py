@@ -136,6 +136,7 @@ def _argument(kind: str, message: Argument) -> str:
     parts = []
     if kind == "final" and message.speaks_for:
         parts.append(f"Speaks for **{escape_inline(message.speaks_for)}**.")
+
     if message.decision:
         parts.append(_decision(message))
 
@@ -144,6 +145,7 @@ def _argument(kind: str, message: Argument) -> str:
 
     if message.title and message.decision in {"revise", "merge"}:
         parts.append(f"## {escape_inline(message.title)}, revised")
+
     parts.append(message.body)
     return "\n\n".join(part for part in parts if part)
 
@@ -166,8 +168,10 @@ def _objection(one: Objection) -> str:
     ]
     if one.question:
         lines.append(f"- question: {escape_inline(one.question)}")
+
     if one.risk:
         lines.append(f"- risk {one.risk} of 5: {escape_inline(one.why)}")
+
     return f"## To {escape_inline(one.to)}\n\n" + "\n".join(lines)
 
 
@@ -178,8 +182,10 @@ def _chat(bus: Bus, agents: dict[str, Agent]) -> str:
         head = f"**{escape_inline(_speaker(stem, agents))}**"
         if message.reply_to in said:
             head += f", to {_speaker(message.reply_to, agents)}"
+
         if message.kind == "constraint":
             head += ", binding"
+
         at = message.at[11:19] or stem[9:15]
 
         lines.append(f"{head} · {at}")
@@ -213,6 +219,7 @@ def _events(bus: Bus) -> dict[str, list[str]]:
                     event = json.loads(line)
                 except ValueError:
                     continue  # the last line of a killed process
+
                 if event.get("id") in seen or event.get("kind") in UNTOLD:
                     continue
                 seen.add(event["id"])

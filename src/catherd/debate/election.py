@@ -209,6 +209,7 @@ def decide(
         if not picked:
             raise _yours_to_decide(bus, verdict, turnout)
         found = Tiebreak(choice=picked)
+
     return VoteOutcome(
         method="human",
         winner=found.choice,
@@ -223,6 +224,7 @@ def _yours_to_decide(bus: Bus, verdict: Decided, turnout: str) -> NeedsYou:
     what = f"the vote is tied between {' and '.join(verdict.options)}"
     if verdict.method == "no_quorum":
         what = f"no quorum: {turnout}"
+
     return NeedsYou(
         what,
         where=f"bus/{TIEBREAK}",
@@ -236,6 +238,7 @@ def _choice(bus: Bus, options: list[str]) -> Tiebreak | None:
         document = yaml_read.read_yaml(bus.here(TIEBREAK), f"bus/{TIEBREAK}")
     except FileNotFoundError:
         return None
+
     found = yaml_read.typed(document, Tiebreak)
     if not found.choice:
         return None
@@ -247,6 +250,7 @@ def _choice(bus: Bus, options: list[str]) -> Tiebreak | None:
         )
         bus.trouble("tiebreak", wrong.where, wrong.what, wrong.fix, found.choice)
         raise wrong
+
     bus.solved("tiebreak")
     return found
 

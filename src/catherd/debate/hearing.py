@@ -42,6 +42,7 @@ class Hearing:
                 info = os.lstat(self.bus.here(path))
             except FileNotFoundError:
                 continue
+
             mark = (info.st_mtime_ns, info.st_ino, info.st_size)
             if self._seen.get(name) != mark:
                 self._seen[name] = mark
@@ -66,6 +67,7 @@ class Hearing:
         fault = None
         if isinstance(message, Ballot):
             fault = self._fault(name, message, document)
+
         self._tell(path, fault, sha)
         if fault is None and _is_empty_form(message):
             return
@@ -110,6 +112,7 @@ class Hearing:
                         fix="correct the line (the gate reads it again at once), or delete the file and the vote is asked for again",
                     )
                 seen.add(one)
+
         return None
 
     def _dropped(self, voter: str, one: str, seen: Collection[str]) -> str:
@@ -167,6 +170,7 @@ def _template_trouble(bus: Bus, ask: Ask, name: str) -> Trouble | None:
         found = bus.get(f"problems/turn-{name}.yaml", Trouble)
     except CatherdError:
         return None
+
     if found is None or found.of != f"{ask.step}.{ask.kind}":
         return None
     return found if found.where.startswith("templates/") else None

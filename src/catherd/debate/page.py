@@ -40,6 +40,7 @@ class AnswerPage(msgspec.Struct):
         if not self.last_try:
             self.errors.append(f"{what} has {count} words; the limit is {limit}")
             return text
+
         self.notes.append(f"{what} had {count} words and was cut at {limit}")
         return passages.cut_words(text, limit)
 

@@ -129,6 +129,7 @@ def _paper(cast: Cast, known: frozenset[str], own: frozenset[str]) -> Paper:
 
     if not levels:
         notes.append("blank")
+
     return Paper(cast.voter, times, tuple(levels), own, tuple(notes))
 
 

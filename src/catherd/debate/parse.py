@@ -96,6 +96,7 @@ def read_statement(
     aside, reply_to = "", ""
     if wanted in {"objections", "answers", "final"}:
         aside, reply_to = _aside(page)
+
     if page.errors:
         raise Unusable(page.errors)
     return Statement(message, aside, reply_to, page.notes)
@@ -141,6 +142,7 @@ def _proposal(page: AnswerPage, body: str) -> str:
     if not body:
         page.errors.append("the proposal has no text")
         return ""
+
     headings = [passages.heading(line) for line in body.split("\n")]
     seen = " / ".join(found[2] for found in headings if found)
     missing = [
@@ -150,6 +152,7 @@ def _proposal(page: AnswerPage, body: str) -> str:
     ]
     if missing:
         page.lack(f"the proposal lacks {', '.join(missing)}")
+
     return page.fit("the proposal", body, PITCH_WORDS)
 
 
@@ -163,6 +166,7 @@ def _objections(page: AnswerPage) -> Argument:
                 f"{to}: no section '## {to}'; every rival needs an objection: {', '.join(rivals)}"
             )
             continue
+
         part = passages.labelled(sections[to])
         if part.get("objection"):
             made.append(_objection(page, to, part))
@@ -171,6 +175,7 @@ def _objections(page: AnswerPage) -> Argument:
 
     if rivals and not made and not page.errors:
         page.errors.append(f"there is no objection to any of {', '.join(rivals)}")
+
     return Argument(objections=made)
 
 
@@ -228,8 +233,10 @@ def _answers(page: AnswerPage) -> Argument:
     title = body = partner = ""
     if decision in {"revise", "merge"}:
         title, body = _new_text(page, decision, own, lines[at:])
+
     if decision == "merge":
         partner = _partner(page)
+
     return Argument(
         decision=decision,
         merge_with=partner,
@@ -306,10 +313,12 @@ def _verdicts(page: AnswerPage, mine: str, body: str) -> list[Answered]:
                 f"answers: {by}'s objection to {mine} is not answered; under '## {by}' write 'Accept: …' or 'Rebut: …'"
             )
             continue
+
         if len(given) > 1:
             page.lack(
                 f"answers: {by}'s objection is both accepted and rebutted; decide"
             )
+
         text = page.fit(f"the answer to {by}", part[given[0]], REPLY_WORDS)
         made.append(Answered(by=by, verdict=given[0], text=text))
 
@@ -323,6 +332,7 @@ def _partner(page: AnswerPage) -> str:
         page.errors.append(
             f"merge_with: '{wanted}' is not a rival proposal; there are {', '.join(rivals)}"
         )
+
     return wanted
 
 
@@ -332,6 +342,7 @@ def _final(page: AnswerPage) -> Argument:
     wanted = page.text("speaks_for").strip("`").lower()
     if not wanted and mine in still:
         wanted = mine
+
     if wanted not in still:
         page.errors.append(
             f"speaks_for: '{wanted}' is not on the ballot; there are {', '.join(still)}"
@@ -343,6 +354,7 @@ def _final(page: AnswerPage) -> Argument:
 
     if not page.body:
         page.errors.append("the statement has no text")
+
     body = page.fit("the statement", page.body, FINAL_WORDS)
     return Argument(speaks_for=wanted, body=body)
 
@@ -353,6 +365,7 @@ def _ballot(page: AnswerPage) -> Ballot:
         why = page.fit("why", page.text("why") or page.body, SECTION_WORDS)
         if not why:
             page.lack("abstain: true needs a reason in 'why:'")
+
         return Ballot(abstain=True, why=why, shown=on)
 
     ranking = _ranking(page, on)
@@ -438,6 +451,7 @@ def _chat(page: AnswerPage) -> Chat:
     text = " ".join(said.split())
     if not text:
         page.errors.append("the message has no text")
+
     last_shown = next(reversed(prompts.chat_ids(page.ask).values()), "")
     reply_to = _reply_to(page) or last_shown
     return Chat(text=page.fit("the message", text, ASIDE_WORDS), reply_to=reply_to)

@@ -159,6 +159,7 @@ def standing(
         for name, said in decisions.items():
             if stand[name].status == "open":
                 _decide(stand[name], said)
+
         _merge(stand, decisions)
 
     return stand
@@ -215,6 +216,7 @@ def open_objections(
                     "answer": reply.text if reply else "",
                 }
             )
+
     return found
 
 
@@ -233,6 +235,7 @@ def proposal_inputs(
         path, sha = sources[name]
         data: dict[str, Any] = {"title": stand[name].title, "body": stand[name].body}
         made.append(Input(path=path, sha256=sha, kind="proposal", by=name, data=data))
+
     return made
 
 
@@ -257,6 +260,7 @@ def standing_inputs(
         part = changed_sections(was.body, one.body)
         if one.status == "open" and part:
             data["changed"] = part
+
         made.append(Input(path="", sha256="", kind="standing", by=name, data=data))
 
     return made
@@ -330,6 +334,7 @@ def _pitch_inputs(
     for name, agent in names.items():
         if agent in pitches and (closed.gate, agent) in sources:
             found[name] = sources[closed.gate, agent]
+
     return proposal_inputs(standing(names, pitches, []), found)
 
 
@@ -342,6 +347,7 @@ def _argument_inputs(
     heard = closed.arguments()
     if closed.kind == "objections":
         heard = {a: said for a, said in heard.items() if said.objections}
+
     return [
         _argument(code[agent], heard[agent], sources[closed.gate, agent])
         for agent in sorted(heard, key=lambda a: code[a])

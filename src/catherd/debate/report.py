@@ -7,7 +7,7 @@ agents and people wrote is quoted or escaped, so it cannot pass for a part of th
 record.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -21,8 +21,9 @@ from catherd.core.escape import (
     prose,
     quote,
 )
+from catherd.debate.flips import flips_md, names
 from catherd.debate.runoff import Round
-from catherd.debate.tally import CountResult, Outcome, WhatIfs
+from catherd.debate.tally import CountResult, WhatIfs
 from catherd.debate.vote import (
     HUMAN,
     Candidate,
@@ -115,7 +116,8 @@ def results_md(vote: Vote, result: CountResult, ifs: WhatIfs) -> str:
     parts += ["## Head to head", *_pairwise(result)]
     if result.rounds:
         parts += ["## Instant runoff", _rounds(result)]
-    parts += ["## What would flip it", *_flips(result, ifs)]
+
+    parts += ["## What would flip it", *flips_md(result, ifs)]
     parts += ["## What stays open", *_open(vote, winner)]
     parts += ["## Count it yourself", *_audit(vote)]
     return "\n\n".join(parts) + "\n"
@@ -125,6 +127,7 @@ def _headline(vote: Vote, verdict: Decided, winner: Candidate | None) -> str:
     if winner is None:
         options = escape_inline(", ".join(verdict.options))
         return f"{turnout(vote)}. It is yours to decide between {options}."
+
     how = {
         "condorcet": "it beats every other proposal head to head",
         "irv": "no proposal beats every other; the instant runoff elects it",
@@ -136,6 +139,7 @@ def _headline(vote: Vote, verdict: Decided, winner: Candidate | None) -> str:
     if absent:
         was = "was" if len(absent) == 1 else "were"
         silent = f"; {names(absent)} {was} not heard"
+
     elected = f"**{escape_inline(winner.id)}** by {names(winner.authors)}"
     return f"{elected}: {how}. {turnout(vote)}{silent}."
 
@@ -163,9 +167,11 @@ def _rungs(vote: Vote, result: CountResult, verdict: Decided) -> str:
 
     if result.notes:
         lines.append("")
+
     for note in result.notes:
         item = _item("- ", prose(escape_inline(note), 96))
         lines.append(item)
+
     return "\n".join(lines)
 
 
@@ -192,11 +198,13 @@ def _count_rungs(result: CountResult) -> list[str]:
     if result.method == "condorcet":
         winner = escape_inline(result.winner or "")
         return [f"Condorcet: {winner} beats every other. Decided."]
+
     ids = sorted(result.pairwise)
     blocks = "; ".join(_blocked(a, result) for a in ids[:8])
     end = f"ties {escape_inline(', '.join(result.tied))}."
     if result.winner:
         end = f"elects {escape_inline(result.winner)}. Decided."
+
     return [f"Condorcet: none. {blocks}.", f"Instant runoff: {end}"]
 
 
@@ -238,6 +246,7 @@ def _candidates(vote: Vote) -> list[str]:
     if vote.gone:
         gone = [_gone(one) for one in vote.gone]
         parts += ["Off the ballot:", "\n".join(gone)]
+
     return parts
 
 
@@ -246,6 +255,7 @@ def _gone(one: Gone) -> str:
     line = f"- {escape_inline(one.id)}, {title}, by {names(one.authors)}: {one.how}"
     if one.into:
         line += f" into {escape_inline(one.into)}"
+
     if one.how == "vetoed":
         return f"{line} by you: {escape_inline(one.why)}"
     return f"{line}: {escape_inline(one.why)}" if one.why else line
@@ -257,8 +267,10 @@ def _ballots(vote: Vote) -> list[str]:
     faults = _faults(vote)
     if faults:
         parts.append("\n".join(f"- {fault}" for fault in faults))
+
     for sheet in vote.sheets:
         parts += _reasons(sheet)
+
     return parts
 
 
@@ -300,6 +312,7 @@ def _faults(vote: Vote) -> list[str]:
 
     if vote.same_vendor:
         faults.append(escape_inline(vote.same_vendor))
+
     return faults
 
 
@@ -308,6 +321,7 @@ def _reasons(sheet: Sheet) -> list[str]:
     said = []
     if sheet.why.strip():
         said.append(sheet.why.strip())
+
     for candidate, reason in sheet.reasons.items():
         if reason.strip():
             told = " ".join(reason.split())
@@ -320,6 +334,7 @@ def _reasons(sheet: Sheet) -> list[str]:
     if sheet.shown:
         shown = escape_inline(", ".join(sheet.shown))
         head += f", who was shown {shown}"
+
     return [prose(f"{head}:"), quote("\n".join(said))]
 
 
@@ -372,52 +387,6 @@ def _end_of_round(each: Round) -> str:
     if each.tied:
         return f"tie for last: {', '.join(each.tied)}"
     return f"out: {', '.join(each.eliminated)}"
-
-
-def _flips(result: CountResult, ifs: WhatIfs) -> list[str]:
-    """What would have given another result, and what other rules say."""
-    if result.method == "unopposed":
-        return ["Nothing: no ballot was needed."]
-    if result.method == "no_ballots":
-        return ["Any ballot."]
-    lines = []
-    for voter in ifs.pivotal:
-        instead = outcome_told(ifs.without[voter])
-        lines.append(f"- without the ballot of {names([voter])}: {instead}")
-    if not ifs.pivotal:
-        lines.append(
-            "- no single ballot: without any one of them the result is the same"
-        )
-    if result.winner and result.method == "condorcet":
-        lines.append(_closest(result.winner, result))
-    first, of = ifs.first_shown
-    if of:
-        lines.append(
-            f"- position check: {first} of {of} ballots rank first what was shown first"
-        )
-    rows = [
-        ["with self-votes counted", outcome_told(ifs.self_votes)],
-        ["instant runoff alone", outcome_told(ifs.irv)],
-        ["first choices only", escape_inline(scores_told(ifs.first_choices))],
-        ["Borda", escape_inline(scores_told(ifs.borda))],
-        ["Copeland", escape_inline(scores_told(ifs.copeland))],
-    ]
-    return [
-        "\n".join(lines),
-        "For information; none of it decides:",
-        markdown_table(["another rule", "says"], rows),
-    ]
-
-
-def _closest(winner: str, result: CountResult) -> str:
-    """How many ballots, turned round, would end that the Condorcet winner beats all."""
-    leads = {
-        b: n - result.pairwise[b][winner] for b, n in result.pairwise[winner].items()
-    }
-    rival = min(leads, key=lambda b: (leads[b], b))
-    turned = (leads[rival] + 1) // 2
-    ballots = "ballot" if turned == 1 else "ballots"
-    return f"- the closest pair is with {escape_inline(rival)}: {turned} {ballots} turned round would end it"
 
 
 def _open(vote: Vote, winner: Candidate | None) -> list[str]:
@@ -475,21 +444,5 @@ def _plain_ranking(ranking: Sequence[Any]) -> list[Any]:
             made.append([plain_text(str(each)) for each in rank])
         else:
             made.append(plain_text(str(rank)))
+
     return made
-
-
-def names(voters: Iterable[str]) -> str:
-    """`claude, gemini and you`."""
-    said = ["you" if voter == HUMAN else escape_inline(voter) for voter in voters]
-    if len(said) < 2:
-        return "".join(said)
-    return f"{', '.join(said[:-1])} and {said[-1]}"
-
-
-def outcome_told(outcome: Outcome) -> str:
-    """`trail-map (irv)`, `a tie of a, b`, `no ballots`."""
-    if outcome.winner:
-        return f"{escape_inline(outcome.winner)} ({outcome.method})"
-    if outcome.method == "tie":
-        return f"a tie of {escape_inline(', '.join(outcome.tied))}"
-    return "no ballots"

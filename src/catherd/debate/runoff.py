@@ -77,10 +77,12 @@ def instant_runoff(ids: Alive, piles: Piles, pairwise: Pairwise) -> Runoff:
         winners.update(this.elected)
         if len(rounds) < SHOWN:
             rounds.append(this)
+
         for rest in _left_after(this):
             if rest not in seen:
                 seen.add(rest)
                 todo.append(rest)
+
         if len(seen) > SETS:
             winners.update(*todo)
             gave_up = f"gave up after {SETS} sets: all who may still win are tied"
@@ -142,6 +144,7 @@ def _lost_anyway(alive: Alive, counts: Mapping[str, Number]) -> tuple[str, ...]:
         together += counts[order[n - 1]]
         if together < counts[order[n]]:
             return tuple(sorted(order[:n]))
+
     return ()
 
 
@@ -190,6 +193,7 @@ def _tie_notes(
     verdict = "and it matters which goes"
     if len(winners) == 1:
         verdict = f"harmless: every way elects {min(winners)}"
+
     ties = [
         f"tie for last ({', '.join(r.tied)}) of {', '.join(r.remaining)}, {verdict}"
         for r in rounds

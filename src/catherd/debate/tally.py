@@ -93,6 +93,7 @@ def count_ballots(
         runoff = instant_runoff(ids, piles_of(papers), pairwise)
         outcome, rounds = _elected(runoff.winners), runoff.rounds
         notes = notes + runoff.notes
+
     return CountResult(
         method=outcome.method,
         winner=outcome.winner,
@@ -145,6 +146,7 @@ def what_ifs(
     runoff = real
     if real.method == "condorcet":
         runoff = _elected(instant_runoff(ids, piles, result.pairwise).winners)
+
     without = _without_each_voter(ids, casts, recused)
     return WhatIfs(
         self_votes=_outcome(count_ballots(ids, casts)),
@@ -177,6 +179,7 @@ def _without_each_voter(
     for voter in sorted({cast.voter for cast in casts}, key=natural):
         others = [cast for cast in casts if cast.voter != voter]
         found[voter] = _outcome(count_ballots(ids, others, recused))
+
     return found
 
 

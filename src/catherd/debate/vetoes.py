@@ -26,6 +26,7 @@ def tell(bus: Bus, phases: Mapping[str, Phase]) -> None:
         stem = name.removesuffix(".yaml")
         if stem.startswith(slug(FOLDER)) and stem not in map(slug, wrong):
             bus.solved(stem)
+
     for path, error in wrong.items():
         bus.broken(path, error)
 
@@ -85,12 +86,14 @@ def _fault(
         return CatherdError(
             f"'{one}' is no proposal; there are {', '.join(known)}", where=path, fix=fix
         )
+
     sample = f"echo 'reason: why it goes' > '{path}'"
     try:
         veto = bus.get(f"{FOLDER}/{name}", Veto)
     except CatherdError as error:
         error.fix = sample if error.what.startswith("expected `key") else error.fix
         return error
+
     if veto is not None and not veto.reason.strip():
         return CatherdError("a veto needs a reason", where=path, fix=sample)
     if one in shown:

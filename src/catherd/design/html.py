@@ -50,6 +50,7 @@ def generate_all(
         changed = screens.generate_screens(root)
     except CatherdError:
         changed = []
+
     return changed + trace.generate_trace(root, prs)
 
 
@@ -67,6 +68,7 @@ def render_design(root: str, out_path: str, cache: str | None = None) -> None:
     store = Store(cache, "diagrams")
     with Drawer(store, pictures=True) as drawer:
         text = compose(root, drawer)
+
     store.save()
     screens.write_picture(os.path.abspath(out_path), text)
 
@@ -95,6 +97,7 @@ def diagram_html(drawer: Drawer, text: str) -> Markup:
         reason = f"not drawn: {drawn.error}"
         listing = safehtml.listing_html(text, "mermaid")
         return Markup('<div class="undrawn"><p>{}</p>{}</div>').format(reason, listing)
+
     picture = safehtml.picture(drawn.svg, _alt(text))
     return Markup('<div class="diagram">{}</div>').format(picture)
 

@@ -94,6 +94,7 @@ def gherkin(text: str) -> Markup:
             lines.append(Markup("<i>{}</i>").format(line))
         else:
             lines.append(Markup("{}").format(line))
+
     code = Markup("\n").join(lines)
     return Markup('<pre class="gherkin"><code>{}</code></pre>').format(code)
 
@@ -138,10 +139,12 @@ def render_page(
     tokens = parser.parse(split_front(text)[1])
     if skip_title:
         tokens = _without_title(tokens)
+
     _lower_headings(tokens, path)
     for token in tokens:
         if token.type == "inline":
             _prepare_inline(token, path, place)
+
     return Markup(parser.renderer.render(tokens, parser.options, {}))  # noqa: S704 - html=False and the rules below
 
 
@@ -199,6 +202,7 @@ def _lower_headings(tokens: list[Any], path: str) -> None:
         if token.type == "heading_open":
             words = "".join(child.content for child in tokens[n + 1].children or [])
             token.attrSet("id", anchor(path, heading_slug(words, seen)))
+
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
 
@@ -235,6 +239,7 @@ def _point(token: Any, path: str, place: PageContext) -> None:
         token.attrs["href"] = href
         token.attrs["rel"] = "noopener noreferrer"
         return
+
     if _SCHEME.match(href):
         return
 
@@ -263,6 +268,7 @@ def _data(source: str, path: str, place: PageContext) -> str:
 
     with open(os.path.join(place.root, name), "rb") as file:
         data = base64.b64encode(file.read()).decode()
+
     return f"data:image/{kind};base64,{data}"
 
 

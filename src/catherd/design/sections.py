@@ -114,8 +114,10 @@ def _milestone(source: Source, key: str, data: Row) -> Row:
     for row in rows:
         if isinstance(row, dict) and isinstance(row.get("run"), list):
             runs.append(" ".join(map(str, row["run"])))
+
         if isinstance(row, dict) and "human" in row:
             people.append(str(row["human"]))
+
     return {
         "key": key,
         "goal": str(data.get("goal", "")),
@@ -136,6 +138,7 @@ def _gallery(source: Source) -> Row:
     chart: str = ""
     if len(found.screens) > 1:
         chart = source.place.draw(screens.sitemap(found.screens))
+
     return {"map": chart, "screens": rows, "canvas": found.canvas}
 
 
@@ -156,10 +159,13 @@ def _screen(source: Source, screen: Screen, canvas: str) -> Row:
             svg = shapes.render_svg(layout.layout(body, WIDTHS[canvas]), name)
         else:
             svg = source.text(f"docs/ux/{screen.ident}.{state}.svg")
+
         drawn = Markup("<p>not drawn yet</p>")
         if svg:
             drawn = safehtml.picture(svg, name, "screen")
+
         states.append({"state": state, "picture": drawn})
+
     stories = source.plan.stories
     return {
         "id": screen.ident,
@@ -181,6 +187,7 @@ def _drawn_screens(source: Source, known: set[str]) -> list[Row]:
         state = {"state": match[2] or "drawn", "picture": drawn}
         row = {"title": "", "states": [state], "stories": [], "journeys": []}
         rows.append({"id": match[1], **row})
+
     return rows
 
 
@@ -228,6 +235,7 @@ def _operations(source: Source) -> list[Row]:
                 "tasks": source.plan.tasks_for(name),
             }
         )
+
     return found
 
 

@@ -88,6 +88,7 @@ def read_plan(root: str) -> TracePlan:
         data = {"stories": screen.stories}
         path = "docs/ux/screens.yaml"
         screens[screen.ident] = Piece(screen.ident, path, screen.title, data)
+
     return TracePlan(
         _pieces(root, "docs/journeys", r"(UJ-\d{3,})\.md"),
         _pieces(root, "docs/stories", r"(US-\d{3,})\.md"),
@@ -139,12 +140,14 @@ def _pieces(root: str, folder: str, pattern: str) -> dict[str, Piece]:
         names = sorted(os.listdir(os.path.join(root, folder)))
     except (FileNotFoundError, NotADirectoryError):
         return {}
+
     found: dict[str, Piece] = {}
     for name in names:
         match = re.fullmatch(pattern, name)
         piece = _piece(root, f"{folder}/{name}", match[1]) if match else None
         if piece:
             found[piece.ident] = piece
+
     return found
 
 
@@ -153,11 +156,13 @@ def _piece(root: str, path: str, ident: str) -> Piece | None:
     if path.endswith(".yaml"):
         data = mapping(text_at(root, path))
         return Piece(ident, path, str(data.get("title", "")), data)
+
     try:
         front, body = split_front(text_of(os.path.join(root, path), path))
         data = loads(front, path).data
     except CatherdError:
         return None
+
     data = data if isinstance(data, dict) else {}
     return Piece(ident, path, title_of(body).strip(), data)
 
@@ -170,10 +175,12 @@ def trace(plan: TracePlan, prs: Pulls | None = None) -> str:
     rows: list[list[str]] = []
     for story in plan.stories.values():
         rows += _story_rows(plan, story, prs or {})
+
     for task in plan.tasks.values():
         if not any(name in plan.stories for name in task.names("stories")):
             row = ["—", "—", task.word("milestone"), "—"]
             rows.append(row + _task_cells(plan, task, prs or {}))
+
     lines = [
         "# Trace",
         "",
@@ -185,6 +192,7 @@ def trace(plan: TracePlan, prs: Pulls | None = None) -> str:
     for row in rows:
         cells = [cell or " " for cell in row]
         lines.append(f"| {' | '.join(cells)} |")
+
     return "\n".join(lines) + "\n"
 
 
@@ -204,6 +212,7 @@ def _story_rows(plan: TracePlan, story: Piece, prs: Pulls) -> list[list[str]]:
         task = plan.tasks[name]
         row = [*head, task.word("milestone"), screens]
         rows.append(row + _task_cells(plan, task, prs))
+
     return rows
 
 
@@ -248,6 +257,7 @@ def prs_in(text: str) -> dict[str, list[str]]:
         names = re.findall(r"PR-\d+", last)
         if task and names:
             found[task[1]] = names
+
     return found
 
 
@@ -267,6 +277,7 @@ def gantt(plan: TracePlan) -> str:
             name = _amount(plan.tasks_in(key))
             lines += [f"  section {key}", f"    {name} :{key}, {begin}, {days}d"]
             begin = f"after {key}"
+
     return "\n".join(lines) + "\n"
 
 
@@ -291,12 +302,15 @@ def generate_trace(root: str, prs: Pulls | None = None) -> list[str]:
     """
     if prs is None:
         prs = prs_in(text_at(root, TRACE))
+
     plan = read_plan(root)
     made = {TRACE: trace(plan, prs)}
     if plan.milestones:
         made[GANTT] = gantt(plan)
+
     changed = []
     for path, text in made.items():
         if write_picture(os.path.join(root, path), text):
             changed.append(path)
+
     return changed

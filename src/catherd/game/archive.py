@@ -70,6 +70,7 @@ def _put_away(bus: Bus, old: str, new: str) -> None:
 
     for name in sorted(os.listdir(bus.here(old))):
         _put_away(bus, f"{old}/{name}", f"{new}/{name}")
+
     os.rmdir(bus.here(old))
 
 

@@ -118,8 +118,10 @@ def _record_goal(bus: Bus, goal: str, *, step: bool) -> None:
     """Write down the goal, and whether every gate on the way is held."""
     for name in ("STEP", "GO"):
         atomic.remove(bus.path, name)
+
     if step:
         atomic.publish(bus.path, "STEP", f"catherd: {FORMAT}\n")
+
     atomic.replace(bus.path, "goal", f"{goal}\n")
     bus.event("goal", goal)
     for problem in bus.names("problems"):
@@ -181,6 +183,7 @@ def _game(bus: Bus, brief: str, *, live: bool, lines: list[str]) -> Game:
     if untouched and adopt.adopt_decision(bus, game):
         branch = game.branch or "HEAD"
         lines.append(f"adopted what was decided on {branch}: {DECISION}")
+
     return game
 
 
@@ -199,6 +202,7 @@ def _game_that_goes_on(bus: Bus, *, live: bool, lines: list[str]) -> Game | None
     if live and game.models == "rehearsal":
         _put_rehearsal_away(bus, game, lines)
         return None
+
     return game
 
 

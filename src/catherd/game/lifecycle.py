@@ -57,6 +57,7 @@ def lay(bus: Bus) -> None:
     folders = list(FOLDERS)
     for phase in config.phases(bus.root).values():
         folders += [gate.step for gate in phase.gates.values() if gate.step]
+
     try:
         for folder in folders:
             os.makedirs(bus.here(folder), exist_ok=True)
@@ -85,6 +86,7 @@ def finish_goal(root: str, goal: str) -> tuple[Game | None, str]:
     game = bus.game()
     if bus.goal() == goal:
         clear_goal(bus, goal)
+
     if bus.closed(goal) and not _saved(root, f"bus/gates/{goal}.yaml"):
         bus_ref.snapshot(root, f"{goal} reached")
 

@@ -63,6 +63,7 @@ def publish_game(
     game = Bus(root).game()
     if game is not None:
         bus_ref.snapshot(root, "publish")
+
     refs = refs_of(root, game.branch if game is not None else head_branch(root))
     theirs = remote.list_refs(root, "refs/*", to)
     push = _Push(

@@ -48,10 +48,12 @@ def status_lines(root: str) -> list[str]:
             lines += _noes(bus, phase.name)
             if not snapshot.goal:
                 lines.append(f"next: make {phase.name}")
+
             break  # the phases after it have not begun
 
     if bus.names("prs"):
         lines.append(size_limits.usage_line(bus, phase, list(agents)))
+
     lines += [f"  {line}" for line in waiting_for(snapshot)]
     return [*lines, "", *_agents(bus, agents, snapshot)]
 
@@ -71,6 +73,7 @@ def _about(bus: Bus, game: Game, snapshot: Snapshot) -> list[str]:
     state = "paused (rm bus/PAUSE goes on)"
     if not snapshot.paused:
         state = _on_the_way(bus, snapshot.goal)
+
     brief = terminal_text(game.brief) or "none, they are free"
     if len(brief) > _BRIEF:
         brief = f"{brief[:_BRIEF]}…"
@@ -156,6 +159,7 @@ def _troubles(bus: Bus) -> list[str]:
         need = f"{trouble.where}: {terminal_text(trouble.what)}"
         if trouble.fix:
             need += f"\nfix: {terminal_text(trouble.fix)}"
+
         found.append(need)
 
     return found
@@ -185,6 +189,7 @@ def _gates(bus: Bus, phase: Phase, snapshot: Snapshot) -> str:
         mark = "✓" if bus.closed(name) else "·"
         if mark == "·" and name in opened:
             mark = "●"
+
         parts.append(f"{mark} {name}")
 
     return f"{phase.name}: {'  '.join(parts)}"

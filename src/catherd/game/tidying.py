@@ -35,6 +35,7 @@ def _tidy_branches(root: str, branch: str) -> list[str]:
     if keeping and topics:
         where = f"keep_branches in phases/{keeping[0]}.yaml"
         return [f"{len(topics)} branches are kept: {where}"]
+
     if keeping:
         return []
     tip = landing.tip(root, branch)
@@ -47,6 +48,7 @@ def _tidy_branches(root: str, branch: str) -> list[str]:
             lines.append(f"removed: branch {topic}, which is on {main}")
         else:
             lines.append(f"kept: {topic} is checked out")
+
     return lines
 
 
@@ -65,12 +67,16 @@ def _tidy_archives(bus: Bus) -> list[str]:
         missing = ["no ref of that name"]
         if rev(bus.root, ref):
             missing = _missing(bus.root, ref, folder)
+
         if missing:
             lines.append(f"kept: bus/archive/{name}; not in {ref}: {missing[0]}")
             continue
+
         with effect("remove", f"archive/{name}"):
             shutil.rmtree(folder)
+
         lines.append(f"removed: bus/archive/{name}; it is {ref}")
+
     return lines
 
 
@@ -85,6 +91,7 @@ def _missing(root: str, ref: str, folder: str) -> list[str]:
             oid = kept.get(f"bus/{relative}", ("", ""))[1]
             if not _is_blob(path, oid):
                 found.append(relative)
+
     return sorted(found)
 
 
@@ -94,5 +101,6 @@ def _is_blob(path: str, oid: str) -> bool:
         return False
     with open(path, "rb") as file:
         content = file.read()
+
     make = hashlib.sha256 if len(oid) == 64 else hashlib.sha1
     return make(b"blob %d\0" % len(content) + content).hexdigest() == oid

@@ -230,10 +230,12 @@ def _close(crank: Crank, ask: Ask, hearing: Hearing, absent: tuple[str, ...]) ->
     voters = set(ask.roll)
     if gate.kind == "ballot":
         voters.add("human")
+
     counted = _counted(hearing, voters)
     data = _pitched(crank, ask, hearing, voters) if gate.kind == "pitch" else {}
     for one in counted:
         crank.bus.event("posted", one.path)
+
     broken = sorted(hearing.broken.items())
     crank.close(
         Receipt(
@@ -254,6 +256,7 @@ def _close(crank: Crank, ask: Ask, hearing: Hearing, absent: tuple[str, ...]) ->
         for code, agent in data["names"].items():
             pitch = hearing.heard[agent].message
             titles[code] = pitch.title if isinstance(pitch, Pitch) else ""
+
         crank.teller.code_names(titles)
 
 

@@ -104,6 +104,7 @@ def _data(root: str, bus: Bus) -> str:
     if os.path.isfile(owner):
         with open(owner, encoding="utf-8") as file:
             other = re.sub(r"[^\w.-]", "", file.read())
+
         if other not in {"", ours}:
             os.rename(data, os.path.join(run, other))
             os.makedirs(data)
@@ -141,6 +142,7 @@ def _serve(
             )
             while not served.wait(1.0):
                 pass
+
             teller.line(f"it ended by itself:\n{served.log()[-800:]}")
         except KeyboardInterrupt:
             teller.line("stopped")
@@ -155,6 +157,7 @@ def _once(command: Command, args: list[str], stdin: bytes = b"") -> int:
 
     for stream, text in ((sys.stdout, result.out), (sys.stderr, result.err)):
         stream.write(sandbox.box_text(text) if stream.isatty() else text)
+
     if result.why:
         sys.stderr.write(f"(stopped: {result.why})\n")
     elif result.rc:
@@ -171,6 +174,7 @@ def _lines(command: Command, try_it: str, teller: Teller) -> None:
     """
     if sys.stdin.isatty():
         import readline  # noqa: F401 - with it a line can be edited, and an earlier one called back
+
     teller.line(try_it.rstrip())
     teller.line(
         "type the arguments, a line each; ^D or ^C stops; what it stores is in .catherd/run/data"
@@ -232,6 +236,7 @@ def say_verdict(bus: Bus, phase: str, commit: str, *, worked: bool, words: str) 
     said = f"you, {now()[:10]}"
     if words:
         said += f": {plain_line(words)}"
+
     if not worked:
         atomic.remove(bus.path, f"gates/{phase}.yaml")
         bus.event("taken-back", phase, words=words)
@@ -300,6 +305,7 @@ def _said_numbers(bus: Bus, phase: str) -> list[int]:
         found = re.match(r"said-(\d+)\.yaml", name)
         if found:
             numbers.append(int(found[1]))
+
     return sorted(numbers)
 
 

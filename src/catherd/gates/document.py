@@ -97,11 +97,13 @@ def generated_files(bus: Bus, folder: str) -> dict[str, str]:
     if os.path.isfile(path):
         with open(path, encoding="utf-8") as file:
             drawings = screens.compiled(file.read())
+
         made = {f"docs/ux/{name}": text for name, text in drawings.items()}
 
     plan = trace.read_plan(folder)
     if plan.milestones:
         made[trace.GANTT] = trace.gantt(plan)
+
     made[trace.TRACE] = trace.trace(plan, pulls_of_tasks(bus))
     return made
 

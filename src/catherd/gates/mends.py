@@ -94,6 +94,7 @@ def _told(one: FailedJourney, task: str) -> list[str]:
     parts = [f"{one.journey} ({one.story}), step by step:\n{steps}"]
     if one.log.strip():
         parts.append(f"The app printed at last:\n{one.log}")
+
     if one.shots:
         parts.append(f"Pictures: {PICTURES}/{task}/: {', '.join(one.shots)}")
 

@@ -94,6 +94,7 @@ def merge_some(crank: Crank, tasks: list[str]) -> None:
                 merged = queue.turn()
                 if merged:
                     tell(prs, done)
+
                 for name in merged:
                     teller.merged(bus, name)
                     bus_ref.snapshot(bus.root, f"{name} merged")

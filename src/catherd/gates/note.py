@@ -131,6 +131,7 @@ def _failed_run(shown: Shown) -> Run | None:
     for run in shown.runs:
         if run.against != "null app" and run.verdict == "fail":
             return run
+
     if shown.runs and shown.runs[0].verdict == "pass":
         return shown.runs[0]
     return None

@@ -218,6 +218,7 @@ def stories(tree: str, milestone: str) -> list[str]:
     due: tuple[str, ...] = (milestone,)
     if milestone in ORDER:
         due = ORDER[: ORDER.index(milestone) + 1]
+
     folder = os.path.join(tree, "docs", "stories")
     if not os.path.isdir(folder):
         return []
@@ -236,6 +237,7 @@ def _milestone_of(story: str) -> str:
     """
     with open(story, encoding="utf-8", errors="replace") as file:
         found = re.search(r"^milestone:\s*(\S+)", file.read(), re.MULTILINE)
+
     return found[1] if found else ""
 
 
@@ -295,4 +297,5 @@ def _close(crank: Crank, proof: _Landed) -> None:
     )
     if tagged:
         teller.line(f"tagged {tagged}; your yes makes it {tags.tag_name(phase)}")
+
     teller.line("make run starts the app for you; your yes makes it delivered")

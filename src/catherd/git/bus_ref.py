@@ -84,10 +84,12 @@ def snapshot(root: str, message: str) -> SavedBus:
                 sha = _commit(root, message, skipped)
             except Moved:
                 continue  # another process made a snapshot meanwhile
+
             error = ""
             break
     except (CatherdError, OSError) as why:
         error = str(why)
+
     return SavedBus(sha, error, tuple(dict.fromkeys(skipped)))
 
 
@@ -118,13 +120,16 @@ def _store_files(
         if before is not None and before.is_still(now):
             found[path] = before
             continue
+
         content = _read(os.path.join(root, path))
         if content is None:
             skipped.append(f"{path}: cannot be read")
             continue
+
         batch.add(path, now, content)
         if batch.bytes > BATCH:
             found |= batch.store()
+
     return found | batch.store()
 
 
@@ -155,6 +160,7 @@ class _Batch:
                 inode=now.st_ino,
                 oid=oid,
             )
+
         self._stats = {}
         self._contents = []
         self.bytes = 0
@@ -167,6 +173,7 @@ def _files(root: str, skipped: list[str]) -> Iterator[tuple[str, os.stat_result]
         relative = os.path.relpath(folder, root)
         if relative == "bus" and ".tmp" in folders:
             folders.remove(".tmp")
+
         refused = [name for name in folders if _refused(name)]
         skipped += [f"{relative}/{name}: git refuses the name" for name in refused]
         folders[:] = sorted(set(folders).difference(refused))
@@ -176,6 +183,7 @@ def _files(root: str, skipped: list[str]) -> Iterator[tuple[str, os.stat_result]
                 seen = os.lstat(os.path.join(folder, name))
             except FileNotFoundError:
                 continue  # renamed while we looked; the next snapshot has it
+
             why = _unfit(name, seen)
             if why:
                 skipped.append(f"{path}: {why}")
@@ -207,10 +215,12 @@ def _read(path: str) -> bytes | None:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
         content = file.read(LARGEST + 1)
+
     return content if len(content) <= LARGEST else None
 
 
@@ -221,6 +231,7 @@ def _read_seen(root: str) -> dict[str, _Seen]:
             found = json.load(file)
     except (OSError, ValueError):
         return {}
+
     if not isinstance(found, dict):
         return {}
     seen = {}
@@ -228,6 +239,7 @@ def _read_seen(root: str) -> dict[str, _Seen]:
         if isinstance(row, list) and len(row) == 5:
             size, mtime_ns, ctime_ns, inode, oid = row
             seen[path] = _Seen(size, mtime_ns, ctime_ns, inode, str(oid))
+
     return seen
 
 
@@ -241,6 +253,7 @@ def _write_seen(root: str, seen: dict[str, _Seen]) -> None:
     fd, name = tempfile.mkstemp(prefix="bus.seen.", dir=state(root))
     with open(fd, "w", encoding="ascii") as file:
         json.dump(kept, file)
+
     os.rename(name, os.path.join(state(root), "bus.seen"))
 
 
@@ -258,6 +271,7 @@ def restore_bus(
         what = f"no snapshot of the bus at {ref}"
         fix = "git fetch origin 'refs/catherd/*:refs/catherd/*'"
         raise CatherdError(what, where=root, fix=fix)
+
     files = _files_of(root, sha, path.strip("/").removeprefix("bus/"), ref)
     wanted = {
         name: oid
@@ -270,6 +284,7 @@ def restore_bus(
         full = os.path.join(to, name)
         if _put(full, name, content, overwrite=overwrite):
             written.append(name)
+
     return written
 
 
@@ -281,12 +296,14 @@ def _files_of(root: str, sha: str, under: str, ref: str) -> dict[str, str]:
         what = f"bus/{under} is not in the snapshot {sha[:12]}"
         fix = f"git log --stat {ref}  (then name a commit of it that has the file)"
         raise CatherdError(what, where=ref, fix=fix)
+
     found = {}
     for name, (mode, oid) in sorted(files.items()):
         # The snapshot may have come from elsewhere: nothing leads out of the directory.
         confined = not {"", ".", ".."} & set(name.split("/"))
         if mode in ("100644", "100755") and confined:
             found[name.removeprefix("bus/")] = oid
+
     return found
 
 
@@ -304,14 +321,17 @@ def _put(full: str, name: str, content: bytes, *, overwrite: bool) -> bool:
             file.flush()
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), 0o644)
+
         with effect("restore", name):
             if overwrite:
                 os.replace(staged, full)
                 return True
+
             try:
                 os.link(staged, full)
             except FileExistsError:
                 return False
+
             return True
     finally:
         if os.path.lexists(staged):
@@ -328,4 +348,5 @@ def history(root: str, ref: str = REF) -> list[tuple[str, str]]:
         sha, _, subject = entry.partition(" ")
         if sha:
             found.append((sha, subject))
+
     return found

@@ -49,6 +49,7 @@ def list_worktrees(root: str) -> list[dict[str, str]]:
             entries[-1][key] = value
         elif entries[-1]:  # an empty line ends an entry
             entries.append({})
+
     return [entry for entry in entries if entry]
 
 
@@ -62,14 +63,17 @@ def of_ref(root: str, ref: str) -> str:
     if rebase:
         fix = "git rebase --continue  (or --abort)"
         raise NeedsYou(f"you are rebasing {branch}", where=rebase, fix=fix)
+
     paths = []
     for entry in list_worktrees(root):
         path = entry["worktree"]
         if entry.get("branch") == ref and os.path.lexists(f"{path}/.git"):
             paths.append(path)
+
     if len(paths) > 1:
         what = f"{branch} is checked out twice: {', '.join(paths)}"
         raise NeedsYou(what, where=paths[1], fix=f"git -C {paths[1]} switch --detach")
+
     return paths[0] if paths else ""
 
 
@@ -84,6 +88,7 @@ def _rebase_of(root: str, ref: str) -> str:
             with open(head, encoding="utf-8", errors="replace") as file:
                 if file.read().strip() == ref:
                     return rebase
+
     return ""
 
 
@@ -111,6 +116,7 @@ def tree_changes(root: str, old: str, new: str) -> dict[str, Change]:
     for meta, path in zip(words[0:-1:2], words[1::2], strict=False):
         old_mode, new_mode, old_id, new_id, _ = meta.decode().lstrip(":").split(" ")
         found[os.fsdecode(path)] = Change(old_mode, new_mode, old_id, new_id)
+
     return found
 
 
@@ -143,6 +149,7 @@ def clashes(
             in_the_way = _in_the_way(checkout, path, gone)
             if in_the_way:
                 found.add(in_the_way)
+
     return sorted(found)
 
 
@@ -168,6 +175,7 @@ def _in_the_way(checkout: str, path: str, gone: set[str]) -> str:
         full = os.path.join(checkout, parent)
         if os.path.lexists(full) and not _is_real_folder(full):
             return "" if parent in gone else parent
+
     full = os.path.join(checkout, path)
     if not _is_real_folder(full):
         return path if os.path.lexists(full) else ""
@@ -199,6 +207,7 @@ def state_of(checkout: str, path: str, change: Change) -> State:
         return "torn" if was_there else "old"
     except IsADirectoryError:
         return "yours" if was_there else "old"
+
     return _state_of_content(checkout, path, change, content, link=link)
 
 
@@ -216,6 +225,7 @@ def _state_of_content(
         whole = call(where, "cat-file", "--filters", f"--path={path}", change.new).out
         if whole.startswith(content):
             return "torn"
+
     return "yours"
 
 
@@ -237,9 +247,11 @@ def put_back(checkout: str, torn: Mapping[str, Change], saved: str) -> None:
         os.makedirs(os.path.dirname(copy), exist_ok=True)
         with effect("save", path):
             shutil.copy2(full, copy, follow_symlinks=False)
+
         if change.old_mode == ABSENT:
             with effect("unlink", path):
                 os.unlink(full)
+
     back = [path for path, change in torn.items() if change.old_mode != ABSENT]
     if back:
         names = b"".join(os.fsencode(path) + b"\0" for path in back)
@@ -254,6 +266,7 @@ def stage_paths(checkout: str, done: Mapping[str, Change]) -> None:
     for path, change in done.items():
         mode = "0" if change.new_mode == ABSENT else change.new_mode
         lines += f"{mode} {change.new}\t".encode() + os.fsencode(path) + b"\0"
+
     if lines:
         place = checkout_place(checkout)
         options = ("-z", "--index-info")

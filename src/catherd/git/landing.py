@@ -110,7 +110,9 @@ def save_before(root: str, game: str, branch: str) -> str:
                 lines = [f"create {name} {tip(root, branch)}"]
             else:
                 lines = _detached_start(root, name)
+
             transaction(root, lines, f"before {game}")
+
     if not branch:
         return f"git update-ref -d {DETACHED}"
     if checkouts.of_ref(root, ref_of(branch)):
@@ -185,6 +187,7 @@ def advance(root: str, branch: str, step: MainStep) -> str:
         lines = [f"update {ref} {step.new} {was}", *made, *step.verify]
         transaction(root, lines, step.why)
         return ""
+
     transaction(root, [f"verify {ref} {step.old}", *step.verify], step.why)
     changed = checkouts.tree_changes(root, step.old, step.new)
     dirty = checkouts.dirty(checkout, changed)
@@ -247,6 +250,7 @@ def _forward(root: str, journal: Forward) -> None:
         dirty = _quoted(checkouts.dirty(journal.path, changed))
         if rev(root, journal.ref) == journal.old and dirty == journal.dirty:
             _drop_journal(root)
+
         lines = refused.stderr.splitlines()
         branch = journal.ref.removeprefix("refs/heads/")
         # git names the files in its way on lines that begin with a tab.
@@ -259,8 +263,10 @@ def _forward(root: str, journal: Forward) -> None:
                 "let the git command in this checkout end "
                 "(none runs: rm .git/index.lock)"
             )
+
         what = f"{branch} cannot move forward: {said}"
         raise NeedsYou(what, where=journal.path, fix=fix) from refused
+
     _finish(root, journal)
 
 
@@ -294,11 +300,13 @@ def finish_landing(root: str) -> bool:
         git_dir = ""
         if os.path.isdir(journal.path):
             git_dir = checkouts.checkout_place(journal.path).git_dir
+
         # Our git began after the journal was written: a lock made since then is its.
         since = os.stat(path).st_mtime
         locks = [os.path.join(root, ".git", f"{journal.ref}.lock")]
         if git_dir:
             locks.append(os.path.join(git_dir, "HEAD.lock"))
+
         for lock in locks:
             drop(lock, checkout=journal.path, since=since)
 
@@ -306,6 +314,7 @@ def finish_landing(root: str) -> bool:
             # It was done; or you moved the branch yourself, and then that holds.
             if now and is_ancestor(root, journal.new, now):
                 _create_refs(root, journal)
+
             _drop_journal(root)
         elif not git_dir or checkouts.of_ref(root, journal.ref) != journal.path:
             # You left the branch: git took care of the files when you did.
@@ -314,6 +323,7 @@ def finish_landing(root: str) -> bool:
             _unlock_index(os.path.join(git_dir, "index.lock"), journal, since)
             _mend(root, journal)
             _forward(root, journal)
+
         return True
 
 
@@ -353,8 +363,10 @@ def _write_journal(root: str, journal: Forward) -> None:
         file.write(yaml_write.dumps(journal))
         file.flush()
         os.fsync(file.fileno())
+
     with effect("journal", "ff.yaml"):
         os.rename(f"{path}.tmp", path)
+
     _sync_state(root)
 
 

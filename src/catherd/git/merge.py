@@ -92,9 +92,11 @@ def merge(
             sha = _brought_by(root, head, now)
             transaction(root, [f"create {merged_ref(pr)} {sha}"], f"{pr} is on main")
             return Done(sha, "", new=False)
+
         if now != main:
             text = f"main is at {now[:12]}, no longer at {main[:12]}"
             raise Moved(f"merge {candidate.topic}", 0, text)
+
         _check_tree(root, candidate, main)
         author = agent_identity(candidate.topic.partition("/")[0])
         sha = commit_tree(root, candidate.tree, [main, head], message, author, CATHERD)
@@ -141,6 +143,7 @@ def drop_branch(root: str, branch: str, topic: str) -> bool:
             what = f"{topic} is kept: its head {head[:12]} is not on main"
             fix = f"git branch -D {topic}  (only if you do not want it)"
             raise CatherdError(what, where=root, fix=fix)
+
         return _delete_branch(root, topic, head)
 
 
@@ -155,6 +158,7 @@ def _delete_branch(root: str, topic: str, head: str) -> bool:
         with locked_now(root, f"worktree-{name}") as free:
             if not free or not _detach(root, name, head):
                 return False
+
     transaction(root, [f"delete {ref} {head}"], "drop")
     return True
 
@@ -230,11 +234,13 @@ def unproved(
             f"the game's first commit {base[:12]} is not in the history of {head[:12]}"
         )
         raise CatherdError(what, where=root, fix="git log --oneline --branches")
+
     line = list(_line(root, [base], head))
     demands = _Demands(needed, roll, engine)
     found: list[RuleFinding] = []
     for commit in line:
         found += _commit_findings(root, commit, demands)
+
     return found + _merged_twice(line)
 
 
@@ -260,6 +266,7 @@ def _line(root: str, known: list[str], head: str) -> Iterator[_Commit]:
         if not committer.endswith(AGENTS):
             for side in commit.parents[1:]:
                 yield from _line(root, [*known, commit.parents[0]], side)
+
         yield commit
 
 
@@ -272,9 +279,11 @@ def _commit_findings(
     if commit.is_merge_of_ours:
         faults = _merge_faults(root, commit, demands)
         return [RuleFinding(short, code, "error", text) for code, text in faults]
+
     if len(commit.parents) != 1:
         text = f"{len(commit.parents)} parents"
         return [RuleFinding(short, "parents", "error", text)]
+
     return [
         RuleFinding(short, "outside", "error", f"catherd itself changed {path}")
         for path in _outside(root, commit, demands.engine)
@@ -287,9 +296,11 @@ def _of_another(commit: _Commit) -> RuleFinding:
     if _is_agent(commit.author) or _is_agent(commit.committer):
         text = "an agent's commit is on main without a merge of catherd's"
         return RuleFinding(short, "agent", "error", f"{text}: {commit.subject}")
+
     if len(commit.parents) > 1:
         text = f"merged by {who}, not reviewed: {commit.subject}"
         return RuleFinding(short, MERGED, "note", text)
+
     return RuleFinding(short, "yours", "note", f"by {who}: {commit.subject}")
 
 
@@ -312,11 +323,14 @@ def _merge_faults(root: str, commit: _Commit, demands: _Demands) -> _Faults:
     faults: _Faults = []
     if merge_tree(root, main, head) != (commit.tree, ()):
         faults.append(("tree", "its tree is not the merge of its parents"))
+
     faults += _review_faults(proof, head, _authors(root, commit), demands)
     if not any(tree == commit.tree for tree, _ in proof.checks):
         faults.append(("ci", f"no green verdict for tree {commit.tree[:12]}"))
+
     if not proof.pr:
         faults.append(("pr", "no PR is named"))
+
     return faults
 
 
@@ -338,17 +352,22 @@ def _review_faults(
     faults: _Faults = []
     for who in sorted(reviewers & authors):
         faults.append(("own", f"{who} reviewed its own work"))
+
     for who in sorted(strangers):
         faults.append(("roll", f"{who}, who reviewed it, is not on the roll"))
+
     for who, seen in proof.reviews:
         if not head.startswith(seen):
             faults.append(("stale", f"{who} reviewed {seen}, not {head[:12]}"))
+
     for who in sorted(overriding - {"human"}):
         faults.append(("override", f"{who} is no person and overrides nothing"))
+
     if len(others) < demands.needed and "human" not in overriding:
         names = ", ".join(others) or "none"
         text = f"{len(others)} of {demands.needed} reviews by others: {names}"
         faults.append(("reviews", text))
+
     return faults
 
 
@@ -364,4 +383,5 @@ def _merged_twice(line: Sequence[_Commit]) -> list[RuleFinding]:
         if earlier != commit.sha:
             text = f"{shown_path(pr)} was merged before, as {earlier[:12]}"
             found.append(RuleFinding(commit.sha[:12], "twice", "error", text))
+
     return found

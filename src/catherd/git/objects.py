@@ -30,6 +30,7 @@ def list_tree(root: str, rev: str, under: str = "") -> dict[str, tuple[str, str]
         meta, _, path = entry.partition(b"\t")
         mode, _, oid = meta.decode().split(" ")
         files[os.fsdecode(path)] = (mode, oid)
+
     return files
 
 
@@ -53,6 +54,7 @@ def read_blobs(root: str, oids: Sequence[str]) -> list[bytes]:
         first, size = end + 1, int(head[2])
         contents.append(out[first : first + size])
         start = first + size + 1
+
     return contents
 
 
@@ -67,11 +69,13 @@ def blobs(root: str, contents: Iterable[bytes]) -> list[str]:
             paths.append(os.path.join(scratch, str(number)))
             with open(paths[-1], "wb") as file:
                 file.write(content)
+
         if not paths:
             return []
         asked = os.fsencode("".join(f"{path}\n" for path in paths))
         options = ("-w", "--no-filters", "--stdin-paths")
         out = call(root, "hash-object", *options, stdin=asked).out
+
     return out.decode().split()
 
 
@@ -85,6 +89,7 @@ def private(root: str, tree: str = "") -> Iterator[WorkPlace]:
         place = at(root, index=os.path.join(scratch, "index"))
         if tree:  # without one the index file is not there, which means empty
             git(place, "read-tree", tree)
+
         yield place
 
 
@@ -125,6 +130,7 @@ def commit_tree(
     args = [tree]
     for parent in parents:
         args += ["-p", parent]
+
     out = call(
         root,
         "commit-tree",
@@ -173,6 +179,7 @@ def commit_files(
     if new != old:
         why = message.partition("\n")[0]
         transaction(root, [f"update {ref} {new} {old or ZERO}"], why)
+
     return new
 
 
@@ -190,16 +197,25 @@ def child(
     It is `old` itself when its tree is that already. No ref moves.
     """
     had = list_tree(root, old) if old else {}
-    entries = {}
-    for path, oid in zip(files, blobs(root, files.values()), strict=True):
-        mode = had[path][0] if path in had else "100644"
-        entries[path] = (mode, oid)
+    entries = _entries(root, files, had)
     gone = [path for path in remove if path in had and path not in files]
     same = all(had.get(path) == entry for path, entry in entries.items())
     if old and same and not gone:
         return old
     tree = build_tree(root, old, entries, gone)
     return commit_tree(root, tree, [old] if old else [], message, author)
+
+
+def _entries(
+    root: str, files: Mapping[str, bytes], had: Mapping[str, tuple[str, str]]
+) -> dict[str, tuple[str, str]]:
+    """{path: (mode, object id)}: stored now, in the mode that the file `had`."""
+    entries = {}
+    for path, oid in zip(files, blobs(root, files.values()), strict=True):
+        mode = had[path][0] if path in had else "100644"
+        entries[path] = (mode, oid)
+
+    return entries
 
 
 class MergeTree(NamedTuple):
@@ -224,6 +240,7 @@ def merge_tree(root: str, ours: str, theirs: str) -> MergeTree:
         place = index._replace(tree=empty)
         options = ("--write-tree", "-z", "--name-only", "--no-messages")
         out = call(place, "merge-tree", *options, ours, theirs, okay=(0, 1)).out
+
     tree, *paths = os.fsdecode(out).split("\0")
     return MergeTree(tree, tuple(sorted({path for path in paths if path})))
 

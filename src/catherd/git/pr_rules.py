@@ -69,14 +69,17 @@ def bad_name(path: str) -> str:
         path.encode()
     except UnicodeEncodeError:
         return "the name is not UTF-8"
+
     if hidden.in_name(path):
         return "the name has a control or invisible character"
     for part in path.split("/"):
         if _is_misleading(part):
             why = "it begins with - or a blank, or ends with a dot or a blank"
             return f"`{part}` is no name: {why}"
+
         if _WINDOWS.match(part) or _ODD & set(part):
             return f"`{part}` is no file name on Windows"
+
     return ""
 
 
@@ -96,6 +99,7 @@ def denied(path: str) -> str:
             return "git's own files are not part of a pull request"
         if part == ".env" or part.startswith((".env.", ".envrc")):
             return "it may hold secrets"
+
     if parts[0].startswith(".git"):
         return "git's own files are not part of a pull request"
     return ""
@@ -119,6 +123,7 @@ def policy(root: str, old: str, new: str, rules: Rules) -> list[RuleFinding]:
     found: list[RuleFinding] = []
     for path, change in trees.changed.items():
         found += _judge(path, change, trees.sizes.get(change.new, 0), rules)
+
     found += _binaries(root, trees, rules.largest)
     found += _collisions(set(trees.kept), list_tree(root, new))
     found += _caps(trees, rules)
@@ -141,6 +146,7 @@ def _judge(path: str, change: Change, size: int, rules: Rules) -> Iterator[RuleF
     elif not any(below(path, prefix) for prefix in rules.allowed):
         text = f"only {', '.join(rules.allowed)} may be changed"
         yield RuleFinding(name, "outside", "error", text)
+
     if change.new_mode != ABSENT:
         yield from _judge_new(path, change.new_mode, size, rules.largest)
 
@@ -151,15 +157,19 @@ def _judge_new(path: str, mode: str, size: int, largest: int) -> Iterator[RuleFi
     if mode == LINK:
         text = "a symbolic link; commit the file itself"
         yield RuleFinding(name, "link", "error", text)
+
     if mode == GITLINK:
         text = "a nested repository; commit its files"
         yield RuleFinding(name, "submodule", "error", text)
+
     odd = bad_name(path)
     if odd:
         yield RuleFinding(name, "name", "error", odd)
+
     if path.rpartition("/")[2].casefold() == ".gitattributes":
         text = "it changes how git shows and merges files: a person must approve"
         yield RuleFinding(name, "attributes", "person", text)
+
     if size > largest:
         text = f"{size} bytes; at most {largest} in one file"
         yield RuleFinding(name, "size", "error", text)
@@ -189,6 +199,7 @@ def _caps(trees: _Trees, rules: Rules) -> Iterator[RuleFinding]:
     if count > rules.files:
         text = f"{count} files are changed; at most {rules.files} in one PR"
         yield RuleFinding(".", "count", "error", text)
+
     total = sum(trees.sizes.get(change.new, 0) for change in trees.kept.values())
     if total > rules.total:
         text = f"{total} bytes in all; at most {rules.total} in one PR"
@@ -227,6 +238,7 @@ def _collisions(touched: set[str], tree: Mapping[str, object]) -> list[RuleFindi
             other = min(names - {name})
             text = f"it differs from {shown_path(other)} only in case"
             found.append(RuleFinding(shown_path(name), "case", "error", text))
+
     return found
 
 
@@ -271,10 +283,12 @@ def diff(root: str, old: str, new: str, paths: Sequence[str] = ()) -> str:
             parts.append(f"binary file {shown_path(path)}: {was} -> {now} bytes\n")
         else:
             text.append(path)
+
     for start in range(0, len(text), AT_ONCE):
         some = text[start : start + AT_ONCE]
         out = call(root, "diff-tree", *_DIFF, old, new, "--", *some).out
         parts.append(out.decode("utf-8", "replace"))
+
     whole = hidden.escaped("".join(parts))
     if len(whole) <= SHOWN:
         return whole
@@ -287,8 +301,10 @@ def _blobs_of(changes: Iterable[Change]) -> set[str]:
     for change in changes:
         if change.old_mode not in (ABSENT, GITLINK):
             found.add(change.old)
+
         if change.new_mode not in (ABSENT, GITLINK):
             found.add(change.new)
+
     return found
 
 

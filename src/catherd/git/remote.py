@@ -32,11 +32,13 @@ def push_refs(root: str, refs: Mapping[str, str], remote: str = "origin") -> lis
     options = ["--porcelain", "--no-verify", "--no-follow-tags"]
     with effect("git", f"push {remote}"):
         out = _talk(root, remote, ["push", *options, "--", remote, *specs])
+
     refused = []
     for line in out.splitlines():
         if _is_refusal(line):
             _, spec, reason = line.split("\t")[:3]
             refused.append(f"{spec.partition(':')[2]}: {reason}")
+
     return refused
 
 
@@ -72,10 +74,12 @@ def _talk(root: str, remote: str, args: list[str], seconds: float = 600.0) -> st
     if not url(root, remote):
         fix = f"git remote add {remote} URL"
         raise CatherdError(f"there is no remote {remote}", where=root, fix=fix)
+
     env = _environment(root)
     argv = [git_program(env["PATH"])]
     for setting in _OFF:
         argv += ["-c", setting]
+
     done = run_process([*argv, *args], root, env, b"", seconds)
     out = done.out.decode("utf-8", "replace")
     # A push of which some refs were refused exits with 1, too.
@@ -83,6 +87,7 @@ def _talk(root: str, remote: str, args: list[str], seconds: float = 600.0) -> st
         said = done.err.splitlines()[0] if done.err else "no answer"
         what = f"{url(root, remote)}: {said}"
         raise CatherdError(what, where=root, fix=f"git {args[0]} {remote}")
+
     return out
 
 
@@ -100,9 +105,11 @@ def _environment(root: str) -> dict[str, str]:
     ours = git_environment(at(root))
     for key in _NOT_OURS:
         del ours[key]
+
     env = {**yours, **ours}
     for key in _KEPT_OF_YOURS:
         if key in os.environ:
             env[key] = os.environ[key]
+
     env["GIT_ALLOW_PROTOCOL"] = PROTOCOLS
     return env

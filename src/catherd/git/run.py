@@ -150,6 +150,7 @@ def git_program(path: str) -> str:
             where=found_at,
             fix="sudo apt-get install git  (or see https://git-scm.com/downloads)",
         )
+
     return found_at
 
 
@@ -177,8 +178,10 @@ def git_environment(
     }
     if "TMPDIR" in os.environ:
         env["TMPDIR"] = os.environ["TMPDIR"]
+
     if place.index_file:
         env["GIT_INDEX_FILE"] = place.index_file
+
     return env
 
 
@@ -210,12 +213,14 @@ def call(
     for attempt in range(TRIES):
         with effect("git", f"{args[0]} {change}") if change else nullcontext():
             out = run_process(argv, where.tree, env, stdin, TIMEOUT_S)
+
         if out.rc in okay:
             return out
         last = attempt == TRIES - 1
         if last or not _is_worth_a_try(where, out.err, attempt):
             break
         time.sleep(0.02 * 2**attempt)
+
     raise _failure(f"git {' '.join(args)}"[:300], where, out)
 
 
@@ -223,13 +228,16 @@ def _command(place: WorkPlace, args: tuple[str, ...]) -> list[str]:
     settings = list(SAFE)
     if not place.person:
         settings.append("core.symlinks=false")
+
     argv = [git_program(os.environ.get("PATH", os.defpath))]
     for setting in settings:
         argv += ["-c", setting]
+
     command, *rest = args
     argv.append(command)
     if command in ("diff-index", "diff-files"):
         argv.append("--ignore-submodules=all")  # these do not read SAFE's
+
     return [*argv, *rest]
 
 
@@ -290,6 +298,7 @@ def run_process(
         raise CatherdError(
             "the directory is gone", where=cwd, fix="git worktree list"
         ) from gone
+
     try:
         out, err = child.communicate(stdin, timeout_s)
     except subprocess.TimeoutExpired as late:
@@ -299,6 +308,7 @@ def run_process(
     except BaseException:
         _end_group(child, signal.SIGTERM)  # on SIGTERM git removes its lock files
         raise
+
     return Out(child.returncode, out, scrub(err.decode("utf-8", "replace")))
 
 
@@ -336,6 +346,7 @@ def _lock(root: str, name: str, how: int) -> Iterator[None]:
     if path in held:
         yield
         return
+
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, how)
@@ -383,9 +394,11 @@ def root(cwd: str) -> str:
         )
         fix = f"git clone {top} {top}-game && cd {top}-game"
         raise CatherdError(what, where=top, fix=fix)
+
     if said.rc:
         what = "the repository has no commit yet"
         raise CatherdError(what, where=top, fix="git add -A && git commit -m start")
+
     return os.path.dirname(common)
 
 
@@ -399,7 +412,9 @@ def _top(cwd: str) -> str:
         if top == os.path.dirname(top):
             fix = "git init && git add -A && git commit --allow-empty -m start"
             raise CatherdError("not inside a git repository", where=cwd, fix=fix)
+
         top = os.path.dirname(top)
+
     outer = os.path.dirname(os.path.dirname(top))
     if os.path.dirname(top) != os.path.join(outer, "worktrees"):
         return top
@@ -418,6 +433,7 @@ def git_dir(top: str) -> str:
         raise CatherdError(
             "not a git checkout", where=top, fix="git worktree list"
         ) from gone
+
     return os.path.normpath(os.path.join(top, line.removeprefix("gitdir: ")))
 
 

@@ -24,11 +24,13 @@ def put(tree: str, file: File, rules: Rules) -> None:
     if fault:
         fix = "give it a plain name under the task's paths"
         raise CatherdError(fault, where=shown_path(path), fix=fix)
+
     *folders, name = path.split("/")
     here = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for folder in folders:
             here = _enter(here, folder, path)
+
         _no_directory(name, here, path)
         if file.delete:
             _unlink(name, here)
@@ -66,6 +68,7 @@ def _enter(here: int, folder: str, path: str) -> int:
             where=shown_path(path),
             fix="use another directory name",
         ) from error
+
     os.close(here)
     return there
 
@@ -105,6 +108,7 @@ def _write(name: str, text: str, here: int) -> None:
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(text.encode())
+
         os.rename(stage, name, src_dir_fd=here, dst_dir_fd=here)
     except OSError:
         os.unlink(stage, dir_fd=here)

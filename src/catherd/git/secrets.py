@@ -114,6 +114,7 @@ def redact(
     for start, end, kind in spans:
         parts += [text[at:start], mark(kind)]
         at = end
+
     findings = {_finding(text, where, span) for span in spans}
     return "".join([*parts, text[at:]]), sorted(findings)
 
@@ -126,6 +127,7 @@ def disowned(text: str, environ: Mapping[str, str], named: Collection[str] = ())
     """
     for start, end, kind in reversed(_joined(_values(text, environ, named))):
         text = f"{text[:start]}[removed: {kind}]{text[end:]}"
+
     return text
 
 
@@ -144,10 +146,12 @@ def without_secrets(
             text = content.decode()
         except UnicodeDecodeError:
             continue
+
         if "\0" not in text:
             cleaned, found = redact(text, path, None, named, _word)
             made[path] = cleaned.encode() if found else content
             findings += found
+
     return made, findings
 
 
@@ -172,7 +176,9 @@ def find_in_files(
         except OSError:
             found.append(SecretFound(path, 1, "unreadable file"))
             continue
+
         found += find_secrets(text, path, environ, named)
+
     return sorted(found)
 
 
@@ -204,6 +210,7 @@ def _joined(found: Iterable[_Span]) -> list[_Span]:
             out.append((start, end, kind))
         elif end > out[-1][1]:
             out[-1] = (out[-1][0], end, out[-1][2])
+
     return out
 
 
@@ -251,6 +258,7 @@ def _detected(text: str) -> Iterator[_Span]:
         if len(line) < _LONG and _worth(line):
             for start, end, kind in _detected_in(line):
                 yield at + start, at + end, kind
+
         at += len(line) + 1
 
 
@@ -290,8 +298,10 @@ def _words(line: str, part: str) -> Iterator[tuple[int, int]]:
         start, end = at, at + len(part)
         while start and _WORD.match(line[start - 1]):
             start -= 1
+
         while end < len(line) and _WORD.match(line[end]):
             end += 1
+
         yield start, end
 
 
@@ -303,6 +313,7 @@ def _plugins() -> Sequence[tuple[str, Any]]:
         )
     except ImportError:
         return ()
+
     return [
         (kind, made())
         for kind, made in get_mapping_from_secret_type_to_class().items()

@@ -32,6 +32,7 @@ def drop(
         born = os.lstat(path).st_mtime
     except FileNotFoundError:
         return True
+
     seen = os.path.isdir("/proc/self/fd") and os.environ.get("CATHERD_PORTABLE") != "1"
     if seen and in_use(path, checkout):
         return False
@@ -41,6 +42,7 @@ def drop(
         if missing_s > SEEN_S:
             return False
         time.sleep(missing_s)
+
     # Somebody may have taken it while we waited.
     if seen and in_use(path, checkout):
         return False
@@ -66,6 +68,7 @@ def in_use(path: str, checkout: str) -> bool:
         wanted = os.lstat(path)
     except FileNotFoundError:
         return False
+
     top = os.path.realpath(checkout)
     return any(_is_git_in(pid, top) or _has_open(pid, wanted) for pid in _processes())
 
@@ -81,12 +84,15 @@ def _is_git_in(pid: str, top: str) -> bool:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
             if not file.read().startswith("git"):
                 return False
+
         with open(f"/proc/{pid}/cmdline", "rb") as line:
             if OURS in line.read():
                 return False
+
         where = os.readlink(f"/proc/{pid}/cwd")
     except OSError:
         return False
+
     return where == top or where.startswith(top + os.sep)
 
 
@@ -97,8 +103,10 @@ def _has_open(pid: str, wanted: os.stat_result) -> bool:
                 found = os.stat(f"/proc/{pid}/fd/{fd}")
             except OSError:
                 continue
+
             if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
                 return True
     except OSError:
         return False
+
     return False

@@ -76,6 +76,7 @@ def _guarded(place: WorkPlace) -> str:
     hooks = os.path.join(common, "hooks")
     if os.path.isdir(hooks):
         names += [os.path.join(hooks, name) for name in sorted(os.listdir(hooks))]
+
     sums = [f"{name}\0{hashlib.sha256(_read(name)).hexdigest()}" for name in names]
     return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
@@ -96,6 +97,7 @@ def tampering(was: Before) -> str:
     if branch != was.branch:
         now = branch.removeprefix("refs/heads/") or "a detached HEAD"
         return f"it left its branch for {now}"
+
     if not _is_forward(was.place, was.head, _head(was.place)):
         return "it rewrote its branch"
     return ""
@@ -113,12 +115,17 @@ def program_changes(was: Before, litter: list[str]) -> ProgramChanges:
     place = was.place
     options = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
     status = run.call(place, "status", *options).out
-    found = {os.fsdecode(entry[3:]) for entry in status.split(b"\0") if len(entry) > 3}
+    found = set()
+    for entry in status.split(b"\0"):
+        if len(entry) > 3:
+            found.add(os.fsdecode(entry[3:]))
+
     commits = int(run.git(place, "rev-list", "--count", f"{was.head}..HEAD"))
     if commits:
         names = ("--name-only", "-z", "--no-renames")
         diff = run.call(place, "diff", *names, was.head, "HEAD").out
         found |= {os.fsdecode(path) for path in diff.split(b"\0") if path}
+
     wanted = [path for path in found if not _is_litter(path, litter)]
     return ProgramChanges(sorted(wanted), commits)
 

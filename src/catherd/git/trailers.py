@@ -72,14 +72,26 @@ def message(
 
     `Merge claude/T-007: title (PR-0007)`, the body, the trailers.
     """
-    task = candidate.topic.partition("/")[2]
-    lines = [f"Task: {task}", f"PR: {candidate.pr}"]
-    lines += [_signed("Reviewed-by", who, candidate.head) for who in reviewers]
-    lines += [_signed("Overridden-by", who, candidate.head) for who in overrides]
-    lines += [f"CI: tree:{candidate.tree} {check}=green" for check in checks]
+    lines = _proving(candidate, reviewers, checks, overrides)
     first = f"Merge {candidate.topic}: {subject(title)} ({candidate.pr})"
     parts = [first, trailer_text(body), "\n".join(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _proving(
+    candidate: MergeCandidate,
+    reviewers: Sequence[str],
+    checks: Sequence[str],
+    overrides: Sequence[str],
+) -> list[str]:
+    """The lines that `parse_trailers` reads back."""
+    task = candidate.topic.partition("/")[2]
+    lines = [f"Task: {task}", f"PR: {candidate.pr}"]
+    head, tree = candidate.head, candidate.tree
+    lines += [_signed("Reviewed-by", who, head) for who in reviewers]
+    lines += [_signed("Overridden-by", who, head) for who in overrides]
+    lines += [f"CI: tree:{tree} {check}=green" for check in checks]
+    return lines
 
 
 def _signed(key: str, who: str, head: str) -> str:
@@ -96,6 +108,7 @@ def parse_trailers(text: str) -> Proof:
         found = _TRAILER.match(line)
         if found:
             values.setdefault(found[1], []).append(found[2])
+
     return Proof(
         task=values.get("Task", [""])[-1],
         pr=values.get("PR", [""])[-1],

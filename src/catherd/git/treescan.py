@@ -38,12 +38,14 @@ def walk_tree(tree: str, depth: int) -> Iterator[tuple[str, os.stat_result]]:
         names = sorted(os.listdir(tree))
     except OSError:
         return
+
     for name in names:
         path = os.path.join(tree, name)
         try:
             seen = os.lstat(path)
         except OSError:
             continue
+
         yield path, seen
         if stat.S_ISDIR(seen.st_mode) and depth > 1:
             yield from walk_tree(path, depth - 1)
@@ -67,18 +69,24 @@ def scan_tree(
         links_allowed = not set(skip).isdisjoint(name.split("/"))
         for code, text in _faults(name, seen, limits, links_allowed=links_allowed):
             found.append(RuleFinding(shown_path(name), code, "error", text))
+
         if not stat.S_ISDIR(seen.st_mode):
             files += 1
+
         if stat.S_ISREG(seen.st_mode):
             total += seen.st_size
+
         if files > limits.files or len(found) > ENOUGH:
             break
+
     if files > limits.files:
         text = f"more than {limits.files} files"
         found.append(RuleFinding(".", "count", "error", text))
+
     if total > limits.total:
         text = f"more than {limits.total} bytes in all"
         found.append(RuleFinding(".", "size", "error", text))
+
     return sorted(found)
 
 
@@ -89,6 +97,7 @@ def _faults(
     last = name.rpartition("/")[2]
     if _NAME_OF_GIT.match(hidden.seen_name(last)):
         yield "nested", "a repository inside the worktree; remove its .git"
+
     if stat.S_ISDIR(seen.st_mode):
         yield from _folder_faults(name, seen.st_mode, limits.depth)
     elif stat.S_ISREG(seen.st_mode):

@@ -71,6 +71,7 @@ def source() -> str:
     for folder in (wheel, tree):
         if os.path.isfile(os.path.join(folder, "catherd.mk")):
             return folder
+
     raise Fault(
         "the files of a workspace are missing",
         where=package,
@@ -94,6 +95,7 @@ def origin() -> str:
             where=root,
             fix="install it from its wheel or its source",
         ) from None
+
     told = json.loads(dist.read_text("direct_url.json") or "{}")
     url = str(told.get("url", ""))
     if not url:
@@ -118,15 +120,18 @@ def init_workspace(folder: str) -> Laid:
         content = _read(os.path.join(home, path))
         executable = re.fullmatch(r"agents/.+\.ya?ml", path) is not None
         _lay(laid, path, content, executable=executable)
+
     _lay_makefile(laid)
     _ignore(laid)
     if root != os.path.realpath(home):
         _remember(root, home)
+
     if new:
         laid.commit = _commit(laid)
     elif laid.made:
         tops = " ".join(_tops(laid.made))
         laid.todo.append(f"git add {tops} && git commit -m 'Add catherd'")
+
     return laid
 
 
@@ -137,6 +142,7 @@ def _lay_makefile(laid: Laid) -> None:
     if not there:
         _lay(laid, "Makefile", MAKEFILE.encode())
         return
+
     text = _read(paths[there[0]]).decode("utf-8", "replace")
     if "catherd.mk" not in text:
         laid.todo.append(f"put this line into {there[0]}: include catherd.mk")
@@ -147,6 +153,7 @@ def _repository(root: str, folder: str) -> bool:
     if os.path.lexists(root) and not os.path.isdir(root):
         fix = ".venv/bin/catherd init another-name"
         raise CatherdError("is a file", where=folder, fix=fix)
+
     os.makedirs(root, exist_ok=True)
     if not os.path.lexists(os.path.join(root, ".git")):
         above = _above(root)
@@ -154,8 +161,10 @@ def _repository(root: str, folder: str) -> bool:
             what = f"is inside the repository {above}"
             fix = f".venv/bin/catherd init '{above}'"
             raise CatherdError(what, where=folder, fix=fix)
+
         place = run.WorkPlace(root, os.path.join(root, ".git"))
         run.call(place, "init", "--quiet", "--initial-branch=main", change=root)
+
     place = run.WorkPlace(root, run.git_dir(root))
     options = ("--quiet", "--verify", "HEAD^{commit}")
     return run.call(place, "rev-parse", *options, okay=(0, 1)).rc != 0
@@ -168,6 +177,7 @@ def _above(root: str) -> str:
         if os.path.lexists(os.path.join(folder, ".git")):
             return folder
         folder = os.path.dirname(folder)
+
     return ""
 
 
@@ -180,11 +190,13 @@ def _listed(home: str) -> list[str]:
     for top in LAID:
         if os.path.isfile(os.path.join(home, top)):
             found.append(top)
+
         for folder, folders, names in os.walk(os.path.join(home, top)):
             folders[:] = sorted(set(folders) - {"adr", "__pycache__"})
             shown = [name for name in sorted(names) if not name.startswith(".")]
             paths = [os.path.join(folder, name) for name in shown]
             found += [os.path.relpath(path, home) for path in paths]
+
     return found
 
 
@@ -205,8 +217,10 @@ def _lay(laid: Laid, path: str, content: bytes, *, executable: bool = False) -> 
     except FileExistsError:
         laid.kept.append(path)
         return
+
     with open(fd, "wb") as file:
         file.write(content)
+
     laid.made.append(path)
 
 
@@ -219,6 +233,7 @@ def _ignore(laid: Laid) -> None:
         gap = "" if not have or have.endswith("\n") else "\n"
         with effect("lay", ".gitignore"), open(path, "a", encoding="utf-8") as file:
             file.write(gap + "".join(f"{line}\n" for line in missing))
+
         laid.made.append(".gitignore")
 
 

@@ -78,6 +78,7 @@ def admin(root: str, name: str) -> str:
         path = os.path.join(trees, entry)
         if _tree_file_of(path) == wanted and _is_whole(path):
             return path
+
     return ""
 
 
@@ -116,7 +117,9 @@ def ensure(root: str, name: str, at: str = "HEAD") -> tuple[str, ...]:
         else:
             notes += _add_worktree(root, name, at)
             git_dir = admin(root, name)
+
         notes += _link(root, folder(root, name), git_dir)
+
     return tuple(notes)
 
 
@@ -127,6 +130,7 @@ def _add_worktree(root: str, name: str, at: str) -> list[str]:
     if os.path.lexists(path):
         now = _set_aside(root, path)
         notes.append(f"worktrees/{name} is not a worktree: moved to {now}")
+
     start = rev(root, at)
     if not start:
         raise _no_commit(at, root)
@@ -150,8 +154,10 @@ def _restore_folder(root: str, name: str) -> list[str]:
     if os.path.lexists(path):
         now = _set_aside(root, path)
         note = f"worktrees/{name} is no directory: moved to {now}"
+
     with effect("mkdir", f"worktrees/{name}"):
         os.makedirs(path)
+
     return [note]
 
 
@@ -166,10 +172,12 @@ def _link(root: str, path: str, git_dir: str) -> list[str]:
     if os.path.lexists(entry):
         now = _set_aside(root, entry)
         notes.append(f"{shown} was changed: put right, the old one is {now}")
+
     with effect("link", shown):
         fd = os.open(entry, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(right)
+
     return notes
 
 
@@ -194,9 +202,11 @@ def _set_aside(root: str, path: str) -> str:
     number = 1
     while os.path.lexists(os.path.join(saved, f"{name}-{number}")):
         number += 1
+
     to = os.path.join(saved, f"{name}-{number}")
     with effect("save", name):
         shutil.move(path, to)
+
     return to
 
 
@@ -219,20 +229,24 @@ def begin_branch(
         what = f"`{shown_path(branch)}` is no branch name"
         fix = "use letters, digits and - in task ids"
         raise CatherdError(what, where="tasks", fix=fix)
+
     with locked(root, f"worktree-{name}"):
         notes = list(ensure(root, name, base))
         where = worktree_place(root, name)
         with locked(root):
             head = _settle_branch(root, branch, base, expected, notes)
+
         yours = of_ref(root, f"refs/heads/{branch}")
         if yours and yours != where.tree:
             what = f"you have {branch} checked out"
             fix = f"git -C {shlex.quote(yours)} switch -"
             raise NeedsYou(what, where=yours, fix=fix)
+
         clean_worktree(where)
         options = ("--quiet", "--no-guess", "--discard-changes")
         call(where, "switch", *options, branch, change=_label(where))
         _remove_untracked(where)
+
     return BranchBegun(where.tree, branch, head, tuple(notes))
 
 
@@ -246,21 +260,26 @@ def _settle_branch(
     if rev(root, f"refs/heads/{agent}"):
         what = f"a branch {agent} is in the way of {branch}"
         raise CatherdError(what, where=root, fix=f"git branch -m {agent} {agent}-old")
+
     if not head:
         head = rev(root, expected or base)
         if not head:
             raise _no_commit(expected or base, branch)
         if expected:
             notes.append(f"branch {branch} was deleted: made again at {head[:12]}")
+
         transaction(root, [f"create {ref} {head}"], "begin")
         return head
+
     known = bool(expected and rev(root, expected))
     if expected and not (known and is_ancestor(root, expected, head)):
         moved = f"from {expected[:12]} to {head[:12]}"
         notes.append(f"branch {branch} was moved by hand {moved}: going on from there")
+
     if known and not is_ancestor(root, expected, head):
         kept = f"refs/catherd/moved/{branch}/{expected[:12]}"
         transaction(root, [f"update {kept} {expected}"], "moved by hand")
+
     return head
 
 
@@ -270,6 +289,7 @@ def clean_worktree(where: WorkPlace) -> None:
         closed = stat.S_ISDIR(seen.st_mode) and seen.st_mode & 0o700 != 0o700
         if closed and seen.st_uid == os.getuid():
             os.chmod(path, 0o700)  # so that it can be emptied
+
     call(where, "reset", "--hard", "--quiet", change=_label(where))
     _remove_untracked(where)
 
@@ -288,6 +308,7 @@ def _remove_untracked(where: WorkPlace) -> None:
     for entry in out.split(b"\0"):
         path = os.fsdecode(entry)
         kept |= {path, *_above(path)}
+
     gone = ""  # the directory that went last, with all that the walk had seen in it
     for path, seen in walk_tree(where.tree, DEEPEST):
         name = os.path.relpath(path, where.tree)
@@ -340,6 +361,7 @@ def commit(
             parents.append(merging)
             start, conflicts = merge_tree(root, head, merging)
             chosen |= {*conflicts, *_unlike(root, where, start)}
+
         contents = {
             path: _content(where.tree, path, markers=bool(merging))
             for path in sorted(chosen)
@@ -351,6 +373,7 @@ def commit(
         new = commit_tree(root, tree, parents, message, who)
         transaction(root, [f"update {branch} {new} {head}"], "commit")
         call(where, "reset", "--quiet", change=_label(where))
+
     return new
 
 
@@ -364,6 +387,7 @@ def _unlike(root: str, where: WorkPlace, tree: str) -> list[str]:
         call(here, "update-index", "-q", "--refresh", okay=(0, 1))
         edited = call(here, "diff-files", "--name-only", "-z").out
         added = call(here, "ls-files", "-o", "-z", "--exclude-standard").out
+
     paths = (edited + added).split(b"\0")
     return [os.fsdecode(path).rstrip("/") for path in paths if path]
 
@@ -383,6 +407,7 @@ def _tree(root: str, start: str, contents: Mapping[str, _Content | None]) -> str
     entries = {}
     for (path, content), oid in zip(there.items(), oids, strict=True):
         entries[path] = (content.mode, oid)
+
     gone = {path for path in had if path in contents and path not in there}
     # A file that was below what is a file now is gone as well.
     gone |= {path for path in had if not entries.keys().isdisjoint(_above(path))}
@@ -410,6 +435,7 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
     if os.path.realpath(parent) != os.path.normpath(parent):
         what = "a directory on the way is a link"
         raise CatherdError(what, where=shown, fix="remove the link")
+
     try:
         fd = os.open(full, _READ)
     except (FileNotFoundError, NotADirectoryError):
@@ -417,22 +443,27 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
     except OSError as why:
         what = f"not a plain file: {why.strerror}"
         raise CatherdError(what, where=shown, fix=remove) from why
+
     # Everything from here on asks the descriptor: the path may name another file by
     # now.
     seen = os.fstat(fd)
     if stat.S_ISDIR(seen.st_mode):
         os.close(fd)
         return None
+
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(seen.st_mode):
             raise CatherdError("not a plain file", where=shown, fix=remove)
         if seen.st_size > LIMITS.largest:
             what = f"{seen.st_size} bytes; at most {LIMITS.largest}"
             raise CatherdError(what, where=shown, fix=remove)
+
         data = file.read()
+
     if markers and MARKER.search(data):
         what = "conflict markers are left in the file"
         raise CatherdError(what, where=shown, fix="resolve the conflict")
+
     return _Content("100755" if seen.st_mode & 0o100 else "100644", data)
 
 

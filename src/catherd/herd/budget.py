@@ -49,9 +49,11 @@ def offer_budget(
         lines = costs.offer_costs(agents, os.environ, here, through=through)
         if not asked:
             return _rehearsal_lines(agents, lines)
+
     if asked and sys.stdin.isatty() and sys.stdout.isatty():
         _ask_you(lines)
         return []
+
     return lines
 
 
@@ -62,6 +64,7 @@ def _phases_until(phases: Mapping[str, Phase], gate: str) -> list[str]:
         passed.append(name)
         if gate in phase.gates:
             return passed
+
     return []
 
 
@@ -131,6 +134,7 @@ def go_on(bus: Bus) -> None:
     """
     if _ours(bus):
         atomic.remove(bus.path, "PAUSE")
+
     bus.solved(TROUBLE)
 
 
@@ -180,6 +184,7 @@ def cost_table(root: str) -> list[str]:
         played = cast.cast_agent(agent, game)
         with contextlib.suppress(ModelError):
             rates[name] = llm.live_price(played.model, played.options)
+
     return [
         *cast.cast_lines(agents, game.cast),
         "",

@@ -118,7 +118,9 @@ def _live(bus: Bus, agent: Agent) -> int:
             atomic.write_holder(lock, path, os.getpid())
             bus.event("came", agent.id, pid=os.getpid())
             return lock
+
         time.sleep(0.025)
+
     raise CatherdError(
         f"{agent.name} is already running",
         where=f"bus/agents/{agent.id}.lock",
@@ -159,6 +161,7 @@ class Daemon:
             # A self that was killed may have posted an answer without marking it.
             for ask in self.look().asks:
                 speak.mark_posted(self.bus, self.agent.id, ask)
+
             while True:
                 snapshot = self.look()
                 turn = self.decide(snapshot)
@@ -171,6 +174,7 @@ class Daemon:
 
                 if snapshot.paused or self.setback.until:
                     busy = time.monotonic()
+
                 if time.monotonic() - busy > self._idle_seconds():
                     raise Leave("idle")
                 self.take_up_the_crank(snapshot)
@@ -203,6 +207,7 @@ class Daemon:
             snapshot = self.looker.look()
         except FileNotFoundError:
             raise Leave("bus/ is gone") from None
+
         if self.had_goal and not snapshot.goal:
             raise Leave("the goal is reached or cleared")
         self.had_goal = bool(snapshot.goal)
@@ -266,6 +271,7 @@ class Daemon:
             with _while_there(self.bus, self.inode):
                 seat = choose(self.bus, self.agent, game, self.spent)
                 done = self.carry_out(turn, seat)
+
             self._answered(turn, done=done)
         except ModelError as error:
             self.unanswered(turn, error, game)
@@ -281,6 +287,7 @@ class Daemon:
         if isinstance(turn, Mention):
             speak.reply_in_chat(seat, turn.stem)
             return True
+
         # The checks and git are not needed while nobody builds.
         from catherd.herd import dispatch
 
@@ -291,6 +298,7 @@ class Daemon:
         self.bus.solved(f"turn-{self.agent.id}")
         if not isinstance(turn, Take):  # a claim is won without the model
             cooldown.end_rest(self.bus, self.agent.id, self.setback)
+
         if not done:
             # An ask is answered once. A task has more attempts, which the bus counts.
             self._give_up(turn, HOUR if isinstance(turn, Speak) else 1)
@@ -316,6 +324,7 @@ class Daemon:
         else:
             self.heed_you()
             hopeless = cooldown.met(self.bus, self.agent, game, error, self.setback)
+
         until = cooldown.time_text(self.setback.until)
         name = f"{self.agent.id}:{key(turn)}"
         self.bus.event("unanswered", name, error=error.kind, until=until)
@@ -350,6 +359,7 @@ class Daemon:
         if not snapshot.goal or snapshot.paused or self._cranked():
             self.unheld = max(self.unheld, moment)
             return
+
         if self.crank is not None or moment - self.unheld < UNHELD:
             return
         if os.environ.get("CATHERD_NO_CRANK") or self.bus.there(
@@ -417,4 +427,5 @@ def main(root: str, path: str) -> int:
     except Exception:
         traceback.print_exc()
         return 3
+
     return 0

@@ -38,12 +38,15 @@ def doctor_lines(root: str, *, live: bool) -> Iterator[str]:
     except CatherdError as error:
         yield f"--  {error}"
         return
+
     for agent in agents.values():
         if agent.command:
             from catherd.models import cli_model
 
             yield cli_model.probe_program(agent)
+
         yield from _agent(root, agent, live=live)
+
     if not live:
         yield "    a rehearsal needs no key; make doctor LIVE=1 tries each model and program with one tiny paid call"
 
@@ -62,6 +65,7 @@ def _box() -> Iterator[str]:
     if tier.name == "bwrap":
         yield "ok  sandbox: bwrap"
         return
+
     yield f"--  sandbox: {tier.name}: {tier.why_not}; make poc needs bwrap"
     yield f"    fix: {tier.fix}"
 
@@ -83,11 +87,13 @@ def _agent(root: str, agent: Agent, *, live: bool) -> Iterator[str]:
     if agent.runs == "elsewhere":
         yield f"ok  {agent.id}: runs elsewhere"
         return
+
     if live:
         from catherd.herd import trial
 
         yield from trial.trial_lines(Bus(root), agent, os.environ)
         return
+
     chosen = lives.live_model(agent, os.environ) or lives.program_of(agent, os.environ)
     named = " or ".join(lives.keys_named(agent))
     if not chosen:
@@ -114,7 +120,9 @@ def lacks(options: Mapping[str, object], *, browser: bool = True) -> tuple[str, 
 
     if browser and not any(shutil.which(name) for name in BROWSERS):
         packages = [*packages, "chromium"]
+
     if packages:
         what.append(f"not installed: {', '.join(packages)}")
         fixes.append(tiers.install_line(packages))
+
     return "; ".join(what), " && ".join(fixes)

@@ -82,7 +82,9 @@ class Herd:
             elif self._may_start(name):
                 if start_daemon(self.bus, name, life_of):
                     begun.append(name)
+
                 self._heed(name)
+
         return begun
 
     def _may_start(self, name: str) -> bool:
@@ -94,6 +96,7 @@ class Herd:
             self._died(name, life)
             if life.deaths >= FUSE:
                 return False
+
         life.again = time.monotonic() + max(2.0, 0.5 * 2**life.deaths)
         life.seen = False
         life.deaths += 1
@@ -114,6 +117,7 @@ class Herd:
         made = _work(self.bus, name)
         if made != life.files:
             life.deaths, life.files = 0, made
+
         self.bus.event("died", name, deaths=life.deaths)
         if life.deaths >= FUSE:
             life.again = float("inf")
@@ -165,9 +169,11 @@ def start_daemon(bus: Bus, name: str, life_of: Daemon | None = None) -> bool:
         with open(_log(bus, name), "ab") as out:
             words = bus.root, _file(bus, name), told, lock, out.fileno()
             pid = _fork(life_of, *words) if life_of else _spawn(*words)
+
         write_holder(lock, f"agents/{name}.lock", pid)
     finally:
         os.close(lock)
+
     return True
 
 
@@ -212,6 +218,7 @@ def _fork(
         with open(os.devnull, "rb") as nothing:
             for target, source in enumerate((nothing.fileno(), out, out)):
                 os.dup2(source, target)
+
         os.closerange(3, lock)
         os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
         os.environ.update(told)
@@ -249,6 +256,7 @@ def pid_of(bus: Bus, name: str) -> int | None:
         pid, start_time = int(data["pid"]), str(data["start"])
     except (OSError, CatherdError, KeyError, TypeError, ValueError):
         return None
+
     return pid if started(pid) == start_time else None
 
 
@@ -260,6 +268,7 @@ def living(bus: Bus) -> dict[str, int]:
         pid = pid_of(bus, name)
         if pid is not None:
             pids[name] = pid
+
     return pids
 
 
@@ -276,12 +285,15 @@ def stop_daemons(
     for pid in told.values():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
+
     until = time.monotonic() + patience
     for name, pid in told.items():
         # Another may be started in its place meanwhile: only this pid counts.
         while pid_of(bus, name) == pid and time.monotonic() < until:
             time.sleep(0.02)
+
         if pid_of(bus, name) == pid:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
     return list(told)

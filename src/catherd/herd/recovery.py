@@ -46,6 +46,7 @@ def recover(root: str) -> list[str]:
         _scratch(root)
         if landing.finish_landing(root):
             notes.append("a fast-forward of your checkout was finished")
+
     return notes
 
 
@@ -83,13 +84,16 @@ def _half_made(root: str) -> Iterator[str]:
             old = time.time() - os.stat(path).st_mtime >= STALE_S
         except FileNotFoundError:
             continue
+
         yours = not name
         if yours and (whole or not old):
             continue  # it is being made by you at this moment
         with effect("remove", os.path.relpath(path, root)):
             shutil.rmtree(path)
+
         if name:
             _remove_empty(root, name)
+
         yield f"half-made worktree {name or os.path.basename(path)}: removed"
 
 
@@ -142,6 +146,7 @@ def _clear(root: str, path: str, name: str) -> Iterator[str]:
         if os.path.isdir(folder):
             with effect("remove", f"worktrees/{name}/{kind}"):
                 shutil.rmtree(folder)
+
             yield f"worktrees/{name}: {kind} removed"
 
 

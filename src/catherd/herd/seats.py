@@ -21,6 +21,7 @@ def choose(
         from catherd.rehearsal import Rehearsal
 
         return Seat(bus, agent, game, Rehearsal(), "rehearsal", _nothing)
+
     from catherd.models import accounts, cast
 
     agent = cast.cast_agent(agent, game)
@@ -28,6 +29,7 @@ def choose(
         from catherd.models import cli_model
 
         return cli_model.seat(bus, agent, game, settled)
+
     model: Model = accounts.model(bus.root, agent)
     return Seat(
         bus,

@@ -87,19 +87,23 @@ def speak(seat: Seat, ask: Ask) -> bool:
     turn, anew = attempt(bus, me, ask)
     if anew:
         bus.event("asked-anew", f"{ask.step}/{me}", turn=turn)
+
     heard = _converse(seat, ask, turn)
     understood = heard.understood
     if understood is None:
         _tell_unusable(seat, ask, turn)
+
     if understood is None or isinstance(understood.message, Chat):
         message = _instead(ask)
     else:
         message = understood.message
+
     if message is None:
         return False
 
     if isinstance(message, Ballot):
         message.shown = heard.shown
+
     at = _answered_at(bus, me, turn)
     wrote = {"model": seat.model_name, "turn": turn}
     message.wrote = {**wrote, "at": at}
@@ -108,6 +112,7 @@ def speak(seat: Seat, ask: Ask) -> bool:
             text=understood.aside, reply_to=understood.reply_to, at=at, wrote=wrote
         )
         post_chat(bus, me, chat)
+
     tidy_message(message)
     path = f"{ask.step}/{me}.yaml"
     bus.post(path, message, agent=me, turn=turn)
@@ -135,6 +140,7 @@ def reply_in_chat(seat: Seat, stem: str) -> None:
     words = "(no usable answer)"
     if understood is not None and isinstance(understood.message, Chat):
         words = understood.message.text
+
     at = _answered_at(bus, me, turn)
     wrote = {"model": seat.model_name, "turn": turn}
     post_chat(bus, me, Chat(text=words, reply_to=stem, at=at, wrote=wrote))
@@ -146,6 +152,7 @@ def _chat_ask(seat: Seat, stem: str) -> Ask:
     shown = _debated(bus)
     if shown is None:
         shown = Ask(gate="", step="", kind="", template="", roll=[seat.agent.id])
+
     gone = [
         one for one in shown.inputs if one.kind == "chat" and not bus.there(one.path)
     ]
@@ -189,6 +196,7 @@ def _converse(seat: Seat, ask: Ask, turn: str) -> Reading:
     asked = request(seat, turn, ask.kind, rendered)
     if ask.kind == "chat":
         asked = msgspec.structs.replace(asked, phase=_phase_on(seat.bus))
+
     text = converse(seat.bus, seat.model, asked, seat.reserve, reread)
     return Reading(None if text is None else kept[-1], rendered.shown)
 
@@ -212,6 +220,7 @@ def _debated(bus: Bus) -> Ask | None:
     for gate in phase.gates.values():
         if gate.kind in {"objections", "answers", "final"}:
             found = bus.get(f"{gate.step}/{bus_.OPEN}", Ask) or found
+
     return found
 
 
@@ -232,6 +241,7 @@ def post_chat(bus: Bus, agent: str, said: Chat) -> None:
     stem = f"{said.at.replace('-', '').replace(':', '')}.{agent}"
     if said.reply_to and not bus.there(f"chat/{said.reply_to}.yaml"):
         said.reply_to = ""
+
     said.text = bus_.tidy_text(said.text)
     bus.post(f"chat/{stem}.yaml", said, agent=agent)
 
@@ -272,5 +282,7 @@ def _answered_at(bus: Bus, agent: str, turn: str) -> str:
         with contextlib.suppress(FileNotFoundError):
             answer = bus.get(f"{stem}.{n}.answer.yaml", Answer)
             at = answer.at if answer else at
+
         n += 1
+
     return at or bus_.now()

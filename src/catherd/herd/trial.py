@@ -37,8 +37,10 @@ def trial_lines(bus: Bus, agent: Agent, environ: Mapping[str, str]) -> Iterator[
     program = accounts.program_of(agent, environ)
     if not models and not program:
         yield from _keyless(agent)
+
     for model in models:
         yield _told(bus, _on_model(agent, model), game, model)
+
     if program:
         alone = msgspec.structs.replace(agent, model="", also=[])
         yield _told(bus, alone, game, os.path.basename(program))
@@ -92,6 +94,7 @@ def _told(bus: Bus, agent: Agent, game: Game, who: str) -> str:
         where = f"{error.cap}:` under `caps:` in bus/game.yaml"
         if error.cap == "agent" and "usd" in agent.limits:
             where = f"usd:` under `limits:` in agents/{agent.id}.yaml"
+
         return f"--  {agent.id}: {who}: {error.refusal}\n    fix: raise `{where}"
     except ModelError as error:
         where, fix = cooldown.change(bus, agent, error)

@@ -57,6 +57,7 @@ def keys_named(agent: Agent) -> list[str]:
         its_key_is_named = agent.key and model == agent.model
         if model and not its_key_is_named:
             names += _usual_keys(model)
+
     return list(dict.fromkeys(name for name in names if name))
 
 
@@ -104,6 +105,7 @@ def model(root: str, agent: Agent, environ: Mapping[str, str] | None = None) -> 
     if not chosen:
         names = " or ".join(keys_named(agent))
         raise ModelError("auth", f"there is no key: set {names}")
+
     own = chosen == agent.model
     llm.live_price(chosen, agent.options if own else {})
     named = config.secret_names(root) | {agent.key}
@@ -162,6 +164,7 @@ class Speaker:
                 retry_after_s=error.retry_after_s,
                 requests=error.requests,
             ) from None
+
         return msgspec.structs.replace(
             reply,
             text=secrets.disowned(reply.text, self.environ, self.named),
@@ -238,10 +241,12 @@ def allow(
     caps = {**CAPS, **game.caps}
     if "usd" in agent.limits:
         caps["agent"] = agent.limits["usd"]
+
     refusal = may_spend(spent, caps, agent.id, phase, usd)
     if refusal is None:
         _report_circles(bus, agent, spent)
         return
+
     flying = _in_the_air(bus, agent.id)
     landed = [e for e in spent if e.answered or (e.agent, e.turn) not in flying]
     if flying and may_spend(landed, caps, agent.id, phase, usd) is None:
@@ -278,6 +283,7 @@ def _in_the_air(bus: Bus, me: str) -> set[tuple[str, str]]:
         call = _unanswered(bus, agent)
         if call is not None:
             found.add((agent, call.turn))
+
     return found
 
 
@@ -319,6 +325,7 @@ def entries(bus: Bus, settled: dict[str, Entry] | None = None) -> list[Entry]:
                 continue
             if one.answered:
                 known[path] = one
+
             found.append(one)
 
     return found

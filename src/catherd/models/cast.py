@@ -51,11 +51,14 @@ def _role(agent: Agent, drawn: Agent, environ: Mapping[str, str]) -> Role:
     if not model and not program:
         names = " or ".join(accounts.keys_named(drawn)) or "a model"
         return {"sits_out": f"no key: set {names}"}
+
     role = {"model": model} if model else {"command": program}
     if model and model != drawn.model:
         role["instead_of"] = drawn.model
+
     if drawn.temper != agent.temper or drawn.model != agent.model:
         role["temper"] = drawn.temper
+
     return role
 
 
@@ -65,6 +68,7 @@ def _no_key(agents: Mapping[str, Agent]) -> CatherdError:
     keys: set[str] = set()
     for agent in agents.values():
         keys.update(accounts.keys_named(agent))
+
     return CatherdError(
         "no key was found, so nobody can play live",
         where="LIVE=1",
@@ -148,14 +152,17 @@ def cast_lines(agents: Mapping[str, Agent], cast: Cast) -> list[str]:
         if "sits_out" in role:
             out.append(f"{name} ({role['sits_out']})")
             continue
+
         voice = role.get("model") or role.get("command", "")
         if "instead_of" in role:
             voice += f", for want of a key for {role['instead_of']}"
+
         plays.append(f"{name} ({voice})")
 
     lines = [f"live: {', '.join(plays)}"]
     if out:
         lines.append(f"sitting out: {', '.join(out)}")
+
     return lines
 
 
@@ -168,6 +175,7 @@ def reveal(bus: Bus, agents: Mapping[str, Agent], game: Game) -> None:
         instead = ""
         if "instead_of" in role:
             instead = f" (for want of a key for {role['instead_of']})"
+
         said = f"drawn for this game: I am {role['model']}{instead}; {temper}."
         remark(bus, name, game.began, "cast", said)
 
@@ -205,6 +213,7 @@ def _keys(agent: Agent, environ: Mapping[str, str]) -> set[str]:
     keys = {accounts.key_of(agent.model, environ, agent.key) or ""}
     for name in accounts.program_keys(agent):
         keys.add(environ.get(name, ""))
+
     return keys - {""}
 
 
@@ -215,9 +224,11 @@ def _environ_of(pid: int) -> dict[str, str] | None:
             entries = file.read().split(b"\0")
     except OSError:
         return None
+
     found = {}
     for entry in entries:
         key, _, value = entry.partition(b"=")
         if key:
             found[os.fsdecode(key)] = os.fsdecode(value)
+
     return found

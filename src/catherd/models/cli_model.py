@@ -162,6 +162,7 @@ def _version(made: Driver, asked: list[str]) -> subprocess.CompletedProcess[byte
         if made.sandbox == "bwrap":
             program = str(made.argv[0])
             before = cli_sandbox.words(root, tree, home, program, made.sees)
+
         env = program_environment(
             msgspec.structs.replace(made, keys=[]),
             Surroundings(worktree=tree, home=home),
@@ -246,6 +247,7 @@ class Program(Model):
         made.usd = worst(self.agent, talking=not self.tree)
         if not self.tree:  # work has the time that its YAML gives it
             made.wall_s = min(made.wall_s, max(request.deadline_s, 0.0))
+
         outcome = self._run(made, self._prompt(request), tree)
         self.bus.event(
             "ran",
@@ -306,10 +308,12 @@ class Program(Model):
                 if _sum(tree, path) != self.was.get(path)
             ]
             text = self._taken(outcome, tree)
+
         usd = self._usd(made, outcome.heard)
         # Not told, or not told to the end: it was never for nothing.
         if not usd or _ran_out_of_time(outcome):
             usd = max(usd, made.usd)
+
         return self._reply(text, made, outcome, usd)
 
     def _desk(self) -> str:
@@ -340,6 +344,7 @@ class Program(Model):
         if os.path.isfile(os.path.join(tree, ".git")):
             place = run.WorkPlace(tree, _git_dir(tree))
             cli_sandbox.own_git(place, self.home, self.agent.id)
+
         program = str(made.argv[0])
         before = cli_sandbox.words(self.bus.root, tree, self.home, program, made.sees)
         return msgspec.structs.replace(made, argv=[*before, *made.argv])
@@ -358,12 +363,14 @@ class Program(Model):
                 outcome.base,
                 change=f"worktrees/{self.agent.id}",
             )
+
         faults = [str(one) for one in treescan.scan_tree(tree, self.limits)]
         parts = []
         for path in outcome.changed:
             taken = self._file(tree, path)
             faults += taken.faults
             parts.append(taken.fence)
+
         if faults:
             return NOT_TAKEN + "\n".join(faults[:40])
         if not outcome.changed:
@@ -399,6 +406,7 @@ class Program(Model):
         what = f"the command {name} gave no answer ({told})"
         if not _cost_is_known(outcome, usd):
             what += f"; {MAY_BE_BILLED}"
+
         took = self._reply("", made, outcome, usd)
         return ModelError(_FAILED[outcome.result], what, requests=1, took=took)
 
@@ -413,6 +421,7 @@ class Program(Model):
             price = prices.price_of(f"{vendor}/{bare}")
         except ModelError:
             return 0.0
+
         return price.usd(
             heard.prompt_tokens, heard.cached_tokens, 0, heard.completion_tokens
         )
@@ -445,6 +454,7 @@ class Program(Model):
         with contextlib.suppress(OSError, ValueError):
             with open(os.path.join(self.home, "pid"), encoding="utf-8") as file:
                 pid, started = file.read().split(" ", 1)
+
             if atomic.started(int(pid)) == started:
                 os.killpg(int(pid), signal.SIGKILL)
 

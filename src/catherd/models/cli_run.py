@@ -127,12 +127,15 @@ def run_command(driver: Driver, prompt: str, around: Surroundings) -> CliOutcome
                 f"{driver.argv[0]}: {error.strerror}",
                 seconds=time.monotonic() - began,
             )
+
         try:
             if around.started is not None:
                 around.started(child.pid)
+
             listened = _listen(driver, child)
         finally:
             _kill(child)
+
     named = [*around.keys, *driver.keys]
     _redact(listened, around.log, {**around.outside(), **env}, named)
     outcome = _judge(before, driver, listened)
@@ -220,6 +223,7 @@ def program_environment(
     }
     for name, value in driver.env.items():
         env[name] = fill_word(value, places)
+
     return env
 
 
@@ -233,6 +237,7 @@ def furnish(driver: Driver, home: str) -> None:
         part = value.removeprefix("{home}/")
         if part != value and ".." not in part:
             parts.append(part)
+
     for part in parts:
         os.makedirs(os.path.join(home, part), mode=0o700, exist_ok=True)
 
@@ -264,6 +269,7 @@ def _listen(driver: Driver, child: subprocess.Popen[bytes]) -> _Listened:
             if _is_over(heard):
                 finished = finished or now
                 deadline = _Deadline(finished + driver.grace_s, "")
+
             if deadline.at <= now:
                 return _Listened(heard, deadline.ended, _last(said))
             for stream, line in lines.wait(deadline.at - now):
@@ -273,6 +279,7 @@ def _listen(driver: Driver, child: subprocess.Popen[bytes]) -> _Listened:
                     complain(driver, heard, line)
                 elif take_line(driver, heard, line):
                     last = time.monotonic()
+
             if lines.over:
                 return _Listened(heard, "", _last(said))
     finally:
@@ -335,9 +342,11 @@ class _Lines:
             chunk = os.read(fd, 1 << 18)
         except BlockingIOError:
             return
+
         if not chunk:
             self.select.unregister(fd)
             return
+
         *whole, rest = (self.rest[name] + chunk).split(b"\n")
         self.rest[name] = rest[-(16 << 20) :]
         for line in whole:
@@ -391,6 +400,7 @@ def _judge(before: Before, driver: Driver, listened: _Listened) -> CliOutcome:
     if tampered:
         outcome.result, outcome.detail = "scope_violation", tampered
         return outcome
+
     outcome.changed, outcome.commits = tamper.program_changes(before, driver.litter)
     heard = listened.heard
     # An error that left changes may have been mended by the program itself.

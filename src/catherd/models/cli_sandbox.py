@@ -93,6 +93,7 @@ def _shown_outside(wanted: list[str], hidden: list[str], root: str) -> list[str]
     for path in dict.fromkeys(lost):
         if os.path.exists(path) and not _in_another(path, lost):
             made += ["--ro-bind", os.path.realpath(path), path]
+
     return made
 
 
@@ -142,6 +143,7 @@ def own_git(place: WorkPlace, home: str, agent: str) -> None:
         ):
             with open(os.path.join(home, name), "w", encoding="utf-8") as file:
                 file.write(f"{text}\n")
+
         run.call(mine, "update-ref", f"refs/heads/{branch}", head)
         run.call(mine, "read-tree", "HEAD")
 
@@ -169,6 +171,7 @@ def _kernel_settings() -> list[str]:
             continue
         if os.path.isdir(path) or path.endswith(("sysrq-trigger", "mtrr")):
             found.append(path)
+
     return found
 
 
@@ -210,11 +213,13 @@ def _interpreted(path: str) -> list[str]:
     while len(found) < 4 and os.path.isfile(found[-1]):
         with open(found[-1], "rb") as file:
             line = _FIRST_LINE.match(file.readline(512))
+
         if line is None:
             break
         first, second = (os.fsdecode(word or b"") for word in line.groups())
         if os.path.basename(first) == "env":
             first = shutil.which(second) or second
+
         found.append(first)
 
     return found

@@ -68,6 +68,7 @@ class Sign(msgspec.Struct, forbid_unknown_fields=True):
             self.some and not dig(event, self.some)
         ):
             return False
+
         if not self.says:
             return True
         return re.search(self.says, text[:_HEAD], re.IGNORECASE) is not None
@@ -133,9 +134,11 @@ def driver(command: dict[str, Any], where: str = "agents/") -> Driver:
         made = msgspec.convert(command, Driver, strict=False)
         for sign in made.signs:
             re.compile(sign.says)
+
         wrong = _wrong(made)
     except (msgspec.ValidationError, re.error) as error:
         wrong = str(error)
+
     if wrong:
         raise CatherdError(
             f"command: {wrong}",
@@ -169,6 +172,7 @@ def filled(driver: Driver, places: dict[str, str]) -> list[str]:
             out.append(fill_word(part, places))
         elif all(places.get(name) for name in _places_in(part)):
             out += [fill_word(word, places) for word in part]
+
     return out
 
 
@@ -202,9 +206,11 @@ def take_line(driver: Driver, heard: CliTranscript, line: bytes) -> bool:
     heard.events += 1
     if driver.final and matches(event, driver.final):
         heard.finished = True
+
     _capture(driver.text, heard, event)
     if matches(event, driver.usage.match):
         _count(driver.usage, heard, event)
+
     _look_for_signs(driver, heard, event, text)
     return True
 
@@ -232,6 +238,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return None
+
     return found if isinstance(found, dict) else None
 
 
@@ -244,6 +251,7 @@ def dig(event: Any, path: str) -> Any:
             event = event[int(part)]
         else:
             return None
+
     return event
 
 

@@ -106,6 +106,7 @@ def met(bus: Bus, agent: Agent, game: Game, error: ModelError, stands: Setback) 
     if error.kind != "silent" and (lost or goes_on or lasts):
         _tell(bus, agent, game, error, stands)
         stands.told = True
+
     return lost
 
 
@@ -127,9 +128,11 @@ def _tell(
         times = ""
         if stands.failed >= IN_A_ROW:
             times = f", {stands.failed} calls in a row"
+
         tries = ""
         if till:
             tries = f"; it tries again at {clock(till)}"
+
         what = f"{who} cannot answer{times}: {why}{_booked(bus, agent)}{tries}"
 
     bus.trouble(f"model-{agent.id}", where, what, fix, till or error.kind, until=till)
@@ -253,6 +256,7 @@ def _address(agent: Agent, *, unknown: bool) -> _Change:
     if agent.options.get("api_base"):
         both = "`api_base:` or `model:`" if unknown else "`api_base:`"
         return _Change(("options", "api_base"), f"correct {both} in {{file}}, {{then}}")
+
     vendor = agent.model.partition("/")[0].upper()
     for base in (f"{vendor}_BASE_URL", f"{vendor}_API_BASE"):
         if os.environ.get(base):

@@ -44,6 +44,7 @@ def offer_costs(
         lines.append(f"keys found for {', '.join(ready)}")
     else:
         lines.append("no key found")
+
     if without:
         lines.append(f"sitting out: {', '.join(without)}")
 
@@ -54,6 +55,7 @@ def offer_costs(
         lines.append(
             f"LIVE=1 costs at most ${most:.2f} for {', '.join(phases)} (caps: in bus/game.yaml)"
         )
+
     return lines
 
 
@@ -75,6 +77,7 @@ def _offer(agent: Agent, environ: Mapping[str, str]) -> _Offer:
     instead = ""
     if not own:
         instead = f", for want of a key for {agent.model}"
+
     return _Offer(True, f"{name} ({chosen}{instead})")
 
 

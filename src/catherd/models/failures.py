@@ -186,8 +186,10 @@ def _named(status: int, body: str) -> str:
 
     if isinstance(found, list) and found:
         found = found[0]
+
     if isinstance(found, dict):
         found = found.get("error", found)
+
     if isinstance(found, dict):
         for key in ("code", "type", "status"):
             word = found.get(key)
@@ -238,6 +240,7 @@ def status_of(error: BaseException) -> int | None:
         value = getattr(at, "status_code", None)
         if isinstance(value, int) and 100 <= value < 600:
             found = value
+
         at = at.__cause__ or at.__context__
 
     return found

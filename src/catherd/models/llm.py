@@ -120,6 +120,7 @@ class Live:
                 return msgspec.structs.replace(
                     made.result, requests=requests, seconds=seconds
                 )
+
             failed = made.result
             wait = failures.delay(tried, failed.asked, self.draw(), self.backoff)
             late = time.monotonic() + wait > deadline
@@ -152,6 +153,7 @@ class Live:
                     heard = read_stream(response, exchange.body)
                 else:
                     heard = read_whole(response)
+
             reply = reply_of(request, price, heard, bytes(exchange.body))
             return _Try(reply, exchange.requests)
         except Exception as error:
@@ -219,6 +221,7 @@ def _litellm() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydantic's, about its own future
         import litellm
+
     from catherd.models.transport import Transport
 
     with _once:
@@ -230,6 +233,7 @@ def _litellm() -> Any:
             litellm.sync_transport = Transport()
             # The OpenAI SDK's way out.
             litellm.client_session = httpx.Client(transport=Transport())
+
     return litellm
 
 

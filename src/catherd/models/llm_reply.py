@@ -76,6 +76,7 @@ def _take_delta(heard: Completion, delta: Any) -> None:
     """Take in what a part of a stream says beside its text."""
     if getattr(delta, "refusal", None):
         heard.refused = True
+
     for block in getattr(delta, "thinking_blocks", None) or []:
         # The whole block comes with its signature.
         if block.get("signature") or block.get("data"):
@@ -108,6 +109,7 @@ def reply_of(request: Request, price: Price, heard: Completion, body: bytes) -> 
     if come <= 0 or (go <= 0 and heard.text):  # not said: never for nothing
         most = token_room(request.model, request.max_tokens, request.options)
         usd = price.worst(come or estimate(request), most)
+
     withheld = finish in {"refusal", "filter"} or not heard.text.strip()
     thinking = msgspec.json.encode(heard.thinking).decode() if heard.thinking else ""
     return Reply(

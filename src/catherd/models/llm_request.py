@@ -37,18 +37,24 @@ def arguments(request: Request, key: str) -> dict[str, Any]:
     if streams(request):
         # Without it OpenAI does not say how many tokens it took.
         made["stream_options"] = {"include_usage": True}
+
     if options.get("api_base"):
         made["api_base"] = options["api_base"]
         if request.model.startswith("anthropic/"):  # LiteLLM adds /v1 again
             made["api_base"] = made["api_base"].rstrip("/").removesuffix("/v1")
+
         # Many servers of one's own want no key; the SDK wants one.
         made["api_key"] = "none"
+
     if key:
         made["api_key"] = key
+
     if "temperature" in options:
         made["temperature"] = float(options["temperature"])
+
     if "effort" in options:
         made["reasoning_effort"] = options["effort"]
+
     return made
 
 
@@ -60,15 +66,18 @@ def _messages(request: Request) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = []
     if request.system:
         said.append({"role": "system", "content": request.system})
+
     claude = request.model.startswith("anthropic/")
     for message in request.messages:
         made: dict[str, Any] = {"role": message.role, "content": message.content}
         if claude and message.thinking:
             made["thinking_blocks"] = msgspec.json.decode(message.thinking)
+
         said.append(made)
 
     if claude:
         _mark_stable(said, request)
+
     return said
 
 
@@ -81,6 +90,7 @@ def _mark_stable(said: list[dict[str, Any]], request: Request) -> None:
     first = next((message for message in said if message["role"] == "user"), None)
     if first is not None:
         first["content"] = _in_blocks(first["content"], request)
+
     if request.system and len(request.system) >= _CACHE_FROM:
         said[0]["content"] = [_kept(request.system)]
 

@@ -55,6 +55,7 @@ class Price(msgspec.Struct, frozen=True):
         for tier in self.tiers:
             if prompt > tier.above and self.prompt:
                 factor, out = tier.prompt / self.prompt, tier.completion
+
         plain = max(0, prompt - cached - written)
         usd_in = plain * self.prompt + cached * self.cached + written * self.written
         return factor * usd_in + completion * out
@@ -91,6 +92,7 @@ def price_of(model: str, options: dict[str, str] | None = None) -> Price:
                 "this model costs money at its vendor: options: price: free needs api_base: beside it, the server of your own",
             )
         return Price(0.0, 0.0, 0.0, 0.0)
+
     if stated:
         return _stated(stated)
     row = _row(model)
@@ -113,6 +115,7 @@ def _stated(text: str) -> Price:
         come, go = float(found[1]) / 1e6, float(found[2]) / 1e6
         if come > 0 and go > 0:
             return Price(come, go, come, come)
+
     raise ModelError(
         "unpriced",
         "options: price is 'free' or dollars per million tokens in and out, like 2.50/10.00",
@@ -213,6 +216,7 @@ def token_room(
     room = 0
     if effort or thinks_unasked:
         room = EFFORT.get(effort, EFFORT["medium"])
+
     return min(max_tokens + room, top)
 
 

@@ -138,6 +138,7 @@ class _Received(httpx.SyncByteStream):
             if self.exchange.received > self.exchange.limit:
                 self.exchange.why = "too_big"
                 raise httpx.ReadError("the answer is too large")
+
             self.exchange.body += part
             yield part
 
@@ -163,6 +164,7 @@ class Transport(httpx.BaseTransport):
         if asked in exchange.asked:
             exchange.why = exchange.why or "repeated"
             raise httpx.ConnectError("this request was sent already")
+
         exchange.asked.add(asked)
         exchange.requests += 1
         exchange.sent, exchange.received, exchange.status = False, 0, None
@@ -196,6 +198,7 @@ class Transport(httpx.BaseTransport):
             ):
                 raise httpx.ReadError(type(e).__name__) from None
             raise
+
         return _response(response, pool, exchange)
 
 
@@ -208,6 +211,7 @@ def _response(
     }
     if 300 <= response.status < 400:
         exchange.why = "redirect"
+
     headers = [(k, v) for k, v in response.headers if k.lower() != b"location"]
     assert isinstance(response.stream, Iterable)  # noqa: S101 - httpcore's sync side
     stream = _Mapped(_Received(response.stream, pool, exchange))

@@ -80,6 +80,7 @@ def _one_task_more(
             )
             known = after.get(now, made)
             after[now] = min(known, made, key=_Found.rank)
+
     return after
 
 
@@ -126,6 +127,7 @@ def allot_apart(
     chosen = allot(others, free, fits)
     for task in journeys:
         chosen[task] = prover
+
     return dict(sorted(chosen.items()))
 
 
@@ -175,7 +177,9 @@ def reasons(
         why = said.get(agent, {}).get(task, "")
         if why:
             reason += f": {why}"
+
         made[task] = reason
+
     return made
 
 
@@ -224,4 +228,5 @@ def swapped(
 
         if mine and other != agent and wishes.get(other) == (take, give):
             made[give] = other
+
     return made

@@ -67,6 +67,7 @@ def allot_tasks(bus: Bus, phase: Phase, branch: str) -> Allotment:
         bid = yaml_read.typed(yaml_read.loads(spoken.text, f"bus/{spoken.path}"), Bid)
         made.bids[_author(spoken)] = bid
         _take_in(bus, phase, made, spoken)
+
     for spoken in receipt.counted:
         _tell_strange_bids(bus, made, spoken)
 
@@ -121,6 +122,7 @@ def _take_in(bus: Bus, phase: Phase, made: Allotment, spoken: Spoken) -> None:
                 str(one),
             )
             continue
+
         made.tasks[str(one["id"])] = Task(
             kind="design",
             title=str(one["title"]),
@@ -129,6 +131,7 @@ def _take_in(bus: Bus, phase: Phase, made: Allotment, spoken: Spoken) -> None:
             by=name,
         )
         kept.append(one)
+
     made.bids[name].adds = kept
 
 
@@ -149,6 +152,7 @@ def _fault(phase: Phase, made: Allotment, one: dict[str, Any], mine: int) -> str
         fault = _path_fault(made, str(path))
         if fault:
             return fault
+
     return _needs_fault(made, [str(need) for need in needs])
 
 
@@ -165,6 +169,7 @@ def _path_fault(made: Allotment, path: str) -> str:
         for other in task.paths:
             if path.startswith(other) or other.startswith(path):
                 return f"{path} belongs to another task"
+
     return ""
 
 
@@ -251,6 +256,7 @@ def _loads(chosen: dict[str, str], teller: Teller) -> str:
     for agent in sorted(set(owners)):
         name = teller.names.get(agent, agent)
         told.append(f"{name} {owners.count(agent)}")
+
     return ", ".join(told)
 
 
@@ -276,6 +282,7 @@ def _reasons(bus: Bus, made: Allotment, chosen: dict[str, str]) -> dict[str, str
 
         if agent != made.chosen[name]:
             why[name] += f"; swapped with {made.chosen[name]}"
+
     return why
 
 

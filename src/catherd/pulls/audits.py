@@ -46,6 +46,7 @@ def audit_branch(root: str, name: str = "") -> tuple[list[RuleFinding], int]:
     )
     for sha, parent in _plain_commits(root, base, head):
         found += _drawn(root, sha, parent)
+
     return found, merge.merges_between(root, base, head)
 
 
@@ -83,6 +84,7 @@ def _base(root: str, head: str, decision: dict[str, Any]) -> str:
             where=where,
             fix="git fetch --unshallow origin" if shallow else "git fetch origin",
         )
+
     return base
 
 
@@ -113,6 +115,7 @@ def _plain_commits(root: str, base: str, head: str) -> list[tuple[str, str]]:
         sha, *parents = line.split()
         if len(parents) == 1:
             found.append((sha, parents[0]))
+
     return found
 
 
@@ -122,6 +125,7 @@ def _drawn(root: str, sha: str, parent: str) -> list[RuleFinding]:
     for path, change in sorted(tree_changes(root, parent, sha).items()):
         if path.startswith(DRAWN) and change.new_mode != ABSENT:
             touched.append(path)
+
     mail = call(root, "show", "-s", "--format=%ce", sha).out.decode().strip()
     if not touched or mail != "catherd@agents.invalid":
         return []
@@ -134,6 +138,7 @@ def _drawn(root: str, sha: str, parent: str) -> list[RuleFinding]:
             if os.path.isfile(there) and made.get(path) != _read(there):
                 what = f"{path} is not what its sources give"
                 found.append(RuleFinding(sha[:12], "drawn", "error", what))
+
     return found
 
 
@@ -144,12 +149,15 @@ def _made(folder: str) -> dict[str, str]:
     if os.path.isfile(source):
         for name, text in screens.compiled(_read(source)).items():
             made[f"docs/ux/{name}"] = text
+
     plan = trace.read_plan(folder)
     if plan.milestones:
         made[trace.GANTT] = trace.gantt(plan)
+
     known = os.path.join(folder, trace.TRACE)
     if os.path.isfile(known):
         made[trace.TRACE] = trace.trace(plan, trace.prs_in(_read(known)))
+
     return made
 
 

@@ -43,6 +43,7 @@ def coders(root: str, main: str) -> dict[str, str]:
         code = [path for path in paths if path != NAME and not is_test(path)]
         if code:
             found.setdefault(author, min(code))
+
     return found
 
 
@@ -57,6 +58,7 @@ def of_journeys(root: str, main: str) -> dict[str, str]:
         ids = [str(journey["id"]) for journey in document.data["journeys"]]
     except (CatherdError, KeyError, TypeError):
         return {}
+
     if not ids:
         return {}
 
@@ -107,4 +109,5 @@ def judged_own(journeys: dict[str, str], code: dict[str, str]) -> list[str]:
             found.append(
                 f"{who} wrote {', '.join(mine)} and code of the app, {path} for one"
             )
+
     return found

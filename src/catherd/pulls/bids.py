@@ -36,11 +36,13 @@ def read_bid(ask: Ask, text: str, *, last_try: bool) -> Bid:
     errors = []
     for line in envelope.body.splitlines():
         errors += _read_line(bid, known, line.strip())
+
     missing = sorted(known - set(bid.fits))
     if missing and not last_try:
         errors.append(
             f"no line for {', '.join(missing)}; each is `- ID: fit 0–5, effort hours: reason`"
         )
+
     if errors and not (last_try and bid.fits):
         raise Unusable(errors)
     return bid

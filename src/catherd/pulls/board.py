@@ -59,6 +59,7 @@ class Desk:
         if not bus.names("claims/open") and not bus.names(f"claims/{me}"):
             self.going, self._listed = [], -1
             return Work(roll=roll)
+
         # The PRs before the claims. The queue settles the claim of a task before it says
         # that the PR is merged, so no task of mine is seen without its PR.
         prs = self.prs()
@@ -101,6 +102,7 @@ class Desk:
             task = self.task(name)
             if task is not None:
                 found[name] = task
+
         return found
 
     def _parted(
@@ -113,6 +115,7 @@ class Desk:
                 ready[name] = task
             else:
                 later[name] = task
+
         return ready, later
 
     def _refused(self, me: str, task: str) -> bool:
@@ -141,7 +144,9 @@ class Desk:
             for task, agent in found.tasks.items():
                 if agent in self.agents:
                     owner[task] = agent
+
                 self._tell_stranger(path, task, agent)
+
         return Allotted(owner, frozenset(proves))
 
     def _tell_stranger(self, path: str, task: str, agent: str) -> None:
@@ -181,6 +186,7 @@ class Desk:
         if self._logged is None:
             self._logged = pr_files.logged_pulls(self.bus)
             self._over |= self._logged
+
         try:
             self._list()
         except FileNotFoundError:
@@ -209,6 +215,7 @@ class Desk:
             pr_files.forget_pull(self.bus, name)
             how = "merged" if pr_files.is_merged(self.bus, name) else "closed"
             atomic.append(self.bus.path, pr_files.PRS_LOG, f"{name} {how}\n")
+
         self._logged = set(self._over)
 
     def _unread(self, seen: Mapping[str, View]) -> set[str]:
@@ -224,6 +231,7 @@ class Desk:
                 head = self.bus.look(f"prs/{name}/{file}", Head)
                 if head is not None:
                     found |= _tasks_at(self.bus.root, head.head)
+
         return found
 
 
@@ -308,6 +316,7 @@ def mend_claims(bus: Bus, agents: Iterable[str]) -> list[str]:
         task = file.removesuffix(".yaml")
         if task != file and _mend_claim(bus, task, merged=task in merged):
             mended.append(task)
+
     return mended
 
 
@@ -323,6 +332,7 @@ def _mend_claim(bus: Bus, task: str, *, merged: bool) -> bool:
     for state in at:
         if state != right:
             atomic.remove(bus.path, f"claims/{state}/{task}.lock")
+
     bus.event(right, task, why="restored")
     return True
 
@@ -354,6 +364,7 @@ def open_pr(bus: Bus, pr: Pr) -> str:
     number = _last_number(bus) + 1
     while not bus.post(f"prs/PR-{number:04d}/pr.yaml", msgspec.structs.replace(pr)):
         number += 1
+
     return f"PR-{number:04d}"
 
 

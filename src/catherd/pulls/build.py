@@ -83,6 +83,7 @@ def do_write(seat: Seat, task_id: str, task: Task) -> bool:
     if not number:
         block(bus, task_id, me, f"{ATTEMPTS} attempts at {task_id} failed")
         return False
+
     bus.solved(f"blocked-{task_id.lower()}")
     attempt = bus.must(f"tasks/{task_id}.try/{number}.{me}.yaml", Try)
     said = _taking(task_id, task, attempt)
@@ -171,6 +172,7 @@ def _left_by(seat: Seat, task_id: str, files: list[str]) -> LeftBy:
         head = rev(root, f"refs/heads/{agent}/{task_id}")
         if head and not is_ancestor(root, head, main):
             return LeftBy(agent, head)
+
     return LeftBy()
 
 
@@ -223,6 +225,7 @@ def do_revise(seat: Seat, view: View, task: Task) -> bool:
     if not head or head == view.head:
         _tell_stuck(seat, view)
         return False
+
     pr_files.post_head(bus, view.name, head, "revised", main)
     return True
 
@@ -239,6 +242,7 @@ def _merge_in(seat: Seat, begun: worktree.BranchBegun, main: str) -> dict[str, s
         full = os.path.join(begun.path, path)
         with open(full, encoding="utf-8", errors="replace") as file:
             found[path] = file.read()
+
     return found
 
 
@@ -261,6 +265,7 @@ def _work(seat: Seat, job: WorkTurn, ask: Ask) -> str:
     cap = size_limits.caps_of(root, phase_of(job.task))
     if seat.agent.command:
         seat = cli_model.hands(seat, job.tree, int(cap.worktree * size_limits.MB))
+
     rendered = prompts.render_prompt(root, ask, seat.card())
     largest = int(cap.artifact * size_limits.MB)
     rules = Rules(tuple(job.task.paths), largest=largest)
@@ -273,6 +278,7 @@ def _work(seat: Seat, job: WorkTurn, ask: Ask) -> str:
         complaint = _put_files(seat, job, files, rules) or _findings(seat, job, files)
         if not complaint:
             kept.append(files)
+
         return complaint
 
     asked = request(seat, job.turn, "write", rendered)
@@ -282,6 +288,7 @@ def _work(seat: Seat, job: WorkTurn, ask: Ask) -> str:
     paths = {file.path for file in kept[-1]}
     if job.merging:
         paths |= set(worktree.changed_paths(root, me))
+
     message = f"{job.task_id}: {job.task.title}\n"
     return worktree.commit(root, me, sorted(paths), message, merging=job.merging)
 
@@ -294,6 +301,7 @@ def _read_files(text: str) -> list[File] | str:
         envelope = parse_envelope(text)
     except Unusable as error:
         return "\n".join(error.errors)
+
     if not envelope.files:
         return "there is no file in the answer: each stands whole in a fence `~~~~~~file path=…`"
     return envelope.files
@@ -315,6 +323,7 @@ def _put_files(seat: Seat, job: WorkTurn, files: list[File], rules: Rules) -> st
             safewrite.put(job.tree, file, rules)
     except CatherdError as error:
         return str(error)
+
     return ""
 
 
@@ -329,6 +338,7 @@ def _findings(seat: Seat, job: WorkTurn, files: list[File]) -> str:
         found.append(
             f"the whole directory is too large: {over}; take out what is not needed"
         )
+
     faults = found or faulty(seat, job.task, job.tree, paths)
     return "\n".join(["Findings:", *faults[:40]]) if faults else ""
 
@@ -340,6 +350,7 @@ def faulty(seat: Seat, task: Task, tree: str, paths: list[str]) -> list[str]:
         cache = os.path.join(root, ".catherd", "checks")
         found = checks.check_paths(tree, paths, cache)
         return [str(one) for one in found if one.severity != "warning"]
+
     return task_check.faults(root, task, landing.tip(root, seat.game.branch), tree)
 
 

@@ -52,6 +52,7 @@ def ask_for(seat: Seat, matter: Matter) -> Ask:
         inputs += findings_of(view)
         if matter.kind == "review":
             inputs.append(_diff(root, matter.main, view.head))
+
     for path, text in matter.conflicts.items():
         inputs.append(_input("conflict", text, path=path))
 
@@ -111,6 +112,7 @@ def handbook(root: str, name: str) -> str:
         if os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
                 return file.read()
+
     return ""
 
 
@@ -146,6 +148,7 @@ def _by_weight(there: list[str], task: Task) -> list[str]:
     app = [path for path in there if path.startswith("app/")]
     if task.kind == "design":
         app = []
+
     pages = [path for path in there if path.startswith("docs/")]
     design = [path for path in pages if not path.startswith(ASIDE)]
     return list(dict.fromkeys([*mine, *app, *design]))
@@ -170,6 +173,7 @@ def findings_of(view: View) -> list[Input]:
     if needs is not None:
         text = "\n".join([needs.why, *needs.files, *needs.findings])
         made.append(_input("finding", text))
+
     return made
 
 

@@ -19,6 +19,7 @@ def tasks_of(bus: Bus, phase: Phase, main: str) -> dict[str, Task]:
     if "tasks" in phase.options:
         where = f"phases/{phase.name}.yaml"
         return _sound(_of_phase_file(phase, where), where)
+
     milestone = phase.options.get("milestone", phase.name)
     tier = str(phase.options.get("sandbox", "bwrap"))
     found = {}
@@ -27,6 +28,7 @@ def tasks_of(bus: Bus, phase: Phase, main: str) -> dict[str, Task]:
         data = yaml_read.loads(blob.decode("utf-8", "replace"), path).data
         if isinstance(data, dict) and data.get("milestone") == milestone:
             found[name] = _build(data, milestone, tier)
+
     if not found:
         raise CatherdError(
             f"no task of the milestone {milestone} is on main",
@@ -55,6 +57,7 @@ def _task_files(root: str, main: str) -> list[tuple[str, str]]:
         name = re.fullmatch(r"docs/tasks/(T-\d{3,})\.yaml", path)
         if name is not None:
             found.append((name[1], path))
+
     return found
 
 
@@ -65,6 +68,7 @@ def _build(data: dict[str, Any], milestone: str, tier: str) -> Task:
     if isinstance(accept, dict):
         run = accept.get("run", [])
         seconds = accept.get("timeout_s", 60)
+
     return Task(
         kind="build",
         title=str(data.get("title", "")),
@@ -110,10 +114,12 @@ def rates(bus: Bus) -> dict[str, tuple[int, int]]:
             verdicts = _first_verdicts(bus, name, pr.author) if pr is not None else []
         except CatherdError:
             continue  # the readers of PRs report it
+
         if pr is not None and verdicts:
             passed, of = found.get(pr.author, (0, 0))
             good = all(word == "approve" for word in verdicts)
             found[pr.author] = (passed + good, of + 1)
+
     return found
 
 
@@ -131,4 +137,5 @@ def _first_verdicts(bus: Bus, pr: str, author: str) -> list[str]:
         review = bus.get(f"prs/{pr}/reviews/{file}", Review)
         if review is not None and review.head == first.head:
             verdicts.append(review.verdict)
+
     return verdicts

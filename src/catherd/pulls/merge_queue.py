@@ -77,6 +77,7 @@ class Queue(msgspec.Struct):
         for name, view in sorted(prs.items()):
             if self._advance(view):
                 merged.append(name)
+
         board.free(self.bus, self._stale(prs))
         return merged
 
@@ -92,12 +93,14 @@ class Queue(msgspec.Struct):
         if how.act == "human":
             self._call_you(view, how)
             return False
+
         self.bus.solved(f"pr-{view.name.lower()}")
 
         if how.act == "merge":
             return self._merge(view, task, how)
         if how.act == "wait" and self._worth_reviewing(view, task):
             self._offer(view)
+
         return False
 
     # Before anything is decided: whose it is, and what it proposes
@@ -128,10 +131,12 @@ class Queue(msgspec.Struct):
         if not actual:
             self._make_branch_again(view)
             return view
+
         if objects.is_ancestor(root, view.head, actual):
             pr_files.post_head(self.bus, view.name, actual, "more commits")
         else:
             self._follow_branch(view, actual)
+
         return self.desk.view(view.name) or view
 
     def _make_branch_again(self, view: View) -> None:
@@ -139,6 +144,7 @@ class Queue(msgspec.Struct):
         if rev(root, head):
             lines = [f"create refs/heads/{branch} {head}"]
             objects.transaction(root, lines, "deleted by hand")
+
         trouble = f"branch-{view.name.lower()}"
         self.bus.trouble(
             trouble,
@@ -157,6 +163,7 @@ class Queue(msgspec.Struct):
         kept = f"refs/catherd/moved/{branch}/{head[:12]}"
         if rev(root, head) and not rev(root, kept):
             objects.transaction(root, [f"create {kept} {head}"], "moved by hand")
+
         why = "the branch was moved by hand"
         pr_files.post_head(self.bus, view.name, actual, why)
         trouble = f"branch-{view.name.lower()}"
@@ -180,6 +187,7 @@ class Queue(msgspec.Struct):
             fix = f"rm 'bus/{path}'"
             self.bus.trouble(trouble, f"bus/{path}", what, fix, view.head)
             reported.add(f"{trouble}.yaml")
+
         about = f"forged-{slug(f'prs/{view.name}')}-"
         for name in self.bus.names("problems"):
             if name.startswith(about) and name not in reported:
@@ -203,6 +211,7 @@ class Queue(msgspec.Struct):
         if needs is not None:
             self._send_back(view, needs)
             return False
+
         self._looked[view.name] = (view.head, main)
         return True
 
@@ -233,6 +242,7 @@ class Queue(msgspec.Struct):
             fresh = self.desk.view(name)
             if fresh is not None and not pr_files.is_merged(self.bus, name):
                 heads[name] = fresh.head[:12]
+
         return [one for one in offered if heads.get(one.pr) != one.head12]
 
     def _call_you(self, view: View, how: Stand) -> None:
@@ -277,6 +287,7 @@ class Queue(msgspec.Struct):
             yours += protected.needs_approval(
                 self.bus, self.desk, proposal.view, task, main, tree
             )
+
         if not broken and not yours:
             return None
         return Needs(
@@ -303,8 +314,10 @@ class Queue(msgspec.Struct):
         done = merge.merged(self.bus.root, view.name)
         if not done:
             done = self._to_main(view, task, how)
+
         if done:
             self._close(view, how, done)
+
         return bool(done)
 
     def _to_main(self, view: View, task: Task, how: Stand) -> str:
@@ -391,6 +404,7 @@ def frees(queue: Queue, dead_since: dict[str, float], grace: float) -> None:
         if bus.alive(name) and cooldown.rest_of(bus, name) is None:
             dead_since.pop(name, None)
             continue
+
         since = dead_since.setdefault(name, time.monotonic())
         if time.monotonic() - since >= grace:
             _free_claims(queue, name)

@@ -27,6 +27,7 @@ def head_numbers(bus: Bus, pr: str) -> list[int]:
         number = file.removeprefix("head-").removesuffix(".yaml")
         if file == f"head-{number}.yaml" and number.isdecimal():
             numbers.append(int(number))
+
     return sorted(numbers)
 
 
@@ -78,6 +79,7 @@ def read_view(bus: Bus, name: str) -> View | None:
         if review.verdict != "approve":
             objectors[who] = None
             rejected.add(seen)
+
         if seen == last.head[:12]:
             reviews[who] = _of_head(review, who, last.head)
 
@@ -111,6 +113,7 @@ def _reviews(bus: Bus, name: str) -> list[tuple[str, str, Review]]:
         review = bus.look(f"prs/{name}/reviews/{file}", Review)
         if review is not None:
             found.append((seen, who, review))
+
     return found
 
 
@@ -149,6 +152,7 @@ def logged_pulls(bus: Bus) -> set[str]:
     except CatherdError as error:
         bus.broken(PRS_LOG, error)
         return set()
+
     bus.solved(PRS_LOG)
     return set(text.split()) - {"merged", "closed"}
 

@@ -48,12 +48,15 @@ def weakened(bus: Bus, desk: Desk, task: str, main: str, tree: str) -> list[str]
     for path, change in changed.items():
         if path != NAME:
             touched[path] = change.old_mode == ABSENT
+
     found = []
     if touched:
         kept = _judges_of_merged(bus, desk, task, main)
         found += _tests(bus.root, tree, kept, touched)
+
     if NAME in changed:
         found += _journeys(bus.root, main, tree)
+
     return found
 
 
@@ -70,6 +73,7 @@ def _judges_of_merged(
         earlier = desk.task(name)
         if earlier is not None and earlier.accept:
             kept[name] = judges(earlier.accept, there)
+
     return kept
 
 
@@ -88,12 +92,15 @@ def _tests(
                 found.append(
                     f"{path} would run before the tests of {', '.join(names)}, merged before: leave it out, or empty"
                 )
+
             continue
+
         names = [name for name in kept if path in kept[name]]
         if names:
             found.append(
                 f"{path} judges {', '.join(names)}, merged before: leave it as it is on main and put new tests into a file of their own"
             )
+
     return found
 
 
@@ -116,6 +123,7 @@ def _journeys(root: str, main: str, tree: str) -> list[str]:
         found.append(
             f"{NAME}: persistence is claimed by what is proved: leave it as it is on main"
         )
+
     return found
 
 
@@ -138,6 +146,7 @@ def _by_id(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if isinstance(one, dict):
             told = {key: what for key, what in one.items() if key not in _WORDS}
             found[str(one.get("id"))] = told
+
     return found
 
 
@@ -153,4 +162,5 @@ def _proved(root: str, main: str) -> dict[str, str]:
         journeys = data.get("journeys", []) if isinstance(data, dict) else []
         for one in journeys:
             found.setdefault(str(one.get("id")), milestone[1])
+
     return found

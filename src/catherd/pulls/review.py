@@ -30,6 +30,7 @@ def do_review(seat: Seat, slot: Slot, view: View, task: Task) -> bool:
     if view.head[:12] != slot.head12 or view.pr.author == me or bus.there(path):
         board.settle_claim(bus, slot.lock, me, "done")
         return True
+
     review = _ask(seat, slot, view, task)
     if review is None:
         bus.trouble(
@@ -41,6 +42,7 @@ def do_review(seat: Seat, slot: Slot, view: View, task: Task) -> bool:
     else:
         bus.post(path, review, agent=me, verdict=review.verdict)
         _remark_changes(seat, view, path)
+
     board.settle_claim(bus, slot.lock, me, "done")
     return review is not None
 
@@ -99,6 +101,7 @@ def read_review(text: str, head: str) -> Review:
             notes.append(note)
         elif line.strip():
             rest.append(line.strip())
+
     body = tidy_text(" ".join(rest))[:2000]
     if verdict == "changes" and not notes and not body:
         raise Unusable(

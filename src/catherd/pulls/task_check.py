@@ -42,6 +42,7 @@ def approved(root: str, main: str, tree: str) -> str:
         return ""
     with open(path, "rb") as file:
         same = file.read() == objects.read_blob(root, main, wheels.LOCK)
+
     return wheels.fetch_wheels(root, tree) if same else ""
 
 
@@ -83,6 +84,7 @@ def check_merge(
             said = _document_verdict(bus.root, view, main, folder)
         else:
             said = verdict(bus, desk, view.pr.task, task, main, folder)
+
     made = Check(
         verdict="red" if said.findings else "green",
         tree=tree,
@@ -118,6 +120,7 @@ def verdict(
         own = _own_verdict(bus.root, task, main, tree, wheelhouse)
         if own.findings:
             return own
+
     for name in bus.names("tasks"):
         other = name.removesuffix(".yaml")
         if other == task_id or not bus.there(f"claims/done/{other}.lock"):
@@ -131,6 +134,7 @@ def verdict(
             title = f"the accept of {other}, merged before, fails now:"
             wrong = [title, *accept_told(earlier, again)]
             return AcceptVerdict(wrong, again.tier, own.before)
+
     return own
 
 
@@ -176,6 +180,7 @@ def _keep_judges(root: str, task: Task, main: str, tree: str) -> None:
     for path in set(_below(tree)) - set(there):
         if is_test(path) or leads(path, kept):
             os.unlink(os.path.join(tree, path))
+
     for path in kept:
         _put(tree, path, objects.read_blob(root, main, path) or b"")
 
@@ -208,9 +213,11 @@ def judges(argv: list[str], there: list[str]) -> list[str]:
     for word in argv:
         if word.startswith("app"):
             found |= _named(word.rstrip("/"), there)
+
     if not found:
         # The command does not say which tests it runs: any of them may be.
         found = {path for path in there if is_test(path)}
+
     return sorted(found | {path for path in there if leads(path, found)})
 
 
@@ -239,6 +246,7 @@ def leads(path: str, judged: Collection[str]) -> bool:
         module = f"{one.removesuffix('.py')}/"
         if module.startswith(way) or one.startswith(f"{path}/"):
             return True
+
     return False
 
 
@@ -261,13 +269,18 @@ def on_main(root: str, task: Task, main: str, tree: str) -> BoxResult:
     """
     with box_trees.scratch_directory("main") as folder:
         objects.export(root, main, folder)
-        there = _below(tree)
-        own = [path for path in judges(task.accept, there) if is_test(path)]
-        for path in there:
-            if path in own or leads(path, own):
-                with open(os.path.join(tree, path), "rb") as file:
-                    _put(folder, path, file.read())
+        _bring_tests(task, tree, folder)
         return run_accept(task, folder, approved(root, main, folder))
+
+
+def _bring_tests(task: Task, tree: str, folder: str) -> None:
+    """Copy from `tree` to `folder` the tests of the accept and what runs before them."""
+    there = _below(tree)
+    own = [path for path in judges(task.accept, there) if is_test(path)]
+    for path in there:
+        if path in own or leads(path, own):
+            with open(os.path.join(tree, path), "rb") as file:
+                _put(folder, path, file.read())
 
 
 def passed(result: BoxResult) -> bool:

@@ -63,10 +63,12 @@ def list_pulls(root: str) -> list[str]:
         if view is not None:
             rows.append(_row(table, view))
             continue
+
         fault = _fault(table.bus, name)
         if fault is not None:
             told = terminal_text(fault.what)
             rows.append(f"{name}  cannot be read: {fault.where}: {told}")
+
     return rows or ["no pull request yet"]
 
 
@@ -117,10 +119,12 @@ def _standing(table: PullTable, view: View) -> Iterator[str]:
     told = f"{len(how.approvals)} of {needed} approvals"
     if how.overrides:
         told += ", overridden by you"
+
     yield f"{state}; {view.pr.branch} at {view.head[:12]}, {told}"
 
     if state == "open" and how.why:
         yield f"now: {terminal_text(how.why)}"
+
     if view.needs is not None:
         yield from _indented(view.needs.files)
         yield from _indented(view.needs.findings)
@@ -195,6 +199,7 @@ def _view(table: PullTable, number: str) -> View:
         fault = _fault(table.bus, name)
         if fault is not None:
             raise fault
+
     numbers = [name[3:] for name in table.bus.names("prs")]
     known = ", ".join(str(int(one)) for one in numbers if one.isdecimal())
     raise CatherdError(
@@ -214,6 +219,7 @@ def _fault(bus: Bus, name: str) -> CatherdError | None:
                 bus.get(f"prs/{name}/{file}", Head)
         except CatherdError as error:
             return error
+
     return None
 
 

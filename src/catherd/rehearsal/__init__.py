@@ -55,14 +55,17 @@ def _book(form: str) -> Callable[[Scene], str]:
             "answers": debate.answers,
             "final": debate.final_statement,
         }[form]
+
     if form == "ballot":
         from catherd.rehearsal import vote
 
         return vote.play_ballot
+
     if form == "chat":
         from catherd.rehearsal import talk
 
         return talk.reply_aside
+
     if form in {"bid", "swap", "write", "revise", "review"}:
         from catherd.rehearsal import work
 
@@ -73,6 +76,7 @@ def _book(form: str) -> Callable[[Scene], str]:
             "revise": work.play_write,
             "review": work.play_review,
         }[form]
+
     raise ModelError(
         "refused",
         f"the rehearsal has no answer to '{form}': the prompt needs a line 'Your task: <step> (<form>)'",

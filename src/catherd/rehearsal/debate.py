@@ -86,6 +86,7 @@ def pitch(scene: Scene) -> str:
     text = library.body_text(found.pitch)
     if scene.brief:
         text = _to_the_brief(text, scene.brief, found.fit)
+
     head = {"kind": "pitch", "title": found.title.replace("{topic}", topic)}
     return envelope(head, text.replace("{topic}", topic))
 
@@ -111,6 +112,7 @@ def objections(scene: Scene) -> str:
         said = spot.objection
         if mine and _pair(mine, rival):
             said = f"Read beside {scene.code} this is {ONE_APP} told twice. {said}"
+
         frame = pick(voice.object, "object", scene.me, title(rival))
         lines = [
             f"## {code}",
@@ -226,6 +228,7 @@ def answers(scene: Scene) -> str:
     elif decision.merged:
         merged = decision.merged
         tail = f"# Proposal: {merged.title}\n{library.body_text(merged.pitch)}"
+
     lead = _lead(scene, decision.kind, own)
     return envelope(head, "\n".join([*lead, *verdicts, tail]))
 
@@ -265,6 +268,7 @@ def _verdict(
     if spot.stance == "accept" and spot.old and spot.old in text:
         changed = text.replace(spot.old, spot.new, 1)
         return Verdict(_accept(scene, spot.quote, spot.reply), changed)
+
     if spot.reply:
         return Verdict(_rebut(scene, spot.quote, spot.reply), text)
 
@@ -371,6 +375,7 @@ def final_statement(scene: Scene) -> str:
     code = own
     if not own:
         code = standing[0].by if standing else scene.targets[0]
+
     rival = next((block for block in standing if block.by != code), None)
     frames = voice.final if own else voice.advocate
     said = _case(scene, frames, code, rival)
@@ -413,4 +418,5 @@ def _own_code(scene: Scene, standing: list[FencedBlock]) -> str:
     code = scene.code
     if was and was.status:
         code = was.status.removeprefix("merged into ")
+
     return code if any(block.by == code for block in standing) else ""

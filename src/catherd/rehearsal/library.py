@@ -204,6 +204,7 @@ def assigned(me: str, roll: list[str], seed: int) -> str:
         if each == me:
             return mine
         taken.add(mine)
+
     return ""
 
 

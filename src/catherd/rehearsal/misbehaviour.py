@@ -90,6 +90,7 @@ def misbehave_before(request: Request, step: str) -> None:
             mine, other = where.split("+", 1)
             if step.endswith(f"/{mine}"):
                 _until_merged(request, other)
+
     if _is(request, "silent", step):
         raise ModelError("silent", f"rehearsal: told to be silent in {step}")
 
@@ -107,6 +108,7 @@ def _seconds(request: Request, step: str) -> float:
 
     if _is(request, "late", step):
         wait += request.deadline_s + 1
+
     return wait
 
 
@@ -139,8 +141,10 @@ def _spoilt(request: Request, step: str, text: str) -> str:
         for what, code in SPOILT.items():
             if _is(request, what, step):
                 text = _append(_TESTS, text, f"\n{code}")
+
     if _is(request, "red", step):
         text = _append(_CODE, text, LEFT, count=1)
+
     return text
 
 
@@ -171,6 +175,7 @@ def _first(request: Request) -> bool:
     if marker.endswith("/"):
         os.makedirs(marker, exist_ok=True)
         marker += ".died"
+
     fd = os.open(marker, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         if request.turn in os.read(fd, 1 << 20).decode().split("\n"):

@@ -75,6 +75,7 @@ def find_pack(title: str) -> Pack:
         found = msgspec.convert(yaml_read.read_yaml(path).data, _Manifest)
         if found.idea.casefold() == title.casefold():
             return Pack(os.path.join(PACKS, name), found.design, found.tasks)
+
     raise ModelError(
         "refused",
         f"the rehearsal can debate '{title}' but not build it: it has packs for two ideas only",
@@ -90,6 +91,7 @@ def last_phase(title: str) -> str:
         folder = find_pack(title).folder
     except ModelError:
         return "debate"
+
     last = "plan"
     plans = os.path.join(folder, "design", "tasks", "docs", "tasks")
     # The numbers of the tasks follow the milestones.
@@ -97,6 +99,7 @@ def last_phase(title: str) -> str:
         if os.path.isdir(os.path.join(folder, "build", name.removesuffix(".yaml"))):
             plan = yaml_read.read_yaml(os.path.join(plans, name))
             last = str(plan.data["milestone"])
+
     return last
 
 
@@ -106,10 +109,12 @@ def files_below(where: str, skip: str = "resolved") -> dict[str, str]:
     for folder, folders, names in os.walk(where):
         if folder == where and skip in folders:
             folders.remove(skip)
+
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(names):
             path = os.path.relpath(os.path.join(folder, name), where)
             found[path] = pack_text(where, path)
+
     return found
 
 

@@ -103,6 +103,7 @@ class Scene(msgspec.Struct, frozen=True):
                 now[block.by] = block
             elif block.kind == "revision" and block.by in now:
                 now[block.by] = _revised(now[block.by], block)
+
         return now
 
     def mine(self) -> FencedBlock | None:
@@ -161,6 +162,7 @@ def _chat(blocks: list[FencedBlock]) -> list[Line]:
             continue
         for ident, by, to, binding, text in _CHAT.findall(block.text):
             lines.append(Line(ident, by, to, text, bool(binding)))
+
     return lines
 
 

@@ -73,6 +73,7 @@ def _respond(scene: Scene, frames: list[str]) -> Aside:
         return Aside(_voiced(scene, retort), line.id)
     if _about_mine(scene, line):
         frames = library.voice(scene.me).defend
+
     own = scene.mine()
     frame = pick(frames, "aside", scene.seed, scene.me, scene.form, line.by, line.text)
     said = frame.format(
@@ -106,10 +107,13 @@ def _concern(scene: Scene, lines: list[Line]) -> Callable[[Line], tuple[int, int
         concern = -4 if elsewhere else 0
         if line.to in written:
             concern += 2
+
         if line.to:
             concern += 1
+
         if _about_mine(scene, line):
             concern += 1
+
         draw = draw_number("who", scene.seed, scene.me, line.by, line.text)
         return -concern, draw
 
@@ -141,9 +145,11 @@ def _mention(scene: Scene) -> Line:
     for line in scene.chat:
         if line.id in scene.targets:
             return line
+
     for line in reversed(scene.chat):
         if f"@{scene.me}" in line.text and line.by != scene.me:
             return line
+
     return scene.chat[-1] if scene.chat else Line("", "you", "", "")
 
 

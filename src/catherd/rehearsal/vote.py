@@ -98,6 +98,7 @@ def _still_open(scene: Scene, code: str) -> float:
     weight = 0.0
     for block in scene.objections(code):
         weight += 1.0 if "not answered" in block.text else 0.6
+
     return weight
 
 

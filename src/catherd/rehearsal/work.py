@@ -59,6 +59,7 @@ def swap(scene: Scene) -> str:
         if draw_number("swap", *sorted([give, take])) % 5 == 0:
             line = f"- give {give}, take {take}: I would rather"
             break
+
     return f"---\nkind: swap\n---\n{line}\n"
 
 
@@ -79,6 +80,7 @@ def play_write(scene: Scene) -> str:
     both = files_below(os.path.join(job.folder, "resolved"))
     if _clashes(scene, job, both):
         files |= both
+
     for flaw in job.part.flaws:
         if flaw.file in files and not _over(scene, flaw):
             files[flaw.file] = files[flaw.file].replace(flaw.good, flaw.bad, 1)
@@ -159,6 +161,7 @@ def _clashes(scene: Scene, job: PackJob, resolved: dict[str, str]) -> bool:
         theirs = _words(pack_text(beside, path)) - mine
         if theirs and theirs <= _words_shown(scene, path):
             return True
+
     return False
 
 
@@ -203,6 +206,7 @@ def _pointed_at(scene: Scene, seen_by: str) -> bool:
     if seen_by == "gate":
         red = any("journey" in finding.text for finding in scene.of("finding"))
         return red or scene.reasked == "gate"
+
     return bool(scene.of("finding") or scene.of("review") or scene.reasked)
 
 
@@ -222,6 +226,7 @@ def play_review(scene: Scene) -> str:
     hardest = "the change"
     if touched:
         hardest = min(touched, key=lambda path: draw_number(scene.me, path))
+
     lens = library.voice(scene.me).lens
     return (
         "---\nverdict: approve\n---\n"
@@ -249,6 +254,8 @@ def _answer(words: str, files: dict[str, str]) -> str:
         fence = FENCE
         while fence in text:
             fence += "~"
+
         end = "" if text.endswith("\n") else "\n"
         parts.append(f"{fence}file path={path}\n{text}{end}{fence}\n")
+
     return "\n".join(parts)

@@ -129,6 +129,7 @@ def check(
     if design:
         findings += stray(paths)
         findings += generated.stale(root, found, complete=files.complete)
+
     return sorted(set(within(findings, only)))
 
 
@@ -167,6 +168,7 @@ def _look_at_all(
             return look_at_file(root, path, drawer, store, design=design)
 
         found = dict(zip(paths, pool.map(look, paths), strict=True))
+
     store.save()
     drawn.save()
     return found
@@ -193,6 +195,7 @@ def look_at_file(
         )
     except RecursionError:
         facts.say("DOC002", "nested too deeply to be read", 1, 1)
+
     store.put(key, facts)
     return facts
 
@@ -205,6 +208,7 @@ def _identify(facts: Facts, kinds: Iterable[Kind]) -> Kind | None:
             facts.kind = kind.name
             facts.ident = match[1] if match.re.groups else ""
             return kind
+
     return None
 
 
@@ -224,6 +228,7 @@ def _text(root: str, facts: Facts) -> str | None:
         )
     except FileNotFoundError:
         pass  # gone since it was listed
+
     return None
 
 
@@ -236,4 +241,5 @@ def stray(paths: Iterable[str]) -> list[Finding]:
         if _STRAY.fullmatch(path) and not known:
             stray = Finding(path=path, code="DOC010", severity="warning", text=what)
             found.append(stray)
+
     return found

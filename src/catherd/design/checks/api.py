@@ -47,9 +47,11 @@ def openapi(facts: Facts, text: str, _drawer: Drawer) -> None:
         local = ref.target.startswith("#/")
         why = "leads nowhere" if local else "is not local: only #/… is followed"
         facts.say("API202", f"$ref {ref.target} {why}", line, col)
+
     # the validator must never follow a reference out of the file
     if not bad:
         _valid(text, doc, facts)
+
     for operation in operations(doc.data.get("paths")):
         _operation(text, doc, facts, operation)
 
@@ -67,6 +69,7 @@ def _refs(node: Any, keys: Keys) -> Iterator[_LocalRef]:
         target = node.get("$ref")
         if isinstance(target, str):
             yield _LocalRef(target, keys)
+
         for key, value in node.items():
             if key not in _EXAMPLES:
                 yield from _refs(value, [*keys, key])
@@ -89,6 +92,7 @@ def _resolves(data: Any, target: str) -> bool:
             data = data[name]
         else:
             return False
+
     return True
 
 
@@ -98,6 +102,7 @@ def _valid(text: str, doc: Document, facts: Facts) -> None:
         tool = "openapi-spec-validator"
         facts.cannot_look(f"{tool} is not here to look: pip install 'catherd[plan]'")
         return
+
     from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
     version = str(doc.data.get("openapi", ""))
@@ -108,6 +113,7 @@ def _valid(text: str, doc: Document, facts: Facts) -> None:
             *shape.line_col(doc.where("openapi")),
         )
         return
+
     old = version.startswith("3.0")
     validator = OpenAPIV30SpecValidator if old else OpenAPIV31SpecValidator
     try:
@@ -121,6 +127,7 @@ def _valid(text: str, doc: Document, facts: Facts) -> None:
             1,
         )
         return
+
     for found in errors:
         deepest = _deepest(found)
         keys = list(getattr(deepest, "absolute_path", []))
@@ -155,10 +162,12 @@ def _operation(text: str, doc: Document, facts: Facts, operation: Operation) -> 
         facts.say("API206", f"the operationId {name} stands here twice", *at_name)
     else:
         facts.defines(name, *at_name)
+
     answers = operation.data.get("responses")
     codes = [str(code) for code in answers] if isinstance(answers, dict) else []
     if not any(code.startswith(("2", "3")) for code in codes):
         facts.say("API203", f"{what} has no 2xx response", line, col)
+
     if not any(code.startswith(("4", "default")) for code in codes):
         facts.say(
             "API204",

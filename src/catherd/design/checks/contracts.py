@@ -36,8 +36,10 @@ def architecture(facts: Facts, text: str, drawer: Drawer) -> None:
                 section.first,
                 1,
             )
+
     if "Stack" in found:
         _stack(facts, page, found["Stack"])
+
     if "Invariants" in found:
         _invariants(facts, page, found["Invariants"])
 
@@ -49,6 +51,7 @@ def _stack(facts: Facts, page: Page, section: Span) -> None:
         here = bool(table.lines) and section.holds(table.lines[0])
         if here and "Version" in table.head:
             tables.append(table)
+
     if not tables:
         facts.say(
             "ARC205",
@@ -56,6 +59,7 @@ def _stack(facts: Facts, page: Page, section: Span) -> None:
             section.first,
             1,
         )
+
     for table in tables:
         column = table.head.index("Version")
         for row, line in zip(table.rows, table.lines, strict=True):
@@ -69,6 +73,7 @@ def _invariants(facts: Facts, page: Page, section: Span) -> None:
     blocks = list(page.blocks(section, 3))
     if not blocks:
         facts.say("ARC207", "no invariant: `### AD-001: title`", section.first, 1)
+
     for head, block in blocks:
         found = re.match(r"(AD-\d{3,})\b", head.text)
         ident = found[1] if found else ""
@@ -81,6 +86,7 @@ def _invariants(facts: Facts, page: Page, section: Span) -> None:
             )
         elif ident in seen:
             facts.say("ARC208", f"{ident} stands here twice", head.line, 1)
+
         seen.add(ident)
         has = {item.word for item in page.items_in(block)}
         for word in ("Binds", "Prevents", "Rule"):
@@ -107,6 +113,7 @@ def cli(facts: Facts, text: str, drawer: Drawer) -> None:
             found["Commands"].first,
             1,
         )
+
     for head, block in commands:
         _command(facts, page, head, block)
 
@@ -118,6 +125,7 @@ def _command(facts: Facts, page: Page, head: Heading, block: Span) -> None:
     if name in facts.names("defines"):
         facts.say("CLI206", f"the command {name} stands here twice", head.line, 1)
         return
+
     facts.defines(name, head.line)
     examples = {fence.language for fence in page.fences if block.holds(fence.line)}
     if "console" not in examples:
@@ -127,6 +135,7 @@ def _command(facts: Facts, page: Page, head: Heading, block: Span) -> None:
             head.line,
             1,
         )
+
     exits = [re.match(r"exit (\d+)\s*:", item.text) for item in page.items_in(block)]
     codes = {found[1] for found in exits if found}
     if "0" not in codes or codes == {"0"}:
@@ -144,6 +153,7 @@ def check_schema(facts: Facts, text: str, _drawer: Drawer) -> None:
     found = sql.read_schema(text)
     for trouble in found.troubles:
         facts.say(_SQL_CODES[trouble.rule], trouble.what, trouble.line, 1)
+
     facts.refs["defines"] = []
     for name, line in found.tables.items():
         facts.defines(name, line)
@@ -155,6 +165,7 @@ def check_entities(facts: Facts, text: str, drawer: Drawer) -> None:
     kind = check_diagram(facts, text, 1, drawer)
     if kind != "erDiagram":
         facts.say("ERD201", "this is no erDiagram", 1, 1)
+
     for number, line in enumerate(text.splitlines(), 1):
         for name in _entities(line):
             if name not in facts.names("defines"):

@@ -21,6 +21,7 @@ def stale(root: str, found: dict[str, Facts], *, complete: bool) -> Iterator[Fin
         yield from _pictures(root, complete=complete)
         if complete:
             yield from _hand_drawn(source, found)
+
     if complete:
         yield from _trace_and_gantt(root)
 

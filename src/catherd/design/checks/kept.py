@@ -41,8 +41,10 @@ def version() -> str:
     for name in _program():
         with open(name, "rb") as file:
             state.update(hashlib.sha256(file.read()).digest())
+
     for tool in TOOLS:
         state.update(f"{tool} {_tool_version(tool)}\n".encode())
+
     return state.hexdigest()
 
 

@@ -40,6 +40,7 @@ def check_diagram(facts: Facts, source: str, line: int, drawer: Drawer) -> str:
         facts.say("DOC008", f"Mermaid: {drawn.error}", at, 1)
     elif drawn.error:
         facts.say("DOC007", f"Mermaid: {drawn.error}", at, 1)
+
     return diagram_kind(source)
 
 
@@ -57,6 +58,7 @@ def open_page(
         if fence.language == "mermaid":
             kind = check_diagram(facts, fence.body, fence.line + 1, drawer)
             kinds.append((kind, fence))
+
     if artifact:
         for ref in page.placeholders:
             facts.say(
@@ -65,7 +67,9 @@ def open_page(
                 ref.line,
                 ref.col,
             )
+
         _one_title(facts, page)
+
     return page, kinds
 
 
@@ -79,6 +83,7 @@ def _one_title(facts: Facts, page: Page) -> None:
             heads[1].line if heads else 1,
             1,
         )
+
     if heads:
         facts.data["title"] = heads[0].text
         facts.at["title"] = [heads[0].line, 1]
@@ -103,10 +108,12 @@ def wanted_sections(
         if section is None:
             facts.say(f"{prefix}201", f"the section `## {title}` is missing", 1, 1)
             continue
+
         found[title] = section
         line = section.first
         if page.empty(section):
             facts.say(f"{prefix}202", f"the section {title} is empty", line, 1)
+
         if line < last:
             order = ", ".join(wanted)
             facts.say(
@@ -115,7 +122,9 @@ def wanted_sections(
                 line,
                 1,
             )
+
         last = max(last, line)
+
     return found
 
 
@@ -127,8 +136,10 @@ def index(facts: Facts, text: str, drawer: Drawer) -> None:
     for title in ("Non-goals", "Alternatives"):
         if title in found:
             _at_least_two(facts, page, title, found[title])
+
     if "Success" in found:
         _counter_metric(facts, page, found["Success"])
+
     if "Glossary" in found:
         _glossary(facts, page, found["Glossary"])
 
@@ -151,6 +162,7 @@ def _counter_metric(facts: Facts, page: Page, section: Span) -> None:
     for item in page.items_in(section):
         if item.text.lower().startswith("counter-metric"):
             return
+
     facts.say(
         "IDX205",
         "no item of Success begins with `Counter-metric`: what must not get worse?",
@@ -194,6 +206,7 @@ def journey(facts: Facts, text: str, drawer: Drawer) -> None:
                 1,
                 1,
             )
+
     section = page.section("Unhappy path")
     if section is None:
         facts.say(
@@ -219,6 +232,7 @@ def story(facts: Facts, text: str, drawer: Drawer) -> None:
             fences[1].line if fences else 1,
             1,
         )
+
     if fences:
         _feature(facts, fences[0], poc=front.get("milestone") == "poc")
 
@@ -233,16 +247,20 @@ def _feature(facts: Facts, fence: CodeFence, *, poc: bool) -> None:
             fence.line,
         )
         return
+
     for line, col, what in feature.errors:
         facts.say("US202", what, fence.line + line, col)
+
     if feature.errors:
         return
     if not feature.scenarios:
         facts.say("US203", "there is no Scenario", fence.line, 1)
         return
+
     seen: set[str] = set()
     for one in feature.scenarios:
         _scenario(facts, one, fence.line + one.line, seen)
+
     if poc and not any("@failure" in one.tags for one in feature.scenarios):
         facts.say(
             "US205",
@@ -262,6 +280,7 @@ def _scenario(facts: Facts, one: Scenario, line: int, seen: set[str]) -> None:
                 line,
                 one.col,
             )
+
     if one.name in seen or not one.name:
         facts.say(
             "US206",
@@ -269,6 +288,7 @@ def _scenario(facts: Facts, one: Scenario, line: int, seen: set[str]) -> None:
             line,
             one.col,
         )
+
     seen.add(one.name)
 
 
@@ -288,6 +308,7 @@ def check_decision(facts: Facts, text: str, drawer: Drawer) -> None:
                 section.first,
                 1,
             )
+
     if "Decision Outcome" in found:
         _outcome(facts, page, found["Decision Outcome"], options)
         _consequences(facts, page, found["Decision Outcome"])
@@ -305,6 +326,7 @@ def _outcome(facts: Facts, page: Page, section: Span, options: list[str]) -> Non
             1,
         )
         return
+
     reason = " ".join(page.lines[chosen.line - 1 : section.last]).partition("### ")[0]
     if options and not any(_same(chosen.name, option) for option in options):
         facts.say(

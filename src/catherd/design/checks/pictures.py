@@ -46,12 +46,14 @@ def _parsed(facts: Facts, text: str) -> ET.Element | None:
         place = _place(text, doctype.start())
         facts.say("SVG202", "a DTD is not taken: remove the DOCTYPE", *place)
         return None
+
     try:
         root = ET.fromstring(text)  # noqa: S314 - no DTD, so no entities to expand
     except ET.ParseError as error:
         line, col = error.position
         facts.say("SVG201", f"not XML: {error}", line, col + 1)
         return None
+
     if root.tag != f"{_SVG}svg":
         facts.say(
             "SVG201",
@@ -60,6 +62,7 @@ def _parsed(facts: Facts, text: str) -> ET.Element | None:
             1,
         )
         return None
+
     return root
 
 
@@ -68,6 +71,7 @@ def _described(facts: Facts, text: str, root: ET.Element) -> None:
     top = _place(text, text.find("<svg"))
     if "viewBox" not in root.attrib:
         facts.say("SVG205", "the viewBox is missing", *top)
+
     title = root.find(f"{_SVG}title")
     if title is None or not (title.text or "").strip():
         facts.say("SVG206", "the <title> is missing: what does it show?", *top)
@@ -136,6 +140,7 @@ def _measure(facts: Facts, text: str) -> None:
     except (ValueError, OverflowError) as error:
         facts.say("SVG201", f"cannot be drawn: {error}", 1, 1)
         return
+
     if found.ink < 0.01:
         facts.say("SVG207", f"the picture is blank: {found.ink:.1%} ink", 1, 1)
     elif found.colours < 3:
@@ -150,11 +155,13 @@ def excalidraw(facts: Facts, text: str, _drawer: Drawer) -> None:
         line, col = getattr(error, "lineno", 1), getattr(error, "colno", 1)
         facts.say("EXC201", f"not JSON: {error}", line, col)
         return
+
     try:
         errors = list(shape.validator("excalidraw").iter_errors(data))
     except ImportError:
         facts.cannot_look("jsonschema is not here to look: pip install 'catherd[plan]'")
         return
+
     for wrong in errors[:10]:
         where = ".".join(str(part) for part in wrong.absolute_path)
         facts.say(
@@ -163,6 +170,7 @@ def excalidraw(facts: Facts, text: str, _drawer: Drawer) -> None:
             _line_of_error(text, data, wrong),
             1,
         )
+
     if not errors:
         _unique_ids(facts, text, data["elements"])
         _targets_there(facts, text, data["elements"])
@@ -191,6 +199,7 @@ def _unique_ids(facts: Facts, text: str, elements: list[dict[str, Any]]) -> None
         if ident in seen:
             line = _line_of_id(text, ident, 1)
             facts.say("EXC203", f"the id {ident} stands here twice", line, 1)
+
         seen.add(ident)
 
 
@@ -210,6 +219,7 @@ def _targets_there(facts: Facts, text: str, elements: list[dict[str, Any]]) -> N
             there = target.ident in kinds
             if target.frame and there:
                 there = kinds[target.ident] in {"frame", "magicframe"}
+
             if target.ident is not None and not there:
                 ident = element["id"]
                 facts.say(
@@ -228,5 +238,6 @@ def _targets(element: dict[str, Any]) -> Iterator[_Target]:
         binding = element.get(key)
         if isinstance(binding, dict):
             yield _Target(key, binding.get("elementId"))
+
     for bound in element.get("boundElements") or []:
         yield _Target("boundElements", bound.get("id"))

@@ -47,6 +47,7 @@ def place_of(path: str) -> Place:
     if docs:
         root = os.path.dirname(docs)
         return Place(root, [os.path.relpath(path, root).replace(os.sep, "/")])
+
     if os.path.isdir(path):
         return Place(path, None)
     return Place(os.path.dirname(path), [os.path.basename(path)])
@@ -59,6 +60,7 @@ def _docs_above(path: str) -> str:
         if os.path.basename(at) == "docs":
             return at
         at = os.path.dirname(at)
+
     return ""
 
 

@@ -29,6 +29,7 @@ def roadmap(facts: Facts, text: str, _drawer: Drawer) -> None:
         return
     for key in found:
         facts.at[key] = list(shape.at_key(text, doc, "milestones", key))
+
     _order(facts, [key for key in found if key in MILESTONES])
 
 
@@ -57,10 +58,12 @@ def task(facts: Facts, text: str, _drawer: Drawer) -> None:
         why = _outside(ref.name)
         if why:
             facts.say("T201", f"the artifact {ref.name} {why}", ref.line, ref.col)
+
     argv = accept_command(data)
     why = _proves_nothing(argv) if _all_words(argv) else ""
     if why:
         facts.say("T202", f"accept {' '.join(argv)}: {why}", *facts.at["accept"])
+
     excused = data.get("kind") == "enabler" and data.get("reason")
     if data.get("stories") == [] and not excused:
         facts.say(

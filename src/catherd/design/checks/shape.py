@@ -44,6 +44,7 @@ def at_key(text: str, doc: Document, *keys: str | int) -> tuple[int, int]:
         found = written.search(lines[number - 1])
         if found:
             return number, found.start() + 1
+
     return line, col
 
 
@@ -82,6 +83,7 @@ def front(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any] |
             1,
         )
         return None
+
     return checked("\n" + text, facts, prefix, schema)
 
 
@@ -97,8 +99,10 @@ def checked(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any]
     for key in _NAMING:
         if isinstance(doc.data.get(key), list):
             facts.refs[key] = strings_at(doc, key)
+
     for key in doc.data:
         facts.at[key] = list(at_key(text, doc, key))
+
     data: dict[str, Any] = doc.data
     return data
 
@@ -108,6 +112,7 @@ def strings_at(doc: Document, *keys: str | int) -> list[Ref]:
     values: Any = doc.data
     for key in keys:
         values = values[key]
+
     return [
         Ref(value, *line_col(doc.where(*keys, n)))
         for n, value in enumerate(values)
@@ -138,6 +143,7 @@ def validate(text: str, doc: Document, facts: Facts, prefix: str, schema: str) -
             "jsonschema is not here to look: pip install 'catherd[plan]'", 0, 0
         )
         return
+
     for error in sorted(errors, key=_path):
         _note(text, doc, facts, prefix, error)
 

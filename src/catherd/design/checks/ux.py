@@ -25,16 +25,20 @@ def screens(facts: Facts, text: str, _drawer: Drawer) -> None:
         code, severity = _RULES[problem.rule]
         line, col = shape.line_col(doc.where(*problem.keys))
         facts.say(code, problem.what, line or 1, col or 1, severity=severity)
+
     for screen in found.screens:
         _unique_screen(doc, facts, screen)
         for state, body in screen.states.items():
             _unique_elements(doc, facts, f"{screen.ident}.{state}", body or [])
+
     if not facts.broken:
         _flow(doc, facts, found.screens)
         _fits(doc, facts, found)
+
     for screen in found.screens:
         _missing_states(facts, screen, shape.at_key(text, doc, *screen.keys, "states"))
         _note_stories(doc, facts, screen)
+
     facts.data["drawn"] = _by_hand(found.screens)
 
 
@@ -52,6 +56,7 @@ def _by_hand(screens: list[Screen]) -> list[str]:
         for state, body in screen.states.items():
             if body is None:
                 found.append(f"{screen.ident}.{state}.svg")
+
     return found
 
 
@@ -75,6 +80,7 @@ def _unique_elements(
         if ident in seen:
             at = shape.line_col(doc.where(*element.keys, "id"))
             facts.say("SCR206", f"the id {ident} stands twice in {place}", *at)
+
         seen.add(ident)
 
 
@@ -88,6 +94,7 @@ def _flow(doc: Document, facts: Facts, screens: list[Screen]) -> None:
             facts.say("SCR202", why, *shape.line_col(doc.where(*arrow.keys)))
         else:
             leads[arrow.screen].add(arrow.target)
+
     if not screens:
         return
     first = screens[0].ident
@@ -121,6 +128,7 @@ def _reached(first: str, leads: dict[str, set[str]]) -> set[str]:
         fresh = leads[queue.pop()] - reached
         reached |= fresh
         queue.extend(fresh)
+
     return reached
 
 
@@ -140,6 +148,7 @@ def _missing_states(facts: Facts, screen: Screen, at: tuple[int, int]) -> None:
     kinds: set[str] = set()
     for body in screen.states.values():
         kinds.update(element.kind for element in language.walk_elements(body or []))
+
     if kinds & {"list", "table"} and "empty" not in screen.states:
         facts.say(
             "SCR205",
@@ -147,6 +156,7 @@ def _missing_states(facts: Facts, screen: Screen, at: tuple[int, int]) -> None:
             *at,
             severity="warning",
         )
+
     if "input" in kinds and "error" not in screen.states:
         facts.say(
             "SCR205",

@@ -34,7 +34,9 @@ def scene(ident: str, title: str, states: dict[str, Picture]) -> str:
         elements.append(_element("frame", frame, box, len(elements), name=frame))
         for shape in picture.shapes:
             elements.append(_shape(shape, left, len(elements), frame))
+
         left += picture.width + _GAP
+
     data = {
         "type": "excalidraw",
         "version": 2,

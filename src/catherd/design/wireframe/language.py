@@ -97,6 +97,7 @@ def parse_screens(doc: Document) -> Screens:
     if not data:
         what = "expected `title:`, `canvas:` and `screens:`"
         problems.append(Problem((), "wrong", what))
+
     known = {"title", "canvas", "screens", "catherd"}
     problems.extend(_unknown(data, known, (), "the file"))
     title = _text(data, "title", (), problems)
@@ -106,6 +107,7 @@ def parse_screens(doc: Document) -> Screens:
         screen = _screen(row, ("screens", n), problems)
         if screen:
             found.append(screen)
+
     return Screens(title, canvas, found, problems)
 
 
@@ -127,6 +129,7 @@ def _rows(data: dict[str, Any], problems: list[Problem]) -> list[Any]:
     if data:
         what = "`screens:` is a list of at least one screen"
         problems.append(Problem(("screens",), "missing", what))
+
     return []
 
 
@@ -143,6 +146,7 @@ def _text(data: dict[str, Any], key: str, keys: Keys, problems: list[Problem]) -
         what = f"{key}: text is expected"
         problems.append(Problem((*keys, key), "wrong", what))
         return ""
+
     return text
 
 
@@ -165,6 +169,7 @@ def _screen(row: Any, keys: Keys, problems: list[Problem]) -> Screen | None:
         what = "a screen has `id:`, `title:`, `stories:` and `states:`"
         problems.append(Problem(keys, "wrong", what))
         return None
+
     known = {"id", "title", "stories", "states"}
     problems.extend(_unknown(row, known, keys, "a screen"))
 
@@ -198,6 +203,7 @@ def _states(
         what = "`states:` maps at least one state to its elements"
         problems.append(Problem((*keys, "states"), "missing", what))
         return {}
+
     made: dict[str, list[Element] | None] = {}
     for name, body in states.items():
         at = (*keys, "states", name)
@@ -208,6 +214,7 @@ def _states(
             made[name] = None
         else:
             made[name] = _elements(body, at, problems, nested=False)
+
     return made
 
 
@@ -219,11 +226,13 @@ def _elements(
         what = "a list of elements is expected, or the word `drawn`"
         problems.append(Problem(keys, "wrong", what))
         return []
+
     found = []
     for n, item in enumerate(body):
         element = _element(item, (*keys, n), problems, nested=nested)
         if element:
             found.append(element)
+
     return found
 
 
@@ -252,10 +261,12 @@ def _element(
         if why:
             problems.append(Problem((*keys, kind), "wrong", f"{kind}: {why}"))
             return None
+
     for key, why in _wrong_options(kind, options):
         problems.append(Problem((*keys, key), "wrong", f"{key}: {why}"))
         # a picture is made of this element even so: for the page
         del options[key]
+
     return Element(kind, value, options, keys, children)
 
 
@@ -267,6 +278,7 @@ def _kind(item: Any, keys: Keys, problems: list[Problem]) -> str:
     what = f"no kind of element among {', '.join(KINDS)}"
     if kinds:
         what = f"{' and '.join(kinds)} in one element"
+
     problems.append(Problem(keys, "wrong", what))
     return ""
 
@@ -313,6 +325,7 @@ def _wrong_table(value: Any) -> str:
     for row in rows:
         if not _scalars(row) or len(row) != len(columns):
             return "a row has not as many cells as columns"
+
     return ""
 
 
@@ -393,6 +406,7 @@ def _wrong_options(kind: str, options: dict[str, Any]) -> list[tuple[str, str]]:
         option = _OPTIONS.get(f"{kind}.{key}") or _OPTIONS.get(key)
         if option and not option.fits(value):
             found.append((key, option.wanted.format(value=value)))
+
     return found
 
 

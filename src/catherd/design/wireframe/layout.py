@@ -56,7 +56,9 @@ def _stack(
             y = _bar(pen, element, 0, 0, total)
         else:
             y = _draw(pen, element, x, y, room)
+
         y += GAP if n + 1 < len(elements) else 0
+
     return y
 
 
@@ -83,6 +85,7 @@ def _bar(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
         pen.words(element.keys, "‹", left, y + 34, 26, size=24, fill=ACCENT)
         left += 22
         pen.goes(element, x + room - PAD, y + 26, goes)
+
     pen.words(
         element.keys,
         element.value,
@@ -146,6 +149,7 @@ def _field(pen: Pen, element: Element, x: float, y: float, room: float) -> float
         text, fill = str(shown), INK
     else:
         text, fill = str(element.options.get("hint", "")), SOFT
+
     inner = room - 24 - (22 if element.kind == "select" else 0)
     if lines > 1:
         used = (
@@ -157,8 +161,10 @@ def _field(pen: Pen, element: Element, x: float, y: float, room: float) -> float
             pen.overflows.append(Overflow(element.keys, text, used, high - 8))
     elif text:
         pen.words(element.keys, text, x + 12, y + 44, inner, fill=fill)
+
     if element.kind == "select":
         pen.words(element.keys, "▾", x + room - 24, y + 44, 20, fill=SOFT)
+
     return y + 18 + high
 
 
@@ -175,6 +181,7 @@ def _check(pen: Pen, element: Element, x: float, y: float, room: float) -> float
     )
     if element.options.get("on"):
         pen.words(element.keys, "✓", x + 3.5, y + 17.5, 20, fill=ACCENT, bold=True)
+
     pen.words(element.keys, element.value, x + 30, y + 17.5, room - 30)
     return y + 24
 
@@ -220,6 +227,7 @@ def _list(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
         goes = row.get("goes") or element.options.get("goes")
         if n:
             pen.shapes.append(Shape("line", x, y, room, 0, stroke=LINE))
+
         tail = 76 if isinstance(goes, str) else 24
         high = 12 + pen.lines(keys, row["text"], x + 14, y + 10, room - 14 - tail)
         if row.get("note"):
@@ -235,9 +243,12 @@ def _list(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
                 )
                 + 2
             )
+
         if isinstance(goes, str):
             pen.goes(element, x + room - 16, y + (high + 10) / 2, goes)
+
         y += high + 10
+
     pen.shapes.insert(
         at, Shape("rect", x, top, room, y - top, PAPER, LINE, 8, ident=ident)
     )
@@ -273,13 +284,16 @@ def _table(pen: Pen, element: Element, x: float, y: float, room: float) -> float
                 wide - 12,
                 size=14,
             )
+
         left += wide
 
     for m in range(1, len(rows)):
         top = y + _TABLE_HEAD + _TABLE_ROW * m
         pen.shapes.append(Shape("line", x, top, room, 0, stroke=LINE))
+
     if isinstance(element.options.get("goes"), str):
         pen.goes(element, x + room, y + _TABLE_HEAD, element.options["goes"])
+
     return y + high
 
 
@@ -291,6 +305,7 @@ def _column_widths(
     for n, head in enumerate(columns):
         cells = [pixel_width(row[n], 14) for row in rows]
         need.append(max([pixel_width(head, 13, bold=True), *cells]) + 20)
+
     share = room / max(sum(need), 1)
     return [wide * share for wide in need]
 
@@ -317,6 +332,7 @@ def _tabs(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
         )
         if on:
             pen.box(x + each * n + 6, y + 34, each - 12, 3, ACCENT)
+
     return y + 37
 
 
@@ -361,6 +377,7 @@ def _chart(pen: Pen, element: Element, x: float, y: float, room: float) -> float
 def _loading(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
     for n, share in enumerate((0.92, 0.74, 0.83)):
         pen.box(x, y + n * 26, room * share, 16, "#e2e8f0", "", radius=8)
+
     return (
         y
         + 84
@@ -423,6 +440,7 @@ def _terminal(pen: Pen, element: Element, x: float, y: float, room: float) -> fl
             mono=True,
             fill=fill,
         )
+
     return y + len(lines) * size * 1.5 + 24
 
 
@@ -461,6 +479,7 @@ def _box(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
             )
             + 6
         )
+
     y = _stack(pen, element.children, x + 14, y, room - 28) + 14
     pen.shapes.insert(at, Shape("rect", x, top, room, y - top, "#f8fafc", LINE, 8))
     return y

@@ -60,11 +60,14 @@ def wrap_pixels(text: str, size: float, room: float, *, bold: bool = False) -> W
         for word in paragraph.split():
             if not too_wide and pixel_width(word, size, bold=bold) > room:
                 too_wide = word
+
             longer = f"{line} {word}" if line else word
             if line and pixel_width(longer, size, bold=bold) > room:
                 lines.append(line)
                 line = word
             else:
                 line = longer
+
         lines.append(line)
+
     return Wrapped(lines, too_wide)

@@ -41,9 +41,11 @@ def compiled(text: str) -> dict[str, str]:
                 where=doc.where(*problem.keys),
                 fix="see docs/handbook/document.md",
             )
+
     made: dict[str, str] = {}
     for screen in found.screens:
         made.update(_pictures(screen, WIDTHS[found.canvas]))
+
     made["map.mmd"] = sitemap(found.screens)
     return made
 
@@ -64,6 +66,7 @@ def _pictures(screen: Screen, width: float) -> dict[str, str]:
     if drawn:
         scene = excalidraw.scene(screen.ident, screen.title, drawn)
         made[f"{screen.ident}.excalidraw"] = scene
+
     return made
 
 
@@ -79,6 +82,7 @@ def sitemap(screens: list[Screen]) -> str:
         shown = [_quoted(label[:40]) for label in said[:3]]
         if len(said) > 3:
             shown.append("…")
+
         label = " / ".join(shown)
         lines.append(f'  {_node(start)} -->|"{label}"| {_node(end)}')
 
@@ -93,6 +97,7 @@ def _labels(screens: list[Screen]) -> dict[tuple[str, str], list[str]]:
             said = labels.setdefault((arrow.screen, arrow.target), [])
             if arrow.label not in said:
                 said.append(arrow.label)
+
     return labels
 
 
@@ -112,6 +117,7 @@ def _quoted(text: str) -> str:
         ("|", "124"),
     ):
         text = text.replace(char, f"#{name};")
+
     return text
 
 
@@ -129,16 +135,20 @@ def generate_screens(root: str) -> list[str]:
             where=FILE,
             fix="write it: see docs/handbook/document.md",
         ) from None
+
     folder = os.path.join(root, "docs", "ux")
     changed = []
     for name, text in made.items():
         if write_picture(os.path.join(folder, name), text):
             changed.append(f"docs/ux/{name}")
+
     for name in sorted(os.listdir(folder)):
         if name not in made and _made_before(folder, name):
             with effect("remove", f"docs/ux/{name}"):
                 os.unlink(os.path.join(folder, name))
+
             changed.append(f"docs/ux/{name}")
+
     return changed
 
 
@@ -157,11 +167,14 @@ def write_picture(path: str, text: str) -> bool:
                 return False
     except (FileNotFoundError, UnicodeDecodeError):
         pass
+
     os.makedirs(os.path.dirname(path), exist_ok=True)
     fd, scratch = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".catherd.")
     with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
         file.write(text)
+
     os.chmod(scratch, 0o644)
     with effect("write", os.path.basename(path)):
         os.replace(scratch, path)
+
     return True

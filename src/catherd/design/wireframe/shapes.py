@@ -105,6 +105,7 @@ class Pen(NamedTuple):
         )
         if need > room + 0.5:
             self.overflows.append(Overflow(keys, text, need, room))
+
         more.setdefault("fill", INK)
         self.shapes.append(Shape("text", x, y, need, text=text, **more))
 
@@ -139,6 +140,7 @@ class Pen(NamedTuple):
         text = f"→ {screen.removeprefix('SCR-')}"
         if state:
             text = f"{text} {state}"
+
         need = pixel_width(text, 10) + 10
 
         self.box(x - need + 6, y - 8, need, 16, "#dbeafe", "", radius=8)
@@ -193,10 +195,13 @@ def _svg_text(shape: Shape) -> str:
     look = ""
     if shape.bold:
         look += ' font-weight="bold"'
+
     if shape.mono:
         look += f' font-family="{_MONO}" xml:space="preserve"'
+
     if shape.anchor != "start":
         look += f' text-anchor="{shape.anchor}"'
+
     return (
         f'<text x="{x}" y="{y}" font-size="{size}" fill="{shape.fill}"{look}>'
         f"{_escaped(shape.text)}</text>"
@@ -216,8 +221,10 @@ def _svg_rect(shape: Shape) -> str:
     look = f'fill="{shape.fill or "none"}"'
     if shape.radius:
         look += f' rx="{_n(shape.radius)}"'
+
     if shape.stroke:
         look += f' stroke="{shape.stroke}"'
+
     if shape.ident:
         look += f" data-id={quoteattr(shape.ident)}"
 

@@ -194,6 +194,7 @@ def read_page(text: str) -> Page:
                 page.items.append(_item(tokens, n))
             case "table_open":
                 page.tables.append(_table(tokens, n))
+
     page.anchors.extend(head.slug for head in page.headings)
     return page
 
@@ -221,6 +222,7 @@ def _plain(token: Any) -> str:
             words += child.content
         elif child.type == "softbreak":
             words += " "
+
     return words
 
 
@@ -234,6 +236,7 @@ def _strong(children: list[Any]) -> str:
             break
         elif inside:
             words += child.content
+
     return words
 
 
@@ -253,6 +256,7 @@ def _read_inline(page: Page, token: Any, line: int) -> None:
                     _note_placeholder(page, found[0], line)
             case "code_inline":
                 line += child.content.count("\n")
+
     _read_brackets(page, token)
 
 
@@ -290,6 +294,7 @@ def _table(tokens: list[Any], start: int) -> Table:
             table.lines.append(_line(token))
         elif token.type == "td_open":
             table.rows[-1].append(_plain(tokens[n + 1]))
+
     return table
 
 

@@ -81,6 +81,7 @@ class Drawer:
             svg = drawn.svg if self._pictures else ""
             data = {"svg": svg, "error": drawn.error, "line": drawn.line}
             self._kept.put(key, Facts(path="", data=data))
+
         return drawn
 
     def _draw(self, source: str) -> Drawn:
@@ -100,6 +101,7 @@ class Drawer:
             return Drawn(error=f"the drawing process died: {error}", unknown=True)
         finally:
             self._free.put(hand)
+
         return drawn if drawn.error else look_again(source, drawn)
 
 
@@ -132,6 +134,7 @@ class _Hand:
             process = self._process = _worker()
             # wait until it is ready: a slow start is not the diagram's fault
             _answer(process)
+
         assert process.stdin is not None  # noqa: S101 - a pipe was asked for
         request = {"source": source, "seconds": limit_s}
         process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -165,5 +168,7 @@ def _answer(process: "subprocess.Popen[bytes]") -> bytes:
             if process.wait() == -signal.SIGPROF:
                 raise TimeoutError
             raise OSError("it ended")
+
         line += chunk
+
     return line

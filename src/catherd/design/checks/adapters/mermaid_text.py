@@ -63,6 +63,7 @@ def first_line(source: str) -> int:
     for number, line in enumerate(lines[start:], start + 1):
         if line.strip() and not line.strip().startswith("%%"):
             return number
+
     return 1
 
 
@@ -115,6 +116,7 @@ def _line_of_date(source: str, error: str, counted: list[int]) -> int:
         for number in counted:
             if named[1] in lines[number - 1]:
                 return number
+
     return counted[0]
 
 
@@ -125,6 +127,7 @@ def _front(lines: list[str]) -> int:
     for number, line in enumerate(lines[1:], 2):
         if line.strip() == "---":
             return number
+
     return 0
 
 
@@ -155,6 +158,7 @@ def _wrong_score(source: str) -> Drawn | None:
         if task and not re.fullmatch(r"[1-5]", task[2]):
             what = f"the score of '{task[1].strip()}' is '{task[2]}', not 1 to 5"
             return Drawn(error=what, line=number)
+
     return None
 
 
@@ -166,6 +170,7 @@ def _bar_after_nothing(source: str) -> Drawn | None:
         for name in after.split():
             if name not in known:
                 return Drawn(error=f"'after {name}': no bar has that id", line=number)
+
     return None
 
 

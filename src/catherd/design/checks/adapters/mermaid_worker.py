@@ -21,6 +21,7 @@ def main() -> None:
     """
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, 2 << 30))
+
     # mermaid.js may log: nothing but answers must go down the pipe
     answers = sys.stdout
     sys.stdout = sys.stderr
@@ -35,6 +36,7 @@ def main() -> None:
             answer = {"svg": mermaidx.render(request["source"]).svg()}
         except Exception as error:
             answer = {"error": str(error)}
+
         signal.setitimer(signal.ITIMER_PROF, 0)
         print(json.dumps(answer), file=answers, flush=True)
 

@@ -51,11 +51,13 @@ def font() -> tuple[str, str]:
     spec = importlib.util.find_spec("mermaidx")
     if spec and spec.origin:
         places.append(os.path.join(os.path.dirname(spec.origin), "assets", "fonts"))
+
     for wanted, family in _FAMILIES.items():
         for top in places:
             folder = _folder_with(wanted, top)
             if folder:
                 return folder, family
+
     return "", ""
 
 
@@ -112,8 +114,10 @@ def _colours(png: bytes) -> list[bytes]:
         unfilter = _FILTERS.get(raw[start])
         if unfilter:
             unfilter(row, above, step)
+
         found += [bytes(row[n : n + 3]) for n in range(step, len(row), step)]
         above = row
+
     return found
 
 
@@ -124,7 +128,9 @@ def _chunks(png: bytes, wanted: bytes) -> bytes:
         size, name = struct.unpack(">I4s", png[at : at + 8])
         if name == wanted:
             data += png[at + 8 : at + 8 + size]
+
         at += 12 + size
+
     return data
 
 

@@ -45,6 +45,7 @@ def read_feature(text: str) -> Feature:
         return Feature([], [_error(one) for one in error.errors])
     except ParserError as error:
         return Feature([], [_error(error)])
+
     feature = document.get("feature")
     if not feature:
         return Feature([], [(1, 1, "there is no Feature")])

@@ -61,6 +61,7 @@ def _authorize(
         allowed = (second or "").lower() not in _REACH_OUT
     else:
         allowed = action in _ALLOWED
+
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
@@ -71,13 +72,16 @@ def statements(text: str) -> list[tuple[int, str]]:
     for part in re.split(r"(;)", text):
         if not buffer.strip():
             buffer, start = "", line
+
         buffer += part
         line += part.count("\n")
         if part == ";" and sqlite3.complete_statement(buffer):
             found.append((start + _skipped(buffer), buffer))
             buffer = ""
+
     if re.sub(r"--[^\n]*|/\*.*?\*/", "", buffer, flags=re.DOTALL).strip():
         found.append((start + _skipped(buffer), buffer))
+
     return found
 
 
@@ -97,8 +101,10 @@ def read_schema(text: str) -> Schema:
                 found.troubles.extend(_key_troubles(base, found.tables, name, line))
     finally:
         base.close()
+
     if not found.tables and not found.troubles:
         found.troubles.append(SqlTrouble(1, "empty", "there is no table"))
+
     return found
 
 
@@ -124,8 +130,10 @@ def _load(base: sqlite3.Connection, text: str) -> Schema:
             if not follows:
                 at = line + _offset(base, statement, str(error))
                 found.troubles.append(SqlTrouble(at, "syntax", str(error)))
+
         fresh = sorted(_table_names(base) - before)
         found.tables.update(dict.fromkeys(fresh, line))
+
     base.set_authorizer(None)
     base.set_progress_handler(None, 0)
     return found
@@ -147,6 +155,7 @@ def _offset(base: sqlite3.Connection, statement: str, message: str) -> int:
         except sqlite3.Error as error:
             if str(error) == message:
                 return statement.count("\n", 0, place.start()) - _skipped(statement)
+
     return 0
 
 
@@ -157,6 +166,7 @@ def _table_names(base: sqlite3.Connection) -> set[str]:
         name, kind = row[1], row[2]
         if kind in {"table", "virtual"} and not name.startswith("sqlite_"):
             found.add(name)
+
     return found
 
 
@@ -176,6 +186,7 @@ def _key_troubles(
     if not any(row[5] for row in columns):
         what = f"the table {name} has no PRIMARY KEY"
         found.append(SqlTrouble(line, "primary-key", what))
+
     rows = base.execute(f"PRAGMA foreign_key_list({_quoted(name)})").fetchall()
     keys = [_ForeignKey(name, line, row[2]) for row in rows]
     known = {table.lower() for table in tables}
@@ -187,6 +198,7 @@ def _key_troubles(
             f"a foreign key of {name} names the table {key.target}, which is not there"
         )
         found.append(SqlTrouble(line, "foreign-key", what))
+
     return found
 
 
@@ -204,6 +216,7 @@ def _mismatch(base: sqlite3.Connection, keys: list[_ForeignKey]) -> list[SqlTrou
             if "foreign key mismatch" in said and f'"{key.table}"' in said:
                 what = f"{error}: the columns named in {key.target} are no unique key there"
                 return [SqlTrouble(key.line, "foreign-key", what)]
+
     return []
 
 

@@ -39,14 +39,18 @@ def artifacts_are_there(files: Files) -> Iterator[Finding]:
     wanted = list(_ALWAYS)
     if kind != "library":
         wanted.append(SCREENS)
+
     if storage == "sqlite":
         wanted += [SQL, ERD]
+
     for path in wanted:
         if path not in files.by_path:
             yield _missing(path, "is not there, and the document needs it")
+
     if API not in files.by_path and CLI not in files.by_path and kind != "game":
         path = CLI if kind in ("cli", "library") else API
         yield _missing(path, f"neither {API} nor {CLI} is there")
+
     for group, path in _AT_LEAST_ONE.items():
         if not files.kind(group):
             yield _missing(path, f"there is no {group}")
@@ -80,6 +84,7 @@ def poc_stories_have_a_task(files: Files) -> Iterator[Finding]:
     made: set[str] = set()
     for task in _poc(files, "task"):
         made.update(task.names("stories"))
+
     for story in _poc(files, "story"):
         if story.ident not in made:
             yield finding(
@@ -99,6 +104,7 @@ def operations_have_a_task(files: Files) -> Iterator[Finding]:
     made: set[str] = set()
     for task in files.kind("task"):
         made.update(task.names("operations"))
+
     for path, code in ((API, "API301"), (CLI, "CLI301")):
         interface = files.by_path.get(path)
         if interface is None:

@@ -73,6 +73,7 @@ def operations_are_there(files: Files) -> Iterator[Finding]:
     known: set[str] = set()
     for facts in interfaces:
         known.update(facts.names("defines"))
+
     for task in files.kind("task"):
         for ref in task.refs.get("operations", []):
             if ref.name not in known:
@@ -122,6 +123,7 @@ def numbers_have_no_gap(files: Files) -> Iterator[Finding]:
     first: dict[str, Facts] = {}
     for record in files.kind("decision"):
         first.setdefault(record.ident, record)
+
     for number, (ident, record) in enumerate(first.items(), 1):
         if int(ident) != number:
             yield finding(

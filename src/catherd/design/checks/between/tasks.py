@@ -99,6 +99,7 @@ def _before(needs: dict[str, list[str]]) -> dict[str, set[str]]:
         before[ident] = set(needs[ident])
         for need in needs[ident]:
             before[ident] |= before[need]
+
     return before
 
 
