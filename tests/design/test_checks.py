@@ -15,12 +15,19 @@ import pytest
 
 from catherd.core.errors import CatherdError
 from catherd.design import trace
-from catherd.design.checks import check, check_paths, passes, place_of, to_json
-from catherd.design.checks.adapters import markdown, sql
+from catherd.design.checks import (
+    across,
+    check,
+    check_paths,
+    passes,
+    place_of,
+    to_json,
+)
+from catherd.design.checks.adapters import markdown, pixels, sql
 from catherd.design.checks.adapters.mermaid import Drawer
 from catherd.design.checks.adapters.mermaid_text import visible
 from catherd.design.wireframe import screens
-from support.document_faults import FAULTS, Fault
+from support.document_faults import FAULTS, Fault, svg
 
 pytestmark = pytest.mark.slow
 
@@ -401,6 +408,47 @@ def test_nonsense_is_a_finding_and_never_a_crash(text: str, tmp_path: Path) -> N
         *paths,
         "docs/ux/SCR-002.svg",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("docs/index.md", "---\nkind: [web]\nstorage: [sqlite]\n---\n# x\n"),
+        ("docs/ux/screens.yaml", "title: x\ncanvas: [phone]\nscreens: []\n"),
+        (
+            "docs/spec/openapi.yaml",
+            'openapi: 3.1.0\ntags: [{name: x}]\npaths: {/a: {get: {$ref: "#/tags/²"}}}\n',
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_an_error_and_never_a_crash(
+    path: str, text: str, tmp_path: Path
+) -> None:
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(text)
+
+    found = check(str(tmp_path), [path], complete=True)
+
+    assert "error" in {one.severity for one in found}
+
+
+def test_a_picture_that_says_it_is_a_billion_times_as_high_as_wide_is_only_blank() -> (
+    None
+):
+    box = svg('<rect width="200" height="100" fill="#c00"/>', 'viewBox="0 0 1 1e9"')
+
+    assert pixels.measure(box).ink < 0.01
+
+
+def test_the_table_of_rules_names_the_codes_that_the_handbook_names() -> None:
+    rules = (*across.ALWAYS, *across.WHEN_COMPLETE)
+    codes = [code for rule in rules for code in rule.codes]
+    page = (HERE.parent / "docs" / "handbook" / "document.md").read_text()
+    explained = set(re.findall(r"\b[A-Z]+3\d\d\b", page.partition("## Findings")[2]))
+
+    assert len(codes) == len(set(codes))
+    assert explained - set(codes) == {"SCR303"}  # of generated.py
+    assert set(codes) - explained == {"DOC001", "DOC005", "DOC006"}
 
 
 def test_a_diagram_that_takes_too_long_is_given_up() -> None:

@@ -277,7 +277,8 @@ def test_git_says_who_wrote_a_journey_and_whose_journeys_prove_their_own_code(
     )
 
 
-def test_an_app_without_journeys_has_nobody_who_wrote_them(root: str) -> None:
+def test_an_app_without_journeys_has_nobody_who_wrote_them(tmp_path: Path) -> None:
+    root = repo(tmp_path / "game", {"README.md": "hi\n"})
     commit(root, "wildcard", {"app/app.yaml": "journeys: []\n"})
 
     assert authors.of_journeys(root, "main") == {}

@@ -33,9 +33,9 @@ from catherd.debate import report
 from catherd.debate.vote import Candidate, Vote, counted
 from catherd.game import archive, lifecycle
 from catherd.game import publish as publishing
+from catherd.game.tidying import tidy_game
 from catherd.gates import document, merge_wait
 from catherd.git import bus_ref, landing, objects, run, worktree
-from catherd.git.tidying import tidy_game
 from catherd.pulls import (
     allotment,
     audits,

@@ -15,16 +15,18 @@ PLACE = re.compile(r"\{([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)?)\}")
 _SHOWN = 300  # characters of an answer that a reason quotes
 
 
-def names_in(value: Any) -> set[str]:
+def placeholder_names(value: Any) -> set[str]:
     """All placeholder names in a value, nested or not."""
     if isinstance(value, str):
         return set(PLACE.findall(value))
     found: set[str] = set()
     if isinstance(value, dict):
-        found |= names_in(list(value)) | names_in(list(value.values()))
+        found |= placeholder_names(list(value)) | placeholder_names(
+            list(value.values())
+        )
     elif isinstance(value, list):
         for item in value:
-            found |= names_in(item)
+            found |= placeholder_names(item)
 
     return found
 

@@ -133,7 +133,9 @@ def can_do_without(pattern: str) -> set[str]:
 
 
 def _fresh(value: Any) -> set[str]:
-    return {name for name in expectations.names_in(value) if name.startswith(FRESH)}
+    return {
+        name for name in expectations.placeholder_names(value) if name.startswith(FRESH)
+    }
 
 
 def _is_tool(app: App, step: Step) -> bool:

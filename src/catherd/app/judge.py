@@ -97,7 +97,7 @@ def _judged(asked: Asked, evidence: Evidence, scratch: str) -> _Found:
 
     _describe(evidence, manifest, asked.stories)
     app = manifest.app
-    malformed = manifest_rules.malformed(manifest)
+    malformed = manifest_rules.malformed_manifest(manifest)
     faults = malformed + manifest_rules.unproven(manifest)
     red = [str(fault) for fault in faults]
     red += [_claimed(app, story) for story in evidence.unshown]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from catherd.app import freshness, step_rules
 from catherd.app.manifest_file import App, Journey, Manifest
-from catherd.app.step_rules import Fault, unknown_names
+from catherd.app.step_rules import Breach, unknown_names
 from catherd.core.errors import CatherdError
 
 _GIVEN = {"port", "host", "data", "url"}  # the placeholders that every app is given
@@ -30,15 +30,15 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
 _TRY_IT_LINES = 3  # the least that tells a person what to do and to see
 
 
-def findings(manifest: Manifest) -> list[CatherdError]:
+def manifest_findings(manifest: Manifest) -> list[CatherdError]:
     """Everything that is wrong with the manifest by itself. Empty when nothing is.
 
     What is malformed comes first, then what is unproven.
     """
-    return malformed(manifest) + unproven(manifest)
+    return malformed_manifest(manifest) + unproven(manifest)
 
 
-def malformed(manifest: Manifest) -> list[CatherdError]:
+def malformed_manifest(manifest: Manifest) -> list[CatherdError]:
     """What cannot or may not be played as it stands, in the order of the file."""
     return _broken(APP_RULES, manifest)
 
@@ -57,7 +57,7 @@ def unshown(app: App, stories: list[str]) -> list[str]:
     return [story for story in stories if story not in shown]
 
 
-Faults = Iterable[Fault]
+Faults = Iterable[Breach]
 Rules = tuple[Callable[[App], Faults], ...]
 
 
@@ -78,20 +78,20 @@ def _broken(rules: Rules, manifest: Manifest) -> list[CatherdError]:
 def _name_is_a_name(app: App) -> Faults:
     if not _NAME.match(app.name):
         fix = "lower case, digits and hyphens: `name: notes`"
-        yield Fault(f"not a name: {app.name}", fix, ("name",))
+        yield Breach(f"not a name: {app.name}", fix, ("name",))
 
 
 def _start_runs_something(app: App) -> Faults:
     if not app.start.run:
         fix = "`run: [python3, server.py]`"
-        yield Fault("start.run is empty", fix, ("start", "run"))
+        yield Breach("start.run is empty", fix, ("start", "run"))
 
 
 def _try_it_says_what_to_do(app: App) -> Faults:
     lines = [line for line in app.try_it.splitlines() if line.strip()]
     if len(lines) < _TRY_IT_LINES:
         fix = "write what a person does and should see, step by step"
-        yield Fault("try_it has fewer than three lines", fix, ("try_it",))
+        yield Breach("try_it has fewer than three lines", fix, ("try_it",))
 
 
 def _limits_are_in_their_range(app: App) -> Faults:
@@ -99,7 +99,7 @@ def _limits_are_in_their_range(app: App) -> Faults:
         value = getattr(getattr(app, part), key)
         if not least <= value <= most:  # .nan is in no range
             what = f"{part}.{key} is {value:g}"
-            yield Fault(what, f"from {least:g} to {most:g}", (part, key))
+            yield Breach(what, f"from {least:g} to {most:g}", (part, key))
 
 
 def _start_uses_known_placeholders(app: App) -> Faults:
@@ -114,7 +114,7 @@ def _journeys_can_be_played(app: App) -> Faults:
         if journey.id in ids or not re.fullmatch(r"J-\d+", journey.id):
             what = f"not a new journey id: {journey.id}"
             keys = ("journeys", number, "id")
-            yield Fault(what, "number them: J-001, J-002, …", keys)
+            yield Breach(what, "number them: J-001, J-002, …", keys)
 
         ids.add(journey.id)
         yield from _steps_can_be_played(app, journey, number)
@@ -122,13 +122,13 @@ def _journeys_can_be_played(app: App) -> Faults:
 
 def _steps_can_be_played(app: App, journey: Journey, number: int) -> Faults:
     if not journey.steps:
-        yield Fault(f"{journey.id} has no steps", "add one", ("journeys", number))
+        yield Breach(f"{journey.id} has no steps", "add one", ("journeys", number))
 
     saved = set(_GIVEN)
     for index, step in enumerate(journey.steps):
         keys = ("journeys", number, "steps", index)
-        yield from step_rules.malformed(app, step, saved, keys)
-        if step_rules.kind_of(step):
+        yield from step_rules.malformed_step(app, step, saved, keys)
+        if step_rules.step_kind(step):
             saved |= set(step.save)
 
 
@@ -145,7 +145,7 @@ def _journeys_prove_something(app: App) -> Faults:
 
 def _expects_a_refusal(app: App, journey: Journey, number: int) -> Faults:
     if not freshness.refuses(app, journey):
-        yield Fault(
+        yield Breach(
             f"{journey.id} is a failure path, and no step of it expects a refusal",
             "expect a status from 400 on, an exit other than 0, words on stderr, or `{see: {role: alert}}`; else delete `failure: true`",
             ("journeys", number, "failure"),
@@ -154,7 +154,7 @@ def _expects_a_refusal(app: App, journey: Journey, number: int) -> Faults:
 
 def _sends_a_fresh_value(app: App, journey: Journey, number: int) -> Faults:
     if not freshness.sends_fresh(app, journey):
-        yield Fault(
+        yield Breach(
             f"{journey.id} sends no fresh value that the app must show, so a constant could pass it",
             "put {nonce.a} into what it sends and into what it expects to see, or `failure: true` if it shows a refusal",
             ("journeys", number),
@@ -164,13 +164,13 @@ def _sends_a_fresh_value(app: App, journey: Journey, number: int) -> Faults:
 def _has_journeys(app: App) -> Faults:
     if not app.journeys:
         fix = "write one for each story of the milestone"
-        yield Fault("there are no journeys", fix, ("journeys",))
+        yield Breach("there are no journeys", fix, ("journeys",))
 
 
 def _shows_a_failure(app: App) -> Faults:
     if app.journeys and not any(journey.failure for journey in app.journeys):
         what = "no journey shows what happens when something is wrong"
-        yield Fault(what, "add one with `failure: true`", ("journeys",))
+        yield Breach(what, "add one with `failure: true`", ("journeys",))
 
 
 def _shows_that_data_stays(app: App) -> Faults:
@@ -182,14 +182,14 @@ def _shows_that_data_stays(app: App) -> Faults:
     if app.kind == "web":
         fix = "write a nonce, `restart: kill`, see it without sending it again"
     what = "persistence: true is claimed, and no journey shows it"
-    yield Fault(what, fix, ("persistence",))
+    yield Breach(what, fix, ("persistence",))
 
 
 def _shows_a_page(app: App) -> Faults:
     if not app.journeys or app.kind != "web" or uses_browser(app):
         return
     what = "a web app needs a journey in the browser"
-    yield Fault(what, "add a step `browser: [{goto: /}, …]`", ("kind",))
+    yield Breach(what, "add a step `browser: [{goto: /}, …]`", ("kind",))
 
 
 def uses_browser(app: App) -> bool:

@@ -60,7 +60,7 @@ class _Miss(Exception):
 def play(of: Play) -> Run:
     """One run of a journey. It fails when it takes longer than the app's limits say."""
     began = time.monotonic()
-    names = expectations.names_in(msgspec.to_builtins(of.journey.steps))
+    names = expectations.placeholder_names(msgspec.to_builtins(of.journey.steps))
     values = fresh_values(names)
     of.stage.names.update(values)
     shown = {name: str(value) for name, value in values.items()}
@@ -109,7 +109,7 @@ def _play_steps(of: Play, run: Run, end_at: float) -> None:
     """Play the steps up to the first that does not pass."""
     for number, step in enumerate(of.journey.steps, 1):
         began = time.monotonic()
-        kind = step_rules.kind_of(step)
+        kind = step_rules.step_kind(step)
         note = StepSeen(number=number, kind=kind, sent="", verdict="pass")
         run.steps.append(note)
         try:

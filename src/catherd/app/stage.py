@@ -108,7 +108,7 @@ def _number(taken: set[Any]) -> int:
             return number
 
 
-def list_tree(path: str) -> dict[str, tuple[int, int, int]]:
+def list_files(path: str) -> dict[str, tuple[int, int, int]]:
     """Everything below `path`, by its path there: (type, size, time of change).
 
     Size and time of a directory are 0: they change with what is in it.
@@ -186,7 +186,7 @@ class AppStage:
             shutil.copytree(tree, self.work, symlinks=True)
             sandbox.hand_over(self.work)
 
-        self.before = {} if boxed else list_tree(self.work)
+        self.before = {} if boxed else list_files(self.work)
 
         self.names: dict[str, Any] = {
             "host": "127.0.0.1",
@@ -388,7 +388,7 @@ class AppStage:
 
     def _look_outside(self) -> None:
         """Compare the copy of the tree with what it was. The app is not running."""
-        after = {} if self.mode == "ro" else list_tree(self.work)
+        after = {} if self.mode == "ro" else list_files(self.work)
         before = self.before
         paths = sorted(after.keys() | before.keys())
         changed = [path for path in paths if after.get(path) != before.get(path)]

@@ -37,7 +37,7 @@ _ON_THE_WEB = {"http", "browser", "restart"}
 _ABOUT_AN_ELEMENT = ("fill", "select", "check", "uncheck", "click", "see", "gone")
 
 
-class Fault(msgspec.Struct, frozen=True):
+class Breach(msgspec.Struct, frozen=True):
     """A breach of a rule: what is wrong, what to write instead, and where it stands."""
 
     what: str
@@ -54,7 +54,7 @@ class _Placed(msgspec.Struct, frozen=True):
     expect: dict[str, Any]
 
 
-def kind_of(step: Step) -> str:
+def step_kind(step: Step) -> str:
     """Which of http, cli, file, browser, restart the step is.
 
     It is "" unless it is exactly one of them.
@@ -63,34 +63,34 @@ def kind_of(step: Step) -> str:
     return kinds[0] if len(kinds) == 1 else ""
 
 
-def malformed(app: App, step: Step, known: set[str], keys: Keys) -> list[Fault]:
+def malformed_step(app: App, step: Step, known: set[str], keys: Keys) -> list[Breach]:
     """What is wrong with a step that stands at `keys`.
 
     `known`: the placeholders that mean something there, beside the random ones.
     """
-    kind = kind_of(step)
+    kind = step_kind(step)
     if not kind:
         what = "a step is exactly one of http, cli, file, browser, restart"
-        return [Fault(what, "split it in two", keys)]
+        return [Breach(what, "split it in two", keys)]
 
     placed = _Placed(app, step, kind, freshness.expected(step.expect))
     faults = []
     for rule in STEP_RULES:
-        faults += [Fault(what, fix, keys) for what, fix in rule(placed)]
+        faults += [Breach(what, fix, keys) for what, fix in rule(placed)]
     step_data = msgspec.to_builtins(step)
     return faults + unknown_names(step_data, known, keys, random=True)
 
 
 def unknown_names(
     value: Any, known: set[str], keys: Keys, *, random: bool = False
-) -> list[Fault]:
+) -> list[Breach]:
     """The placeholders in `value` that mean nothing. `random`: {nonce.…} is allowed."""
     faults = []
-    for name in sorted(expectations.names_in(value)):
+    for name in sorted(expectations.placeholder_names(value)):
         if name in known or (random and name.startswith(freshness.FRESH)):
             continue
         fix = "save it in an earlier step, or see the table of placeholders"
-        faults.append(Fault(f"nothing is called {{{name}}} here", fix, keys))
+        faults.append(Breach(f"nothing is called {{{name}}} here", fix, keys))
 
     return faults
 

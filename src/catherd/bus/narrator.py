@@ -38,7 +38,7 @@ def terminal_text(text: str) -> str:
     return hidden.removed(text.replace("\n", " ").replace("\t", " "))
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class VoteOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a vote ended, as it is told."""
 
     method: str
@@ -266,7 +266,7 @@ class Teller:
             self._told.add(key)
             self._say(speaker, text, mark)
 
-    def decided(self, outcome: Decision) -> None:
+    def decided(self, outcome: VoteOutcome) -> None:
         """The decision, in one line."""
         how = {
             "condorcet": "it beats every rival",

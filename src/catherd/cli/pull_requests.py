@@ -196,8 +196,7 @@ def _words(name: str) -> list[str]:
 @click.command()
 def tidy() -> None:
     """Remove merged branches and archived games that git holds in full."""
-    from catherd.game import lifecycle
-    from catherd.git import tidying
+    from catherd.game import lifecycle, tidying
 
     lines = tidying.tidy_game(lifecycle.workspace(os.getcwd()))
     for line in lines or ["nothing to tidy"]:

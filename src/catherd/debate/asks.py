@@ -18,7 +18,7 @@ from catherd.core.errors import CatherdError, NeedsYou
 from catherd.core.messages import Argument, Ask, Game, Input, Pitch, Spoken, Veto
 from catherd.core.turns import YOU
 from catherd.debate import proposals
-from catherd.debate.proposals import Closed, Source
+from catherd.debate.proposals import ClosedAsk, Source
 
 CHAT_SHOWN = 40  # messages that an ask shows as new, at most
 
@@ -31,11 +31,11 @@ class Record(msgspec.Struct, kw_only=True):
     """
 
     names: dict[str, str]
-    said: list[Closed]
+    said: list[ClosedAsk]
     paths: dict[tuple[str, str], Source]
     edited: list[str]
 
-    def of_kind(self, kind: str) -> list[Closed]:
+    def of_kind(self, kind: str) -> list[ClosedAsk]:
         """The closed asks of that kind."""
         return [closed for closed in self.said if closed.kind == kind]
 
@@ -78,7 +78,7 @@ def record(bus: Bus, phase: Phase) -> Record:
                 made.edited.append(spoken.path)
             _report_if_changed(bus, gate.name, spoken)
 
-        closed = Closed(gate.name, gate.kind, said)
+        closed = ClosedAsk(gate.name, gate.kind, said)
         made.said.append(closed)
 
     return made

@@ -8,7 +8,7 @@ from typing import Any
 
 from catherd.bus import atomic, yaml_read
 from catherd.bus.config import Agent, Gate, Phase
-from catherd.bus.narrator import Decision, Teller
+from catherd.bus.narrator import Teller, VoteOutcome
 from catherd.bus.store import OPEN, TIEBREAK, Bus
 from catherd.core import closing
 from catherd.core.errors import NeedsYou
@@ -184,7 +184,7 @@ def _same_vendor(roll: list[str], agents: dict[str, Agent], game: Game) -> str:
 
 def decide(
     bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent], teller: Teller
-) -> Decision:
+) -> VoteOutcome:
     """The decision, asked of you when the count gives none.
 
     Raises NeedsYou while it is yours to make.
@@ -195,7 +195,7 @@ def decide(
     titles = {c.id: c.title for c in vote.candidates}
     turnout = votes.turnout(vote)
     if verdict.winner:
-        return Decision(
+        return VoteOutcome(
             method=verdict.method,
             winner=verdict.winner,
             title=titles[verdict.winner],
@@ -209,7 +209,7 @@ def decide(
         if not picked:
             raise _yours_to_decide(bus, verdict, turnout)
         found = Tiebreak(choice=picked)
-    return Decision(
+    return VoteOutcome(
         method="human",
         winner=found.choice,
         title=titles[found.choice],

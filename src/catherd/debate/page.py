@@ -14,7 +14,7 @@ from catherd.answers.prompts import Card
 from catherd.core.messages import Ask
 
 
-class Page(msgspec.Struct):
+class AnswerPage(msgspec.Struct):
     """An answer while it is read; `errors` are sent back, `notes` were let pass."""
 
     ask: Ask

@@ -26,7 +26,7 @@ from catherd.core.messages import (
     Objection,
     Pitch,
 )
-from catherd.debate.page import Page
+from catherd.debate.page import AnswerPage
 
 PITCH_WORDS = 400
 SECTION_WORDS = 150
@@ -81,7 +81,7 @@ def read_statement(
     if said in prompts.FORMS.values() and said != wanted:
         raise Unusable([f"kind: '{said}' where '{wanted}' was asked for"])
 
-    read: dict[str, Callable[[Page], Pitch | Argument | Ballot | Chat]] = {
+    read: dict[str, Callable[[AnswerPage], Pitch | Argument | Ballot | Chat]] = {
         "pitch": _pitch,
         "objections": _objections,
         "answers": _answers,
@@ -101,16 +101,16 @@ def read_statement(
     return Statement(message, aside, reply_to, page.notes)
 
 
-def _page(ask: Ask, card: Card, envelope: Envelope, *, last_try: bool) -> Page:
+def _page(ask: Ask, card: Card, envelope: Envelope, *, last_try: bool) -> AnswerPage:
     """The answer with the keys of its front matter in one spelling."""
     head = {}
     for key, value in envelope.head.items():
         head[str(key).strip().lower().replace(" ", "_")] = value
     body, notes = envelope.body.strip(), list(envelope.notes)
-    return Page(ask, card, head, body, last_try, notes=notes)
+    return AnswerPage(ask, card, head, body, last_try, notes=notes)
 
 
-def _pitch(page: Page) -> Pitch:
+def _pitch(page: AnswerPage) -> Pitch:
     title, body = _titled(page.text("title"), page.body)
     if not title:
         page.errors.append("title: missing; give the app a name in the front matter")
@@ -137,7 +137,7 @@ def _is_section(heading: str) -> bool:
     return any(re.search(one, heading, re.IGNORECASE) for one in patterns)
 
 
-def _proposal(page: Page, body: str) -> str:
+def _proposal(page: AnswerPage, body: str) -> str:
     if not body:
         page.errors.append("the proposal has no text")
         return ""
@@ -153,7 +153,7 @@ def _proposal(page: Page, body: str) -> str:
     return page.fit("the proposal", body, PITCH_WORDS)
 
 
-def _objections(page: Page) -> Argument:
+def _objections(page: AnswerPage) -> Argument:
     rivals = prompts.rivals(page.ask, page.card.name)
     sections = passages.sections(page.body, rivals)
     made: list[Objection] = []
@@ -174,7 +174,7 @@ def _objections(page: Page) -> Argument:
     return Argument(objections=made)
 
 
-def _objection(page: Page, to: str, part: Mapping[str, str]) -> Objection:
+def _objection(page: AnswerPage, to: str, part: Mapping[str, str]) -> Objection:
     """The objection to `to`, of the labelled lines of its section."""
     for key, label in (
         ("best", "Best point"),
@@ -195,7 +195,7 @@ def _objection(page: Page, to: str, part: Mapping[str, str]) -> Objection:
     )
 
 
-def _risk(page: Page, to: str, text: str) -> tuple[int, str]:
+def _risk(page: AnswerPage, to: str, text: str) -> tuple[int, str]:
     """(the number from 1 to 5 that a risk begins with, why); 0 where there is none."""
     if not text:
         return 0, ""
@@ -208,7 +208,7 @@ def _risk(page: Page, to: str, text: str) -> tuple[int, str]:
     return int(found[1]), found[2].strip(" *_")
 
 
-def _answers(page: Page) -> Argument:
+def _answers(page: AnswerPage) -> Argument:
     """The verdicts on the objections to one's own proposal, and what becomes of it."""
     mine = prompts.code_name(page.ask, page.card.name)
     own = prompts.shown_standing(page.ask).get(mine)
@@ -247,14 +247,14 @@ def _proposal_line(lines: Sequence[str]) -> int:
     return len(lines)
 
 
-def _decision(page: Page) -> str:
+def _decision(page: AnswerPage) -> str:
     """The first word of `decision:`."""
     first = page.text("decision").lower().split(" ")[0]
     return first.strip(".,;:*")
 
 
 def _new_text(
-    page: Page, decision: str, own: Input, lines: Sequence[str]
+    page: AnswerPage, decision: str, own: Input, lines: Sequence[str]
 ) -> tuple[str, str]:
     """(title, body) of a revised or merged proposal; `lines` begin with its title."""
     found = _PROPOSAL.match(lines[0]) if lines else None
@@ -293,7 +293,7 @@ def objectors(ask: Ask, mine: str) -> list[str]:
     return found
 
 
-def _verdicts(page: Page, mine: str, body: str) -> list[Answered]:
+def _verdicts(page: AnswerPage, mine: str, body: str) -> list[Answered]:
     """The answer to each objection that was shown to one's own proposal."""
     received = objectors(page.ask, mine)
     sections = passages.sections(body, received)
@@ -316,7 +316,7 @@ def _verdicts(page: Page, mine: str, body: str) -> list[Answered]:
     return made
 
 
-def _partner(page: Page) -> str:
+def _partner(page: AnswerPage) -> str:
     rivals = prompts.rivals(page.ask, page.card.name)
     wanted = page.text("merge_with").strip("`").lower()
     if wanted not in rivals:
@@ -326,7 +326,7 @@ def _partner(page: Page) -> str:
     return wanted
 
 
-def _final(page: Page) -> Argument:
+def _final(page: AnswerPage) -> Argument:
     mine = prompts.code_name(page.ask, page.card.name)
     still = prompts.still_open(page.ask, page.card.name)
     wanted = page.text("speaks_for").strip("`").lower()
@@ -347,7 +347,7 @@ def _final(page: Page) -> Argument:
     return Argument(speaks_for=wanted, body=body)
 
 
-def _ballot(page: Page) -> Ballot:
+def _ballot(page: AnswerPage) -> Ballot:
     on = prompts.shown_candidates(page.ask, page.card.name)
     if page.text("abstain").lower() in {"true", "yes", "y", "1"}:
         why = page.fit("why", page.text("why") or page.body, SECTION_WORDS)
@@ -372,7 +372,7 @@ def _ballot(page: Page) -> Ballot:
     return Ballot(ranking=ranking, reasons=reasons, shown=on)
 
 
-def _reasons(page: Page, on: list[str]) -> dict[str, str]:
+def _reasons(page: AnswerPage, on: list[str]) -> dict[str, str]:
     """Candidate → why it stands where it was put.
 
     A section of the text comes before the front matter's `reasons:`.
@@ -394,7 +394,7 @@ def _reasons(page: Page, on: list[str]) -> dict[str, str]:
     return {each: reason for each, reason in reasons.items() if reason}
 
 
-def _ranking(page: Page, on: list[str]) -> list[str]:
+def _ranking(page: AnswerPage, on: list[str]) -> list[str]:
     """The ranking of the front matter or of the section `## Ranking`.
 
     Where both are there they must agree.
@@ -419,7 +419,7 @@ def _ranking(page: Page, on: list[str]) -> list[str]:
     return list(ranking)
 
 
-def _check_rank(page: Page, each: str, times: int, on: list[str]) -> None:
+def _check_rank(page: AnswerPage, each: str, times: int, on: list[str]) -> None:
     """Tell what is wrong with one entry of a ranking, which stands there `times`."""
     if "=" in each:
         page.errors.append(
@@ -433,7 +433,7 @@ def _check_rank(page: Page, each: str, times: int, on: list[str]) -> None:
         page.errors.append(f"ranking: '{each}' stands there twice")
 
 
-def _chat(page: Page) -> Chat:
+def _chat(page: AnswerPage) -> Chat:
     said = page.body or page.text("text") or page.text("aside")
     text = " ".join(said.split())
     if not text:
@@ -443,7 +443,7 @@ def _chat(page: Page) -> Chat:
     return Chat(text=page.fit("the message", text, ASIDE_WORDS), reply_to=reply_to)
 
 
-def _aside(page: Page) -> tuple[str, str]:
+def _aside(page: AnswerPage) -> tuple[str, str]:
     """(a line for the chat, the stem that it answers); empty where there is none."""
     text = " ".join(page.text("aside").split())
     copied = text.startswith("(a line for the chat")  # the form's own words
@@ -452,7 +452,7 @@ def _aside(page: Page) -> tuple[str, str]:
     return page.fit("aside", text, ASIDE_WORDS), _reply_to(page)
 
 
-def _reply_to(page: Page) -> str:
+def _reply_to(page: AnswerPage) -> str:
     """The stem that `reply_to` means.
 
     A message that was not shown is dropped and noted: it is not worth another call.

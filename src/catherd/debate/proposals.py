@@ -58,7 +58,7 @@ WORDS = [
 Source = tuple[str, str]  # (path, sha256) of a file that an input was read from
 
 
-class Closed(NamedTuple):
+class ClosedAsk(NamedTuple):
     """What the closed gate of one ask counted; `messages` are by agent."""
 
     gate: str
@@ -286,7 +286,7 @@ def _headings(sections: Iterable[str]) -> list[str]:
 
 def timeline(
     names: Mapping[str, str],
-    said: Sequence[Closed],
+    said: Sequence[ClosedAsk],
     sources: Mapping[tuple[str, str], Source],
     chats: Mapping[str, list[Input]],
 ) -> list[Input]:
@@ -320,7 +320,7 @@ def timeline(
 
 
 def _pitch_inputs(
-    closed: Closed,
+    closed: ClosedAsk,
     names: Mapping[str, str],
     sources: Mapping[tuple[str, str], Source],
 ) -> list[Input]:
@@ -334,7 +334,7 @@ def _pitch_inputs(
 
 
 def _argument_inputs(
-    closed: Closed,
+    closed: ClosedAsk,
     code: Mapping[str, str],
     sources: Mapping[tuple[str, str], Source],
 ) -> list[Input]:

@@ -1,8 +1,8 @@
 """The design document as one HTML file that needs nothing else.
 
 No script, nothing loaded; a Content-Security-Policy says so to the browser too. A file
-that is missing or does not parse leaves a gap, for it is the checker's business. The page
-is templates/design/page.html.j2; sections.py gives what it shows.
+that is missing or does not parse leaves a gap, for it is the checker's business. The
+page is templates/design/page.html.j2; sections.py gives what it shows.
 """
 
 import os
@@ -89,7 +89,7 @@ def compose(root: str, drawer: Drawer) -> str:
 
 
 def diagram_html(drawer: Drawer, text: str) -> Markup:
-    """A Mermaid source as a picture; where it cannot be drawn, the source and the reason."""
+    """A Mermaid source as a picture, or the source and why it cannot be drawn."""
     drawn = drawer.draw(text)
     if drawn.error or not drawn.svg:
         reason = f"not drawn: {drawn.error}"

@@ -1,13 +1,13 @@
-"""Markdown that a model wrote as HTML that does nothing: for the one-file design document.
+"""A model's Markdown made HTML that does nothing, for the one-file design document.
 
-Raw HTML is shown as text. Links keep only http, https, mailto and places within the
-document. Pictures are embedded from the tree or dropped, because a remote picture is a
-tracker. Diagrams and SVG stand in <img> as data:, where no script runs.
+Raw HTML is shown as text. Links keep only http,
+https, mailto and places within the document. Pictures are embedded from the tree or
+dropped, because a remote picture is a tracker. Diagrams and SVG stand in <img> as
+data:, where no script runs.
 """
 
 import base64
 import html
-import math
 import os
 import posixpath
 import re
@@ -69,17 +69,18 @@ def size(svg: str) -> tuple[int, int]:
     Without a viewBox that says so: 300 x 150, as browsers take it.
     """
     found = _VIEW_BOX.search(svg)
-    words = re.split(r"[\s,]+", found[1].strip()) if found else []
-    if len(words) < 4 or not all(_NUMBER.fullmatch(word) for word in words[:4]):
+    if not found:
         return _UNKNOWN_SIZE
-    wide, high = float(words[2]), float(words[3])
-    if not (_drawable(wide) and _drawable(high)):
+
+    words = re.split(r"[\s,]+", found[1].strip())
+    numbers = [float(word) for word in words if _NUMBER.fullmatch(word)]
+    if len(words) != 4 or len(numbers) != 4:
+        return _UNKNOWN_SIZE
+
+    _, _, wide, high = numbers
+    if not (0 <= wide <= _WIDEST and 0 <= high <= _WIDEST):
         return _UNKNOWN_SIZE
     return max(1, round(wide)), max(1, round(high))
-
-
-def _drawable(length: float) -> bool:
-    return math.isfinite(length) and 0 <= length <= _WIDEST
 
 
 def gherkin(text: str) -> Markup:
@@ -233,12 +234,16 @@ def _point(token: Any, path: str, place: PageContext) -> None:
     if _WEB.match(href):
         token.attrs["href"] = href
         token.attrs["rel"] = "noopener noreferrer"
-    elif not _SCHEME.match(href):
-        target, _, heading = href.partition("#")
-        target = _beside(path, target) if target else path
-        if target in place.anchors:
-            whole = place.anchors[target]
-            token.attrs["href"] = f"#{anchor(target, heading) if heading else whole}"
+        return
+    if _SCHEME.match(href):
+        return
+
+    target, _, heading = href.partition("#")
+    target = _beside(path, target) if target else path
+    if target in place.anchors:
+        whole = place.anchors[target]
+        inner = anchor(target, heading) if heading else whole
+        token.attrs["href"] = f"#{inner}"
 
 
 def _beside(path: str, target: str) -> str:
@@ -248,15 +253,24 @@ def _beside(path: str, target: str) -> str:
 
 def _data(source: str, path: str, place: PageContext) -> str:
     """A picture of the tree as a data: address, "" for any other."""
+    if source.startswith("/") or _SCHEME.match(source):
+        return ""
     name = _beside(path, unquote(source))
-    kind = PICTURES.get(posixpath.splitext(name)[1].lower())
-    outside = source.startswith("/") or _SCHEME.match(source)
-    if not kind or outside or not name.startswith("docs/"):
+    _, ending = posixpath.splitext(name)
+    kind = PICTURES.get(ending.lower())
+    if not kind or not _small_file_of_docs(place.root, name):
         return ""
-    full = os.path.join(place.root, name)
-    docs = os.path.realpath(os.path.join(place.root, "docs"))
+
+    with open(os.path.join(place.root, name), "rb") as file:
+        data = base64.b64encode(file.read()).decode()
+    return f"data:image/{kind};base64,{data}"
+
+
+def _small_file_of_docs(root: str, name: str) -> bool:
+    """Whether a file is small and lies in docs/, symbolic links followed."""
+    full = os.path.join(root, name)
+    docs = os.path.realpath(os.path.join(root, "docs"))
     inside = os.path.realpath(full).startswith(docs + os.sep)
-    if not inside or not os.path.isfile(full) or os.path.getsize(full) > LARGEST:
-        return ""
-    with open(full, "rb") as file:
-        return f"data:image/{kind};base64,{base64.b64encode(file.read()).decode()}"
+    if not inside or not name.startswith("docs/"):
+        return False
+    return os.path.isfile(full) and os.path.getsize(full) <= LARGEST

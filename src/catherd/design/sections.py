@@ -1,7 +1,7 @@
 """What the template of the design page names, section by section.
 
-Overview, roadmap, every screen in every state on one gallery linked to story and journey,
-journeys, stories, specification, decisions, tasks, trace.
+Overview, roadmap, every screen in every state on one gallery linked to story and
+journey, journeys, stories, specification, decisions, tasks, trace.
 """
 
 import os
@@ -40,7 +40,7 @@ class Source(NamedTuple):
 
     def text(self, path: str) -> str:
         """The text of a file, "" when it is not there or no text."""
-        return trace.read_text(self.root, path)
+        return trace.text_at(self.root, path)
 
     def page(self, path: str) -> Markup:
         """A Markdown file as HTML without its title, "" when it is not there."""
@@ -52,10 +52,6 @@ def content(source: Source) -> Row:
     plan = source.plan
     front, body = split_front(source.text("docs/index.md"))
     index = trace.mapping(front)
-    decisions = [path for path in source.paths if _DECISION.match(path)]
-    further = [
-        path for path in source.paths if path.endswith(".md") and not _KNOWN.match(path)
-    ]
     return {
         "title": str(index.get("title") or title_of(body) or "Design document"),
         "summary": str(index.get("summary", "")),
@@ -70,8 +66,8 @@ def content(source: Source) -> Row:
         "commands": source.page("docs/spec/cli.md"),
         "model": _model(source),
         "sql": _schema(source),
-        "decisions": [_decision(source, path) for path in decisions],
-        "further": [_further(source, path) for path in further],
+        "decisions": _decisions(source),
+        "further": _further(source),
         "tasks": [_task(source, piece) for piece in plan.tasks.values()],
         "matrix": _matrix(source),
     }
@@ -99,7 +95,7 @@ def _matrix(source: Source) -> Markup:
 
 
 def _lines(source: Source, value: Any) -> list[Markup]:
-    """The entries of a list with their ids made links; none when it is no list."""
+    """The entries of a list with their ids made links, none when it is no list."""
     if not isinstance(value, list):
         return []
     return [safehtml.inline_html(str(item), source.place) for item in value]
@@ -144,7 +140,7 @@ def _gallery(source: Source) -> Row:
 
 
 def _screens(source: Source) -> Screens:
-    """The screens of screens.yaml; none when it does not parse."""
+    """The screens of screens.yaml, none when it does not parse."""
     try:
         return parse_screens(loads(source.text(screens.FILE), screens.FILE))
     except CatherdError:
@@ -244,6 +240,11 @@ def _answers(responses: Any) -> list[tuple[str, str]]:
     return found
 
 
+def _decisions(source: Source) -> list[Row]:
+    paths = [path for path in source.paths if _DECISION.match(path)]
+    return [_decision(source, path) for path in paths]
+
+
 def _decision(source: Source, path: str) -> Row:
     front, body = split_front(source.text(path))
     status = re.search(r"^status:\s*(.+)$", front, re.MULTILINE)
@@ -256,7 +257,13 @@ def _decision(source: Source, path: str) -> Row:
     }
 
 
-def _further(source: Source, path: str) -> Row:
+def _further(source: Source) -> list[Row]:
+    """The pages that have no other place in the document."""
+    pages = [path for path in source.paths if path.endswith(".md")]
+    return [_page(source, path) for path in pages if not _KNOWN.match(path)]
+
+
+def _page(source: Source, path: str) -> Row:
     return {
         "anchor": safehtml.anchor(path),
         "title": title_of(split_front(source.text(path))[1]) or path,

@@ -99,14 +99,14 @@ def read_plan(root: str) -> TracePlan:
 
 def _milestones(root: str) -> dict[str, dict[str, Any]]:
     """The milestones of the roadmap that are mappings."""
-    rows = mapping(read_text(root, "docs/roadmap.yaml")).get("milestones")
+    rows = mapping(text_at(root, "docs/roadmap.yaml")).get("milestones")
     if not isinstance(rows, dict):
         return {}
     return {key: row for key, row in rows.items() if isinstance(row, dict)}
 
 
 def _screens(root: str) -> list[Screen]:
-    """The screens of docs/ux/screens.yaml; none when it is missing or does not parse."""
+    """The screens of docs/ux/screens.yaml, none when it is missing or does not parse."""
     path = "docs/ux/screens.yaml"
     try:
         return parse_screens(
@@ -116,7 +116,7 @@ def _screens(root: str) -> list[Screen]:
         return []
 
 
-def read_text(root: str, path: str) -> str:
+def text_at(root: str, path: str) -> str:
     """The text of a file, "" when it is not there or no text."""
     try:
         return text_of(os.path.join(root, path), path)
@@ -149,9 +149,9 @@ def _pieces(root: str, folder: str, pattern: str) -> dict[str, Piece]:
 
 
 def _piece(root: str, path: str, ident: str) -> Piece | None:
-    """A task, or a page with front matter; None for a page that does not parse."""
+    """A task, or a page with front matter, or None for a page that does not parse."""
     if path.endswith(".yaml"):
-        data = mapping(read_text(root, path))
+        data = mapping(text_at(root, path))
         return Piece(ident, path, str(data.get("title", "")), data)
     try:
         front, body = split_front(text_of(os.path.join(root, path), path))
@@ -210,7 +210,9 @@ def _story_rows(plan: TracePlan, story: Piece, prs: Pulls) -> list[list[str]]:
 def _task_cells(plan: TracePlan, task: Piece, prs: Pulls) -> list[str]:
     """Task, operations, accept command and pull requests."""
     operations = [f"`{_code(name)}`" for name in task.names("operations")]
-    command = " ".join(map(str, accept_command(task.data)))
+    argv = [str(word) for word in accept_command(task.data)]
+    command = " ".join(argv)
+
     return [
         f"{_link(plan.tasks, task.ident)} {_cell(task.title)}",
         ", ".join(operations) or "—",
@@ -269,7 +271,7 @@ def gantt(plan: TracePlan) -> str:
 
 
 def _days(milestone: dict[str, Any]) -> int:
-    """How many days a milestone takes; 1 when it does not say so."""
+    """How many days a milestone takes, or 1 when it does not say so."""
     days = milestone.get("days")
     return days if isinstance(days, int) and days > 0 else 1
 
@@ -288,7 +290,7 @@ def generate_trace(root: str, prs: Pulls | None = None) -> list[str]:
     With `prs` None the pull requests that trace.md names stay.
     """
     if prs is None:
-        prs = prs_in(read_text(root, TRACE))
+        prs = prs_in(text_at(root, TRACE))
     plan = read_plan(root)
     made = {TRACE: trace(plan, prs)}
     if plan.milestones:

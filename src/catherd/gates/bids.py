@@ -57,7 +57,7 @@ def _input(kind: str, data: dict[str, Any], *, path: str = "", by: str = "") -> 
     return Input(path=path, sha256="", kind=kind, by=by, data=data)
 
 
-def allot(crank: Crank) -> None:
+def close_allotment(crank: Crank) -> None:
     """Give out the tasks by the bids.
 
     Agents that could swap a task without loss to either side are asked once, where the

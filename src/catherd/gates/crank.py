@@ -169,7 +169,7 @@ def _allot(crank: Crank) -> None:
     """Give out the tasks by the bids."""
     from catherd.gates import bids
 
-    bids.allot(crank)
+    bids.close_allotment(crank)
 
 
 def _tasks(crank: Crank) -> None:

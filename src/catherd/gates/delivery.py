@@ -21,7 +21,7 @@ from catherd.bus.store import Bus, now, tidy_text
 from catherd.core.errors import CatherdError
 from catherd.core.messages import Base, Game
 from catherd.gates import tags
-from catherd.gates.note import note_md, one_line
+from catherd.gates.note import note_md, plain_line
 from catherd.git import landing, objects
 from catherd.pulls import board
 
@@ -231,7 +231,7 @@ def say_verdict(bus: Bus, phase: str, commit: str, *, worked: bool, words: str) 
     assert game is not None  # noqa: S101 - something was proved in it
     said = f"you, {now()[:10]}"
     if words:
-        said += f": {one_line(words)}"
+        said += f": {plain_line(words)}"
     if not worked:
         atomic.remove(bus.path, f"gates/{phase}.yaml")
         bus.event("taken-back", phase, words=words)

@@ -32,7 +32,7 @@ def note_md(evidence: Evidence, milestone: str, *, root: str, shots: str = "") -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update({"line": one_line, "code": _code, "fence": _fence})
+    env.filters.update({"line": plain_line, "code": _code, "fence": _fence})
     fields = Evidence.__struct_fields__
     view: dict[str, Any] = {name: getattr(evidence, name) for name in fields}
     view["title"] = milestone
@@ -75,7 +75,7 @@ def _step(step: StepSeen, run: Run) -> dict[str, str]:
     return view
 
 
-def one_line(text: str) -> str:
+def plain_line(text: str) -> str:
     """One line of text that opens no heading, list, link, picture or tag."""
     return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(str(text).split()))
 

@@ -1,4 +1,5 @@
-"""The one repository: commits, worktrees, landing on main, merging, and what must never get in.
+"""The one repository: commits, worktrees, landing, merging, and what must never get in.
 
-Who may merge is decided in `core/tasks.py`; here it is carried out. Start with `run.py`, then `landing.py`.
+Who may merge is decided in `core/tasks.py`; here it is carried out. Start with
+`run.py`, then `landing.py`.
 """

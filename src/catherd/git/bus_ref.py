@@ -1,9 +1,13 @@
-"""The bus as git history: `bus/` is committed to refs/catherd/bus, outside every branch and work tree.
+"""The bus as git history: `bus/` is committed to refs/catherd/bus.
 
-It lists and hashes the files itself, so that no .gitignore or .gitattributes decides what is kept. Left out: `.tmp`, links,
-sockets, fifos, devices, what cannot be read, what is over 10 MB, and names that git refuses (`.git`). Files whose size,
-times and inode are unchanged since the last snapshot are not read again; what changed within the last two seconds is.
-A snapshot never fails what it accompanies: an error comes back as text.
+That ref stands outside every branch and work tree. The files are listed and hashed
+here, so that no .gitignore or .gitattributes decides what is kept. Left out are `.tmp`,
+links, sockets, fifos, devices, what cannot be read, what is over 10 MB, and names that
+git refuses (`.git`).
+
+Files whose size, times and inode are unchanged since the last snapshot are not read
+again, unless they changed within the two seconds before it. A snapshot never fails what
+it accompanies: an error comes back as text.
 """
 
 import json
@@ -32,95 +36,140 @@ from catherd.git.run import Moved, call, rev, state
 REF = "refs/catherd/bus"
 LARGEST = 10_000_000  # bytes
 BATCH = 64_000_000  # bytes read before they are handed to git
-RACY_NS = 2_000_000_000
+RACY_NS = 2_000_000_000  # a file changed so short before may change unseen in its times
 
 
 class SavedBus(NamedTuple):
-    """`sha`: the commit made, empty when nothing had changed; `error`: why there is none; `skipped`: `path: reason` each."""
+    """What came of a snapshot.
+
+    `sha`: the commit made, empty when nothing had changed. `error`: why there is none.
+    `skipped`: `path: reason` of each file that was left out.
+    """
 
     sha: str
     error: str
     skipped: tuple[str, ...]
 
 
+class _Seen(NamedTuple):
+    """A file as it was when its content was stored as the blob `oid`."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    oid: str
+
+    def is_still(self, now: os.stat_result) -> bool:
+        """Whether the file cannot have changed since, as far as lstat tells."""
+        return self[:4] == (
+            now.st_size,
+            now.st_mtime_ns,
+            now.st_ctime_ns,
+            now.st_ino,
+        )
+
+
 def snapshot(root: str, message: str) -> SavedBus:
-    """Commit `bus/` as it is now to refs/catherd/bus, if it changed. Never raises for a file or for git."""
+    """Commit `bus/` as it is now to refs/catherd/bus, if it changed.
+
+    Never raises for a file or for git.
+    """
     skipped: list[str] = []
+    sha = ""
+    error = f"{REF} kept moving"
     try:
         for _ in range(3):
             try:
-                return SavedBus(
-                    _commit(root, message, skipped), "", tuple(dict.fromkeys(skipped))
-                )
+                sha = _commit(root, message, skipped)
             except Moved:
                 continue  # another process made a snapshot meanwhile
-        return SavedBus("", f"{REF} kept moving", tuple(dict.fromkeys(skipped)))
+            error = ""
+            break
     except (CatherdError, OSError) as why:
-        return SavedBus("", str(why), tuple(dict.fromkeys(skipped)))
+        error = str(why)
+    return SavedBus(sha, error, tuple(dict.fromkeys(skipped)))
 
 
 def _commit(root: str, message: str, skipped: list[str]) -> str:
+    """One try to commit; the commit, or "" when nothing had changed."""
     old = rev(root, REF)
-    entries = _entries(
-        root, skipped, known=_known(root) if old else {}
-    )  # without the ref its objects may be pruned
+    # Without the ref the objects that we know of may be pruned.
+    known = _read_seen(root) if old else {}
+    seen = _store_files(root, known, skipped)
+    _write_seen(root, seen)
+    entries = {path: ("100644", one.oid) for path, one in seen.items()}
     if old and list_tree(root, old) == entries:
         return ""
-    new = commit_tree(
-        root, build_tree(root, "", entries), [old] if old else [], message
-    )
+    tree = build_tree(root, "", entries)
+    new = commit_tree(root, tree, [old] if old else [], message)
     transaction(root, [f"update {REF} {new} {old or ZERO}"], "snapshot")
     return new
 
 
-def _entries(
-    root: str, skipped: list[str], *, known: dict[str, list[object]]
-) -> dict[str, tuple[str, str]]:
-    """{path: (mode, object id)} of the bus, hashing what is not known already."""
-    now: dict[str, list[object]] = {}
-    batch: dict[str, bytes] = {}
-    sizes = 0
-
-    def store() -> None:
-        for path, oid in zip(batch, blobs(root, batch.values()), strict=True):
-            now[path].append(oid)
-        batch.clear()
-
-    for path, seen in _files(root, skipped):
-        mark: list[object] = [
-            seen.st_size,
-            seen.st_mtime_ns,
-            seen.st_ctime_ns,
-            seen.st_ino,
-        ]
+def _store_files(
+    root: str, known: dict[str, _Seen], skipped: list[str]
+) -> dict[str, _Seen]:
+    """Store each file of the bus that is not known as it is; all of them by path."""
+    found: dict[str, _Seen] = {}
+    batch = _Batch(root)
+    for path, now in _files(root, skipped):
         before = known.get(path)
-        if before is not None and before[:4] == mark:
-            now[path] = before
+        if before is not None and before.is_still(now):
+            found[path] = before
             continue
         content = _read(os.path.join(root, path))
         if content is None:
             skipped.append(f"{path}: cannot be read")
             continue
-        now[path], batch[path] = mark, content
-        sizes += len(content)
-        if sizes > BATCH:
-            store()
-            sizes = 0
-    store()
-    _remember(root, now)
-    return {p: ("100644", str(m[4])) for p, m in now.items()}
+        batch.add(path, now, content)
+        if batch.bytes > BATCH:
+            found |= batch.store()
+    return found | batch.store()
+
+
+class _Batch:
+    """Files that were read and are not yet handed to git."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.bytes = 0
+        self._stats: dict[str, os.stat_result] = {}
+        self._contents: list[bytes] = []
+
+    def add(self, path: str, now: os.stat_result, content: bytes) -> None:
+        """Add a file, looked at before it was read."""
+        self._stats[path] = now
+        self._contents.append(content)
+        self.bytes += len(content)
+
+    def store(self) -> dict[str, _Seen]:
+        """Store all of them by one process, and begin anew."""
+        oids = blobs(self.root, self._contents)
+        found = {}
+        for (path, now), oid in zip(self._stats.items(), oids, strict=True):
+            found[path] = _Seen(
+                size=now.st_size,
+                mtime_ns=now.st_mtime_ns,
+                ctime_ns=now.st_ctime_ns,
+                inode=now.st_ino,
+                oid=oid,
+            )
+        self._stats = {}
+        self._contents = []
+        self.bytes = 0
+        return found
 
 
 def _files(root: str, skipped: list[str]) -> Iterator[tuple[str, os.stat_result]]:
-    """Every file worth keeping below bus/, sorted, with its lstat; paths relative to the root."""
+    """Every file to keep below bus/ with its lstat; paths relative to the root."""
     for folder, folders, names in os.walk(os.path.join(root, "bus")):
         relative = os.path.relpath(folder, root)
         if relative == "bus" and ".tmp" in folders:
             folders.remove(".tmp")
-        for name in [f for f in folders if _refused(f)]:
-            folders.remove(name)
-            skipped.append(f"{relative}/{name}: git refuses the name")
-        folders.sort()
+        refused = [name for name in folders if _refused(name)]
+        skipped += [f"{relative}/{name}: git refuses the name" for name in refused]
+        folders[:] = sorted(set(folders).difference(refused))
         for name in sorted(names):
             path = f"{relative}/{name}"
             try:
@@ -135,6 +184,7 @@ def _files(root: str, skipped: list[str]) -> Iterator[tuple[str, os.stat_result]
 
 
 def _unfit(name: str, seen: os.stat_result) -> str:
+    """Why a file is left out; empty when it is not."""
     if _refused(name):
         return "git refuses the name"
     if not stat.S_ISREG(seen.st_mode):
@@ -149,7 +199,10 @@ def _refused(name: str) -> bool:
 
 
 def _read(path: str) -> bytes | None:
-    """The content, or None: gone, forbidden, grown too large, or swapped for something else since it was listed."""
+    """The content of a file that was listed; None when that is no more to be had.
+
+    It may be gone, forbidden, grown too large, or swapped for something else.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -161,8 +214,8 @@ def _read(path: str) -> bytes | None:
     return content if len(content) <= LARGEST else None
 
 
-def _known(root: str) -> dict[str, list[object]]:
-    """{path: [size, mtime, ctime, inode, object id]} as of the last snapshot; anything odd in it means "know nothing"."""
+def _read_seen(root: str) -> dict[str, _Seen]:
+    """What the last snapshot saw, by path. Anything odd in its file is not known."""
     try:
         with open(os.path.join(state(root), "bus.seen"), encoding="ascii") as file:
             found = json.load(file)
@@ -170,15 +223,20 @@ def _known(root: str) -> dict[str, list[object]]:
         return {}
     if not isinstance(found, dict):
         return {}
-    return {p: m for p, m in found.items() if isinstance(m, list) and len(m) == 5}
+    seen = {}
+    for path, row in found.items():
+        if isinstance(row, list) and len(row) == 5:
+            size, mtime_ns, ctime_ns, inode, oid = row
+            seen[path] = _Seen(size, mtime_ns, ctime_ns, inode, str(oid))
+    return seen
 
 
-def _remember(root: str, now: dict[str, list[object]]) -> None:
+def _write_seen(root: str, seen: dict[str, _Seen]) -> None:
     settled = time.time_ns() - RACY_NS
     kept = {
-        p: m
-        for p, m in now.items()
-        if isinstance(m[1], int) and isinstance(m[2], int) and max(m[1], m[2]) < settled
+        path: one
+        for path, one in seen.items()
+        if max(one.mtime_ns, one.ctime_ns) < settled
     }
     fd, name = tempfile.mkstemp(prefix="bus.seen.", dir=state(root))
     with open(fd, "w", encoding="ascii") as file:
@@ -189,46 +247,54 @@ def _remember(root: str, now: dict[str, list[object]]) -> None:
 def restore_bus(
     root: str, to: str, *, path: str = "", ref: str = REF, overwrite: bool = False
 ) -> list[str]:
-    """Write a snapshot's files (all, or `path` and what is below it) below the directory `to`, which stands for bus/.
+    """Write a snapshot's files below the directory `to`, which stands for bus/.
 
-    Gives the paths written, relative to `to`. A file that exists stays as it is unless `overwrite`.
-    Raises CatherdError when there is no snapshot or no such file in it.
+    With `path` that file, or what is below it, else all. Gives the paths written,
+    relative to `to`. A file that exists stays as it is unless `overwrite`. Raises
+    CatherdError when there is no snapshot or no such file in it.
     """
     sha = rev(root, ref)
     if not sha:
-        raise CatherdError(
-            f"no snapshot of the bus at {ref}",
-            where=root,
-            fix="git fetch origin 'refs/catherd/*:refs/catherd/*'",
-        )
-    under = path.strip("/").removeprefix("bus/")
-    files = list_tree(root, sha, f"bus/{under}" if under and under != "bus" else "bus")
-    if not files:
-        fix = f"git log --stat {ref}  (then name a commit of it that has the file)"
-        raise CatherdError(
-            f"bus/{under} is not in the snapshot {sha[:12]}", where=ref, fix=fix
-        )
-    wanted = [
-        (name.removeprefix("bus/"), oid)
-        for name, (mode, oid) in sorted(files.items())
-        if mode in ("100644", "100755")
-        and not {"", ".", ".."} & set(name.split("/"))
-        and (
-            overwrite
-            or not os.path.lexists(os.path.join(to, name.removeprefix("bus/")))
-        )
-    ]
+        what = f"no snapshot of the bus at {ref}"
+        fix = "git fetch origin 'refs/catherd/*:refs/catherd/*'"
+        raise CatherdError(what, where=root, fix=fix)
+    files = _files_of(root, sha, path.strip("/").removeprefix("bus/"), ref)
+    wanted = {
+        name: oid
+        for name, oid in files.items()
+        if overwrite or not os.path.lexists(os.path.join(to, name))
+    }
+    contents = read_blobs(root, list(wanted.values()))
     written = []
-    for (name, _), content in zip(
-        wanted, read_blobs(root, [oid for _, oid in wanted]), strict=True
-    ):
-        if _put(os.path.join(to, name), name, content, overwrite=overwrite):
+    for name, content in zip(wanted, contents, strict=True):
+        full = os.path.join(to, name)
+        if _put(full, name, content, overwrite=overwrite):
             written.append(name)
     return written
 
 
+def _files_of(root: str, sha: str, under: str, ref: str) -> dict[str, str]:
+    """{path below bus/: object id} of the plain files of a snapshot, in order."""
+    top = f"bus/{under}" if under and under != "bus" else "bus"
+    files = list_tree(root, sha, top)
+    if not files:
+        what = f"bus/{under} is not in the snapshot {sha[:12]}"
+        fix = f"git log --stat {ref}  (then name a commit of it that has the file)"
+        raise CatherdError(what, where=ref, fix=fix)
+    found = {}
+    for name, (mode, oid) in sorted(files.items()):
+        # The snapshot may have come from elsewhere: nothing leads out of the directory.
+        confined = not {"", ".", ".."} & set(name.split("/"))
+        if mode in ("100644", "100755") and confined:
+            found[name.removeprefix("bus/")] = oid
+    return found
+
+
 def _put(full: str, name: str, content: bytes, *, overwrite: bool) -> bool:
-    """Whole or not at all, and never over a file that appeared meanwhile."""
+    """Write a file whole or not at all; whether it was written.
+
+    Without `overwrite` a file that appeared meanwhile stays.
+    """
     folder = os.path.dirname(full)
     os.makedirs(folder, exist_ok=True)
     fd, staged = tempfile.mkstemp(prefix=".restore-", dir=folder)
@@ -257,5 +323,9 @@ def history(root: str, ref: str = REF) -> list[tuple[str, str]]:
     if not rev(root, ref):
         return []
     out = call(root, "log", "--first-parent", "-z", "--format=%H %s", ref, "--").out
-    lines = (os.fsdecode(entry).partition(" ") for entry in out.split(b"\0") if entry)
-    return [(sha, subject) for sha, _, subject in lines]
+    found = []
+    for entry in os.fsdecode(out).split("\0"):
+        sha, _, subject = entry.partition(" ")
+        if sha:
+            found.append((sha, subject))
+    return found

@@ -1,12 +1,18 @@
-"""The one door to git: a safe environment, data by stdin, our own process group, errors with the command in them.
+"""The one place that starts git.
 
-Every call names its git directory, so that nothing is discovered: no `.git` file in an agent's tree, no ownership rule and
-no variable of the caller decides which repository (and whose config) is used. Hooks, fsmonitor, submodules, replace
-objects, remote protocols, global and system config are off; symlinks are written as plain files except in your checkout.
+A git gets a safe environment, data by stdin and a process group of its own; an error
+has the command in it. Every call names its git directory, so that nothing is
+discovered: no `.git` file in an agent's tree, no ownership rule and no variable of the
+caller decides which repository (and whose config) is used. Hooks, fsmonitor,
+submodules, replace objects, remote protocols, global and system config are off.
+Symlinks are written as plain files except in your checkout.
 
-While a lock of `locked` is held, each git child inherits it: if we are killed, the lock stays taken until the child is
-dead too. A lost compare-and-swap of a ref is `Moved`, never an overwrite.
-Raises CatherdError for what you can mend (no repository, no commit, git missing or too old) and GitError for the rest.
+While a lock of `locked` is held, each git child inherits it: if we are killed, the lock
+stays taken until the child is dead too. A lost compare-and-swap of a ref is `Moved`,
+never an overwrite.
+
+Raises CatherdError for what you can mend (no repository, no commit, git missing or too
+old) and GitError for the rest.
 """
 
 import fcntl
@@ -29,6 +35,8 @@ from catherd.git.stale_locks import drop
 
 OLDEST = (2, 38)  # merge-tree --write-tree
 TRIES = 5  # for a lock that somebody else holds: 20 ms · 2ⁿ
+PATIENT_TRIES = 2  # before a lock that nobody holds is removed
+TIMEOUT_S = 300.0
 
 SAFE = (
     "core.hooksPath=/dev/null",
@@ -58,9 +66,8 @@ LOST = re.compile(
 )
 CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
-_held: ContextVar[dict[str, int]] = ContextVar(
-    "held"
-)  # lock file -> descriptor, of this thread
+# The locks that this thread holds: lock file -> descriptor.
+_held: ContextVar[dict[str, int]] = ContextVar("held")
 
 
 class Who(NamedTuple):
@@ -74,12 +81,18 @@ CATHERD = Who("catherd", "catherd@agents.invalid")
 
 
 def agent_identity(name: str) -> Who:
-    """The identity under which catherd commits what an agent wrote: `Claude (catherd) <claude@agents.invalid>`."""
+    """The identity under which catherd commits what an agent wrote.
+
+    `Claude (catherd) <claude@agents.invalid>`
+    """
     return Who(f"{name[:1].upper()}{name[1:]} (catherd)", f"{name}@agents.invalid")
 
 
 class WorkPlace(NamedTuple):
-    """Where a call works: the work tree, its git directory, the index (empty: its own), and whether it is your checkout."""
+    """Where a call works.
+
+    `index_file`: empty for the work tree's own. `person`: whether it is your checkout.
+    """
 
     tree: str
     git_dir: str
@@ -96,7 +109,10 @@ class GitError(Fault):
 
 
 class Moved(GitError):
-    """A compare-and-swap that lost: a ref was not where it was expected. Look again and decide anew."""
+    """A compare-and-swap that lost: a ref was not where it was expected.
+
+    Look again and decide anew.
+    """
 
 
 class Out(NamedTuple):
@@ -108,7 +124,10 @@ class Out(NamedTuple):
 
 
 def scrub(text: str) -> str:
-    """Git's message for a person: no credentials in URLs, hidden characters escaped, at most 2,000 long."""
+    """Git's message for a person: no credentials in URLs, hidden characters escaped.
+
+    At most 2,000 characters.
+    """
     return hidden.escaped(CREDENTIALS.sub("://***@", text.strip()))[:2000]
 
 
@@ -164,7 +183,7 @@ def git_environment(
 
 
 def at(root: str, *, index: str = "", person: bool = False) -> WorkPlace:
-    """The repository itself; with `index` a private one, with `person` your checkout."""
+    """The repository itself; `index`: a private one, `person`: your checkout."""
     return WorkPlace(root, os.path.join(root, ".git"), index, person)
 
 
@@ -176,67 +195,86 @@ def call(
     change: str = "",
     author: Who = CATHERD,
     committer: Who = CATHERD,
-    timeout_s: float = 300.0,
 ) -> Out:
-    """Run `git args…` there. `change` names the ref or work tree that it changes: then it counts as an effect.
+    """Run `git args…` there.
 
-    A held lock is waited for (five tries), one that a killed git left is removed; each command given here happens whole,
-    or not at all when its lock is refused, so trying again is safe. Any exit code outside `okay` raises GitError, a lost
-    compare-and-swap Moved, a full disk CatherdError.
+    `change` names the ref or work tree that it changes: then it counts as an effect. A
+    held lock is waited for (five tries); one that a killed git left is removed. Each
+    command given here happens whole, or not at all when its lock is refused, so trying
+    again is safe. Any exit code outside `okay` raises GitError, a lost compare-and-swap
+    Moved, a full disk CatherdError.
     """
     where = at(place) if isinstance(place, str) else place
-    options = [*SAFE] if where.person else [*SAFE, "core.symlinks=false"]
-    diff = (
-        ["--ignore-submodules=all"] if args[0] in ("diff-index", "diff-files") else []
-    )  # these do not read SAFE's
-    argv = [
-        git_program(os.environ.get("PATH", os.defpath)),
-        *(w for o in options for w in ("-c", o)),
-        args[0],
-        *diff,
-        *args[1:],
-    ]
+    argv = _command(where, args)
     env = git_environment(where, author, committer)
     for attempt in range(TRIES):
         with effect("git", f"{args[0]} {change}") if change else nullcontext():
-            out = run_process(argv, where.tree, env, stdin, timeout_s)
+            out = run_process(argv, where.tree, env, stdin, TIMEOUT_S)
         if out.rc in okay:
             return out
-        early = attempt < 2 and LOCKED.search(out.err)
-        if attempt == TRIES - 1 or not (
-            early or _orphan(where, out.err) or LOCKED.search(out.err)
-        ):
+        last = attempt == TRIES - 1
+        if last or not _is_worth_a_try(where, out.err, attempt):
             break
         time.sleep(0.02 * 2**attempt)
-    if "No space left on device" in out.err:
-        raise CatherdError(
-            "the disk is full", where=where.tree, fix=f"df -h {where.tree}"
-        )
-    kind = Moved if LOST.search(out.err) else GitError
-    raise kind(f"git {' '.join(args)}"[:300], out.rc, out.err)
+    raise _failure(f"git {' '.join(args)}"[:300], where, out)
 
 
-def _orphan(place: WorkPlace, err: str) -> bool:
-    """Whether it was refused for a lock that a killed git left, which is gone now. Your own index is yours."""
+def _command(place: WorkPlace, args: tuple[str, ...]) -> list[str]:
+    settings = list(SAFE)
+    if not place.person:
+        settings.append("core.symlinks=false")
+    argv = [git_program(os.environ.get("PATH", os.defpath))]
+    for setting in settings:
+        argv += ["-c", setting]
+    command, *rest = args
+    argv.append(command)
+    if command in ("diff-index", "diff-files"):
+        argv.append("--ignore-submodules=all")  # these do not read SAFE's
+    return [*argv, *rest]
+
+
+def _is_worth_a_try(place: WorkPlace, err: str, attempt: int) -> bool:
+    """Whether git was refused for a lock that may be free, or gone, the next time."""
+    locked_out = LOCKED.search(err) is not None
+    if locked_out and attempt < PATIENT_TRIES:
+        return True
+    return _remove_orphan(place, err) or locked_out
+
+
+def _remove_orphan(place: WorkPlace, err: str) -> bool:
+    """Remove the lock that git was refused for, if a killed git left it.
+
+    The lock of your own index is never removed.
+    """
     found = HELD.search(err)
     if found is None or (place.person and LOCKED.search(err)):
         return False
     return drop(found[1], checkout=place.tree)
 
 
+def _failure(command: str, place: WorkPlace, out: Out) -> CatherdError:
+    if "No space left on device" in out.err:
+        fix = f"df -h {place.tree}"
+        return CatherdError("the disk is full", where=place.tree, fix=fix)
+    kind = Moved if LOST.search(out.err) else GitError
+    return kind(command, out.rc, out.err)
+
+
 def git(
     place: WorkPlace | str, *args: str, stdin: bytes = b"", change: str = ""
 ) -> str:
-    """`call` for what prints one short line: its stdout as text, without the newline."""
+    """`call` for what prints one short line: its stdout as text, without newline."""
     return os.fsdecode(call(place, *args, stdin=stdin, change=change).out).rstrip("\n")
 
 
 def run_process(
     argv: list[str], cwd: str, env: dict[str, str], stdin: bytes, timeout_s: float
 ) -> Out:
-    """One process in its own group: ^C does not reach it, and whatever ends us early still ends it."""
+    """Run one process in a group of its own.
+
+    So ^C does not reach it, and it ends when something ends us early.
+    """
     pipe = subprocess.PIPE
-    held = tuple(_held.get({}).values())
     try:
         child = subprocess.Popen(
             argv,
@@ -246,7 +284,7 @@ def run_process(
             cwd=cwd,
             env=env,
             process_group=0,
-            pass_fds=held,
+            pass_fds=tuple(_held.get({}).values()),
         )
     except (FileNotFoundError, NotADirectoryError) as gone:
         raise CatherdError(
@@ -254,27 +292,28 @@ def run_process(
         ) from gone
     try:
         out, err = child.communicate(stdin, timeout_s)
-    except BaseException as why:
-        stop = (
-            signal.SIGKILL
-            if isinstance(why, subprocess.TimeoutExpired)
-            else signal.SIGTERM
-        )
-        os.killpg(child.pid, stop)  # on SIGTERM git removes its lock files
-        child.communicate()
-        if isinstance(why, subprocess.TimeoutExpired):
-            raise GitError(
-                f"git {argv[-1]}", -9, f"no end after {timeout_s:.0f} s"
-            ) from why
+    except subprocess.TimeoutExpired as late:
+        _end_group(child, signal.SIGKILL)
+        text = f"no end after {timeout_s:.0f} s"
+        raise GitError(f"git {argv[-1]}", -9, text) from late
+    except BaseException:
+        _end_group(child, signal.SIGTERM)  # on SIGTERM git removes its lock files
         raise
     return Out(child.returncode, out, scrub(err.decode("utf-8", "replace")))
 
 
+def _end_group(child: "subprocess.Popen[bytes]", sig: signal.Signals) -> None:
+    os.killpg(child.pid, sig)
+    child.communicate()
+
+
 @contextmanager
 def locked(root: str, name: str = "repo") -> Iterator[None]:
-    """Hold `.git/catherd/<name>.lock`: the kernel frees it when we and our git children are dead. Re-entrant per thread.
+    """Hold `.git/catherd/<name>.lock`. Re-entrant per thread.
 
-    `repo` stands around worktree add and remove, branch delete and the move of the game's branch; nothing slow inside.
+    The kernel frees it when we and our git children are dead. `repo` stands around
+    worktree add and remove, branch delete and the move of the game's branch; nothing
+    slow inside.
     """
     with _lock(root, name, fcntl.LOCK_EX):
         yield
@@ -310,25 +349,19 @@ def _lock(root: str, name: str, how: int) -> Iterator[None]:
 
 
 def state(root: str) -> str:
-    """`.git/catherd/`, made if need be: locks, journals and saved files of this clone."""
+    """`.git/catherd/`, made if need be: locks, journals, saved files of this clone."""
     path = os.path.join(root, ".git", "catherd")
     os.makedirs(path, mode=0o700, exist_ok=True)
     return path
 
 
 def root(cwd: str) -> str:
-    """The workspace that `cwd` belongs to: the parent of the common git directory, also from inside a worktree."""
-    top = os.path.realpath(cwd)
-    while not os.path.lexists(os.path.join(top, ".git")):
-        if top == os.path.dirname(top):
-            fix = "git init && git add -A && git commit --allow-empty -m start"
-            raise CatherdError("not inside a git repository", where=cwd, fix=fix)
-        top = os.path.dirname(top)
-    outer = os.path.dirname(os.path.dirname(top))
-    if os.path.dirname(top) == os.path.join(outer, "worktrees") and os.path.isdir(
-        os.path.join(outer, ".git")
-    ):
-        top = outer  # an agent's worktree, whose `.git` file is not to be believed
+    """The workspace that `cwd` belongs to, also from inside a worktree.
+
+    It is the parent of the common git directory. Raises CatherdError when there is no
+    repository, no commit, or the git directory is no `.git` beside the files.
+    """
+    top = _top(cwd)
     here = WorkPlace(top, git_dir(top))
     said = call(
         here,
@@ -340,27 +373,41 @@ def root(cwd: str) -> str:
         "HEAD^{commit}",
         okay=(0, 1),
     )
-    told = os.fsdecode(said.out).removesuffix(
-        "\n"
-    )  # the directory, and below it the commit where there is one
+    # git prints the directory, and below it the commit where there is one.
+    told = os.fsdecode(said.out).removesuffix("\n")
     common = os.path.realpath(told if said.rc else told.rpartition("\n")[0])
     if os.path.basename(common) != ".git":
-        raise CatherdError(
-            f"the git directory of this checkout is {common}, not a directory .git beside the files",
-            where=top,
-            fix=f"git clone {top} {top}-game && cd {top}-game",
+        what = (
+            f"the git directory of this checkout is {common}, "
+            "not a directory .git beside the files"
         )
+        fix = f"git clone {top} {top}-game && cd {top}-game"
+        raise CatherdError(what, where=top, fix=fix)
     if said.rc:
-        raise CatherdError(
-            "the repository has no commit yet",
-            where=top,
-            fix="git add -A && git commit -m start",
-        )
+        what = "the repository has no commit yet"
+        raise CatherdError(what, where=top, fix="git add -A && git commit -m start")
     return os.path.dirname(common)
 
 
+def _top(cwd: str) -> str:
+    """The checkout that `cwd` stands in; of an agent's worktree the workspace.
+
+    The `.git` file of such a worktree is not to be believed.
+    """
+    top = os.path.realpath(cwd)
+    while not os.path.lexists(os.path.join(top, ".git")):
+        if top == os.path.dirname(top):
+            fix = "git init && git add -A && git commit --allow-empty -m start"
+            raise CatherdError("not inside a git repository", where=cwd, fix=fix)
+        top = os.path.dirname(top)
+    outer = os.path.dirname(os.path.dirname(top))
+    if os.path.dirname(top) != os.path.join(outer, "worktrees"):
+        return top
+    return outer if os.path.isdir(os.path.join(outer, ".git")) else top
+
+
 def git_dir(top: str) -> str:
-    """The git directory of a checkout of yours: `.git`, or where the file `.git` points."""
+    """The git directory of a checkout: `.git`, or where a `.git` file points."""
     entry = os.path.join(top, ".git")
     if os.path.isdir(entry):
         return entry

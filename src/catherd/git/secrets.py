@@ -1,8 +1,13 @@
-"""Secrets: found before a prompt leaves and before a commit is made. A finding never holds the secret.
+"""Secrets: found before a prompt leaves and before a commit is made.
 
-Three nets: the very values of the keys in the environment (as they are, as base64, percent-encoded): variables that are
-called like one, and those that `named` says (what agents/*.yaml calls a key); the shapes of the keys of model vendors; and detect-secrets where it is installed (the extra `live`) without its guesses by entropy and by name: they
-call every hash and every test password a secret.
+A finding never holds the secret. There are three nets:
+
+- the very values of the keys in the environment, as they are, as base64 and
+  percent-encoded: of variables that are called like a key, and of those that `named`
+  says (those that agents/*.yaml calls a key);
+- the shapes of the keys of model vendors;
+- detect-secrets where it is installed (the extra `live`), without its guesses by
+  entropy and by name: they call every hash and every test password a secret.
 """
 
 import base64
@@ -29,7 +34,8 @@ _SHAPES = (
     ("Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
     ("GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})")),
     ("AWS key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("private key", re.compile(  # the words of its header alone are none: see whether something that long follows
+    # A header by itself is no key: something that long must follow it.
+    ("private key", re.compile(
         r"-----BEGIN (?:[A-Z ]+ )?PRIVATE KEY-----(?=(?:(?!-----)[\s\S]){0,300}?[A-Za-z0-9+/=]{40})"
         r"(?:(?:(?!-----)[\s\S]){0,16000}-----END (?:[A-Z ]+ )?PRIVATE KEY-----|(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})*)"
     )),
@@ -42,22 +48,27 @@ _GUESSES = {
     "Private Key",
     "Cloudant Credentials",
 }
-_FIRST_GUESSES = {
-    "password",
-    "secret",
-}  # in `user:password@`: hides nothing, and stands in every manual
-_RUN = re.compile(
-    r"[A-Za-z0-9+/_=-]{16,}"
-)  # no pattern of detect-secrets fits into less, but for what has a ://
+# In `user:password@` these hide nothing, and stand in every manual.
+_FIRST_GUESSES = {"password", "secret"}
+# No pattern of detect-secrets fits into less, but for those with a ://.
+_RUN = re.compile(r"[A-Za-z0-9+/_=-]{16,}")
+# A part of a path, an id, a hash.
 _DULL = re.compile(
     r"[a-z]*|\d+|[0-9a-f]{1,16}|[0-9a-f]{40}|[0-9a-f]{64}|[A-Z]{1,2}|\d{8}T\d{6}"
-)  # part of a path, an id, a hash
+)
 _WORD = re.compile(r"[A-Za-z0-9+/_=-]")
-_BIG = 4 * 1024 * 1024
+_BIG = 4 * 1024 * 1024  # characters: a longer text is not asked detect-secrets about
+_LONG = 20_000  # characters: nor is a longer line
+
+# (start, end, kind) of a secret in a text
+_Span = tuple[int, int, str]
 
 
 class SecretFound(msgspec.Struct, frozen=True, order=True):
-    """A secret: `where` it stands (a path, or as the caller says), its line from 1, and what kind it is."""
+    """A secret that was found.
+
+    `where`: the path, or what the caller says instead. `line`: counted from 1.
+    """
 
     where: str
     line: int
@@ -73,14 +84,17 @@ def find_secrets(
     environ: Mapping[str, str] | None = None,
     named: Collection[str] = (),
 ) -> list[SecretFound]:
-    """The secrets in `text`. `environ` (os.environ) is where the keys stand that must not get out."""
+    """The secrets in `text`, sorted.
+
+    `environ`: where the keys stand that must not get out, os.environ by default.
+    """
     spans = _spans(text, os.environ if environ is None else environ, named)
-    return sorted(
-        {
-            SecretFound(where, text.count("\n", 0, start) + 1, kind)
-            for start, _, kind in spans
-        }
-    )
+    return sorted({_finding(text, where, span) for span in spans})
+
+
+def _finding(text: str, where: str, span: _Span) -> SecretFound:
+    start, _, kind = span
+    return SecretFound(where, text.count("\n", 0, start) + 1, kind)
 
 
 def redact(
@@ -90,22 +104,25 @@ def redact(
     named: Collection[str] = (),
     mark: Callable[[str], str] = "[removed: {}]".format,
 ) -> tuple[str, list[SecretFound]]:
-    """`text` with each secret replaced by what `mark` makes of its kind, and what was found."""
-    out: list[str] = []
+    """`text` with each secret replaced by what `mark` makes of its kind.
+
+    And what was found, sorted.
+    """
+    spans = _spans(text, os.environ if environ is None else environ, named)
+    parts: list[str] = []
     at = 0
-    findings: list[SecretFound] = []
-    for start, end, kind in _spans(
-        text, os.environ if environ is None else environ, named
-    ):
-        findings.append(SecretFound(where, text.count("\n", 0, start) + 1, kind))
-        out += [text[at:start], mark(kind)]
+    for start, end, kind in spans:
+        parts += [text[at:start], mark(kind)]
         at = end
-    return "".join([*out, text[at:]]), sorted(set(findings))
+    findings = {_finding(text, where, span) for span in spans}
+    return "".join([*parts, text[at:]]), sorted(findings)
 
 
 def disowned(text: str, environ: Mapping[str, str], named: Collection[str] = ()) -> str:
-    """`text` without the values of your keys, and otherwise as it is: for what came back. What only looks like a key is
-    left for the nets before a commit, which send it back to its author instead of changing a file in silence.
+    """A text that came back, without the values of your keys and otherwise as it is.
+
+    What only looks like a key stays for the nets before a commit: they send it back to
+    its author instead of changing a file in silence.
     """
     for start, end, kind in reversed(_joined(_values(text, environ, named))):
         text = f"{text[:start]}[removed: {kind}]{text[end:]}"
@@ -115,11 +132,13 @@ def disowned(text: str, environ: Mapping[str, str], named: Collection[str] = ())
 def without_secrets(
     files: Mapping[str, bytes], named: Collection[str] = ()
 ) -> tuple[dict[str, bytes], list[SecretFound]]:
-    """Files as they may be committed, by path, and what was taken out of them. What is no text passes as it is.
+    """Files as they may be committed, by path, and what was taken out of them.
 
-    A secret becomes one word (`removed-Anthropic-key`): that breaks no YAML, JSON, XML or Markdown which held a key there.
+    A file that is no text passes as it is. A secret becomes one word
+    (`removed-Anthropic-key`): that breaks no YAML, JSON, XML or Markdown around it.
     """
-    made, findings = dict(files), []
+    made = dict(files)
+    findings: list[SecretFound] = []
     for path, content in files.items():
         try:
             text = content.decode()
@@ -142,18 +161,14 @@ def find_in_files(
     environ: Mapping[str, str] | None = None,
     named: Collection[str] = (),
 ) -> list[SecretFound]:
-    """The secrets in files (paths relative to `root`); symlinks are looked at as the text that they are."""
+    """The secrets in files (paths relative to `root`), sorted.
+
+    Of a symlink the text that it consists of is looked at.
+    """
     found: list[SecretFound] = []
     for path in paths:
-        full = os.path.join(root, path)
         try:
-            if os.path.islink(full):
-                text = os.readlink(full)
-            elif os.path.isfile(full):
-                with open(full, "rb") as file:
-                    text = file.read().decode("utf-8", "replace")
-            else:
-                continue
+            text = _text_of(os.path.join(root, path))
         except OSError:
             found.append(SecretFound(path, 1, "unreadable file"))
             continue
@@ -161,46 +176,57 @@ def find_in_files(
     return sorted(found)
 
 
+def _text_of(path: str) -> str:
+    """The text of a link or a file; empty for what is neither."""
+    if os.path.islink(path):
+        return os.readlink(path)
+    if not os.path.isfile(path):
+        return ""
+    with open(path, "rb") as file:
+        return file.read().decode("utf-8", "replace")
+
+
 def _spans(
     text: str, environ: Mapping[str, str], named: Collection[str] = ()
-) -> list[tuple[int, int, str]]:
+) -> list[_Span]:
     """(start, end, kind) of every secret, in order, none overlapping."""
     return _joined([*_values(text, environ, named), *_shapes(text), *_detected(text)])
 
 
-def _joined(found: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """In order, what overlaps as one: the earliest and then the longest gives the name."""
-    out: list[tuple[int, int, str]] = []
-    for start, end, kind in sorted(found, key=lambda s: (s[0], -s[1])):
-        if out and start < out[-1][1]:
-            if end > out[-1][1]:  # overlaps: one longer secret
-                out[-1] = (out[-1][0], end, out[-1][2])
-            continue
-        out.append((start, end, kind))
+def _joined(found: Iterable[_Span]) -> list[_Span]:
+    """The spans in order; those that overlap are one.
+
+    The earliest, and of two the longest, gives the kind.
+    """
+    out: list[_Span] = []
+    for start, end, kind in sorted(found, key=lambda span: (span[0], -span[1])):
+        if not out or start >= out[-1][1]:
+            out.append((start, end, kind))
+        elif end > out[-1][1]:
+            out[-1] = (out[-1][0], end, out[-1][2])
     return out
 
 
 def _values(
     text: str, environ: Mapping[str, str], named: Collection[str]
-) -> Iterator[tuple[int, int, str]]:
+) -> Iterator[_Span]:
+    """Where the values of keys of the environment stand in `text`."""
     for name, stated in environ.items():
         value = stated.strip()
-        if (
-            len(value) < _SHORTEST
-            or not (name in named or _NAMES.search(name))
-            or os.path.exists(value)
-        ):
+        if not _is_key(name, value, named):
             continue
-        shapes = {
-            value,
-            quote(value, safe=""),
-            base64.b64encode(value.encode()).decode().rstrip("="),
-        }
-        for shape in shapes:
-            yield from (
-                (at, at + len(shape), f"the value of {name}")
-                for at in _everywhere(text, shape)
-            )
+        encoded = base64.b64encode(value.encode()).decode().rstrip("=")
+        for shape in {value, quote(value, safe=""), encoded}:
+            for at in _everywhere(text, shape):
+                yield at, at + len(shape), f"the value of {name}"
+
+
+def _is_key(name: str, value: str, named: Collection[str]) -> bool:
+    """Whether a variable holds a key; one that holds a path to a file does not."""
+    if len(value) < _SHORTEST:
+        return False
+    called_so = name in named or _NAMES.search(name) is not None
+    return called_so and not os.path.exists(value)
 
 
 def _everywhere(text: str, part: str) -> Iterator[int]:
@@ -210,45 +236,58 @@ def _everywhere(text: str, part: str) -> Iterator[int]:
         at = text.find(part, at + len(part))
 
 
-def _shapes(text: str) -> Iterator[tuple[int, int, str]]:
+def _shapes(text: str) -> Iterator[_Span]:
     for kind, pattern in _SHAPES:
-        for m in pattern.finditer(text):
-            yield m.start(), m.end(), kind
+        for match in pattern.finditer(text):
+            yield match.start(), match.end(), kind
 
 
-def _detected(text: str) -> Iterator[tuple[int, int, str]]:
+def _detected(text: str) -> Iterator[_Span]:
     """What detect-secrets finds, line by line; nothing where it is not installed."""
+    if len(text) > _BIG:
+        return
     at = 0
-    for line in text.split("\n") if len(text) <= _BIG else ():
-        if len(line) < 20_000 and _worth(line):
-            for kind, plugin in _plugins():
-                for secret in plugin.analyze_string(line):
-                    if (
-                        isinstance(secret, str)
-                        and secret
-                        and secret.lower() not in _FIRST_GUESSES
-                    ):
-                        yield from (
-                            (at + n, at + end, kind) for n, end in _words(line, secret)
-                        )
+    for line in text.split("\n"):
+        if len(line) < _LONG and _worth(line):
+            for start, end, kind in _detected_in(line):
+                yield at + start, at + end, kind
         at += len(line) + 1
 
 
+def _detected_in(line: str) -> Iterator[_Span]:
+    for kind, plugin in _plugins():
+        for secret in plugin.analyze_string(line):
+            if not isinstance(secret, str) or not secret:
+                continue
+            if secret.lower() in _FIRST_GUESSES:
+                continue
+            for start, end in _words(line, secret):
+                yield start, end, kind
+
+
 def _worth(line: str) -> bool:
-    """Whether to ask detect-secrets, which takes 0.1 s to import: the ids, paths and hashes of which the bus is full are no secrets."""
+    """Whether to ask detect-secrets, which takes 0.1 s to import.
+
+    The bus is full of ids, paths and hashes, which are no secrets.
+    """
     if "://" in line:
         return True
-    return any(
-        not _DULL.fullmatch(part)
-        for run in _RUN.findall(line)
-        for part in re.split("[-/_+=]", run)
-    )
+    return any(_is_odd(run) for run in _RUN.findall(line))
+
+
+def _is_odd(run: str) -> bool:
+    """Whether a run of characters has a part that is no word, id or hash."""
+    parts = re.split("[-/_+=]", run)
+    return not all(_DULL.fullmatch(part) for part in parts)
 
 
 def _words(line: str, part: str) -> Iterator[tuple[int, int]]:
-    """Where `part` stands, with the whole word around it: some plugins give only a group of what they matched."""
-    for n in _everywhere(line, part):
-        start, end = n, n + len(part)
+    """Where `part` stands, with the whole word around it.
+
+    Some plugins give only a group of what they matched.
+    """
+    for at in _everywhere(line, part):
+        start, end = at, at + len(part)
         while start and _WORD.match(line[start - 1]):
             start -= 1
         while end < len(line) and _WORD.match(line[end]):

@@ -1,8 +1,12 @@
-"""What a program did to the repository that it worked in: what it changed, and what it may not have touched."""
+"""What a program did to the repository that it worked in.
+
+It may change files and commit on its branch. It must not touch the repository itself.
+"""
 
 import fnmatch
 import hashlib
 import os
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,7 +15,11 @@ from catherd.git.run import WorkPlace
 
 
 class Before(msgspec.Struct):
-    """The worktree's repository as it was: nothing of this may be different afterwards but HEAD moving forward."""
+    """A worktree's repository before a program ran.
+
+    `head` may move forward; nothing else of this may be different afterwards. `guarded`
+    is a hash, see `_guarded`.
+    """
 
     place: WorkPlace
     head: str
@@ -19,8 +27,19 @@ class Before(msgspec.Struct):
     guarded: str
 
 
+class ProgramChanges(NamedTuple):
+    """What a program changed.
+
+    `paths`: those that differ from the commit that it began on, sorted. `commits`: how
+    many it made itself.
+    """
+
+    paths: list[str]
+    commits: int
+
+
 def repository_state(worktree: str) -> Before:
-    """The state of the repository around `worktree` (an agent's or any), to be compared with later."""
+    """The state of the repository around `worktree`, to be compared with later."""
     place = _place(worktree)
     return Before(place, _head(place), _branch(place), _guarded(place))
 
@@ -42,25 +61,21 @@ def _branch(place: WorkPlace) -> str:
 
 
 def _guarded(place: WorkPlace) -> str:
-    """A hash of what no program may touch: the `.git` file, the repository's config, hooks and attributes."""
-    common = os.path.normpath(
-        os.path.join(
-            place.git_dir,
-            _read(os.path.join(place.git_dir, "commondir")).decode().strip() or ".",
-        )
-    )
-    entry = os.path.join(place.tree, ".git")
+    """A hash of what no program may touch.
+
+    That is the `.git` file and the repository's config, hooks and attributes.
+    """
+    link = _read(os.path.join(place.git_dir, "commondir")).decode().strip() or "."
+    common = os.path.normpath(os.path.join(place.git_dir, link))
     names = [
-        entry,
+        os.path.join(place.tree, ".git"),
         os.path.join(common, "config"),
         os.path.join(common, "info", "attributes"),
         os.path.join(place.git_dir, "config.worktree"),
     ]
     hooks = os.path.join(common, "hooks")
-    names += [
-        os.path.join(hooks, name)
-        for name in (sorted(os.listdir(hooks)) if os.path.isdir(hooks) else [])
-    ]
+    if os.path.isdir(hooks):
+        names += [os.path.join(hooks, name) for name in sorted(os.listdir(hooks))]
     sums = [f"{name}\0{hashlib.sha256(_read(name)).hexdigest()}" for name in names]
     return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
@@ -74,41 +89,44 @@ def _read(path: str) -> bytes:
 
 
 def tampering(was: Before) -> str:
-    """What it did to the repository that it may not do, or an empty string."""
+    """What the program did to the repository that it must not do; or empty."""
     if _guarded(was.place) != was.guarded:
         return "it changed the repository's hooks, config or .git file"
-    branch, head = _branch(was.place), _head(was.place)
+    branch = _branch(was.place)
     if branch != was.branch:
-        return f"it left its branch for {branch.removeprefix('refs/heads/') or 'a detached HEAD'}"
-    forward = (
-        head == was.head
-        or run.call(
-            was.place, "merge-base", "--is-ancestor", was.head, head, okay=(0, 1, 128)
-        ).rc
-        == 0
-    )
-    return "" if forward else "it rewrote its branch"
+        now = branch.removeprefix("refs/heads/") or "a detached HEAD"
+        return f"it left its branch for {now}"
+    if not _is_forward(was.place, was.head, _head(was.place)):
+        return "it rewrote its branch"
+    return ""
 
 
-def program_changes(was: Before, litter: list[str]) -> tuple[list[str], int]:
-    """(paths that differ from the commit that it began on, litter left out; commits of its own)."""
+def _is_forward(place: WorkPlace, old: str, new: str) -> bool:
+    if old == new:
+        return True
+    options = ("--is-ancestor", old, new)
+    return run.call(place, "merge-base", *options, okay=(0, 1, 128)).rc == 0
+
+
+def program_changes(was: Before, litter: list[str]) -> ProgramChanges:
+    """What differs from `was`, without the paths that match a pattern of `litter`."""
     place = was.place
-    status = run.call(
-        place, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"
-    ).out
+    options = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    status = run.call(place, "status", *options).out
     found = {os.fsdecode(entry[3:]) for entry in status.split(b"\0") if len(entry) > 3}
     commits = int(run.git(place, "rev-list", "--count", f"{was.head}..HEAD"))
     if commits:
-        diff = run.call(
-            place, "diff", "--name-only", "-z", "--no-renames", was.head, "HEAD"
-        ).out
+        names = ("--name-only", "-z", "--no-renames")
+        diff = run.call(place, "diff", *names, was.head, "HEAD").out
         found |= {os.fsdecode(path) for path in diff.split(b"\0") if path}
-    wanted = [
-        path
-        for path in found
-        if not any(
-            fnmatch.fnmatch(path, p) or fnmatch.fnmatch(os.path.basename(path), p)
-            for p in litter
-        )
-    ]
-    return sorted(wanted), commits
+    wanted = [path for path in found if not _is_litter(path, litter)]
+    return ProgramChanges(sorted(wanted), commits)
+
+
+def _is_litter(path: str, patterns: list[str]) -> bool:
+    """Whether a pattern matches the whole path or its last part."""
+    name = os.path.basename(path)
+    return any(
+        fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(name, pattern)
+        for pattern in patterns
+    )

@@ -1,8 +1,11 @@
-"""`catherd init DIR`: the files that a game is played with, laid into a new or an existing repository. Nothing is overwritten.
+"""`catherd init DIR`: the files that a game is played with, laid into a repository.
 
-They are the very files of catherd's own repository: from an installed wheel they stand in `catherd/workspace/`, in a source
-tree at its root. What only this machine can know goes to `.catherd/`, which git ignores: `origin` (where this catherd came
-from, PEP 610) and `locks/` (the packages it was tested with), so that the workspace's `.venv` gets the same one.
+The repository may be new or an existing one; nothing is overwritten. The files are the
+very files of catherd's own repository: an installed wheel has them in
+`catherd/workspace/`, a source tree at its root. What only this machine can know goes to
+`.catherd/`, which git ignores: `origin` (where this catherd came from, PEP 610) and
+`locks/` (the packages it was tested with), so that the workspace's `.venv` gets the
+same catherd.
 """
 
 import json
@@ -44,7 +47,11 @@ IGNORED = (
 
 
 class Laid(msgspec.Struct):
-    """What `init` did: the files made, those that were there already, and what remains for you to do."""
+    """What `catherd init` did.
+
+    `made`: the files made. `kept`: those that were there already. `todo`: what remains
+    for you to do.
+    """
 
     root: str
     made: list[str]
@@ -54,12 +61,14 @@ class Laid(msgspec.Struct):
 
 
 def source() -> str:
-    """The directory with the workspace's files: inside the package in a wheel, the root of the source tree otherwise."""
+    """The directory with the workspace's files.
+
+    It lies inside the package in a wheel; else it is the root of the source tree.
+    """
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for folder in (
-        os.path.join(package, "workspace"),
-        os.path.dirname(os.path.dirname(package)),
-    ):
+    wheel = os.path.join(package, "workspace")
+    tree = os.path.dirname(os.path.dirname(package))
+    for folder in (wheel, tree):
         if os.path.isfile(os.path.join(folder, "catherd.mk")):
             return folder
     raise Fault(
@@ -70,7 +79,10 @@ def source() -> str:
 
 
 def origin() -> str:
-    """Where this catherd came from, as pip takes it: a folder, a wheel, a URL with its commit, or `catherd==<version>`."""
+    """Where this catherd came from, as pip takes it.
+
+    It is a folder, a wheel, a URL with its commit, or `catherd==<version>`.
+    """
     root = source()
     if os.path.isfile(os.path.join(root, "pyproject.toml")):
         return root
@@ -94,66 +106,63 @@ def origin() -> str:
 
 
 def init_workspace(folder: str) -> Laid:
-    """Lay the workspace into `folder`, made if need be. Raises CatherdError where that is no place for one."""
+    """Lay the workspace into `folder`, made if need be.
+
+    Raises CatherdError where that is no place for one.
+    """
     root = os.path.realpath(folder)
     home = source()
     new = _repository(root, folder)
     laid = Laid(root=root, made=[], kept=[], todo=[])
     for path in _listed(home):
-        _lay(
-            laid,
-            path,
-            _read(os.path.join(home, path)),
-            executable=re.fullmatch(r"agents/.+\.ya?ml", path) is not None,
-        )
-    makefile = next(
-        (name for name in MAKEFILES if os.path.lexists(os.path.join(root, name))), ""
-    )
-    if not makefile:
-        _lay(laid, "Makefile", MAKEFILE.encode())
-    elif "catherd.mk" not in _read(os.path.join(root, makefile)).decode(
-        "utf-8", "replace"
-    ):
-        laid.todo.append(f"put this line into {makefile}: include catherd.mk")
+        content = _read(os.path.join(home, path))
+        executable = re.fullmatch(r"agents/.+\.ya?ml", path) is not None
+        _lay(laid, path, content, executable=executable)
+    _lay_makefile(laid)
     _ignore(laid)
     if root != os.path.realpath(home):
         _remember(root, home)
     if new:
         laid.commit = _commit(laid)
     elif laid.made:
-        laid.todo.append(
-            f"git add {' '.join(_tops(laid.made))} && git commit -m 'Add catherd'"
-        )
+        tops = " ".join(_tops(laid.made))
+        laid.todo.append(f"git add {tops} && git commit -m 'Add catherd'")
     return laid
 
 
+def _lay_makefile(laid: Laid) -> None:
+    """Lay a Makefile, or tell what a person's own must include."""
+    paths = {name: os.path.join(laid.root, name) for name in MAKEFILES}
+    there = [name for name in MAKEFILES if os.path.lexists(paths[name])]
+    if not there:
+        _lay(laid, "Makefile", MAKEFILE.encode())
+        return
+    text = _read(paths[there[0]]).decode("utf-8", "replace")
+    if "catherd.mk" not in text:
+        laid.todo.append(f"put this line into {there[0]}: include catherd.mk")
+
+
 def _repository(root: str, folder: str) -> bool:
-    """Make sure that `root` is the top of a repository; True when it has no commit yet."""
+    """Make `root` the top of a repository; whether it has no commit yet."""
     if os.path.lexists(root) and not os.path.isdir(root):
-        raise CatherdError(
-            "is a file", where=folder, fix=".venv/bin/catherd init another-name"
-        )
+        fix = ".venv/bin/catherd init another-name"
+        raise CatherdError("is a file", where=folder, fix=fix)
     os.makedirs(root, exist_ok=True)
     if not os.path.lexists(os.path.join(root, ".git")):
         above = _above(root)
         if above:
-            raise CatherdError(
-                f"is inside the repository {above}",
-                where=folder,
-                fix=f".venv/bin/catherd init '{above}'",
-            )
+            what = f"is inside the repository {above}"
+            fix = f".venv/bin/catherd init '{above}'"
+            raise CatherdError(what, where=folder, fix=fix)
         place = run.WorkPlace(root, os.path.join(root, ".git"))
         run.call(place, "init", "--quiet", "--initial-branch=main", change=root)
     place = run.WorkPlace(root, run.git_dir(root))
-    return (
-        run.call(
-            place, "rev-parse", "--quiet", "--verify", "HEAD^{commit}", okay=(0, 1)
-        ).rc
-        != 0
-    )
+    options = ("--quiet", "--verify", "HEAD^{commit}")
+    return run.call(place, "rev-parse", *options, okay=(0, 1)).rc != 0
 
 
 def _above(root: str) -> str:
+    """The nearest repository above `root`; empty when there is none."""
     folder = os.path.dirname(root)
     while folder != os.path.dirname(folder):
         if os.path.lexists(os.path.join(folder, ".git")):
@@ -163,18 +172,19 @@ def _above(root: str) -> str:
 
 
 def _listed(home: str) -> list[str]:
-    """The files to lay, relative to `home`. The decisions behind catherd (`docs/handbook/adr/`) stay with catherd."""
+    """The files to lay, relative to `home`.
+
+    The decisions behind catherd (`docs/handbook/adr/`) stay with catherd.
+    """
     found = []
     for top in LAID:
         if os.path.isfile(os.path.join(home, top)):
             found.append(top)
-        for at, folders, names in os.walk(os.path.join(home, top)):
-            folders[:] = sorted(f for f in folders if f not in {"adr", "__pycache__"})
-            found += [
-                os.path.relpath(os.path.join(at, name), home)
-                for name in sorted(names)
-                if name[0] != "."
-            ]
+        for folder, folders, names in os.walk(os.path.join(home, top)):
+            folders[:] = sorted(set(folders) - {"adr", "__pycache__"})
+            shown = [name for name in sorted(names) if not name.startswith(".")]
+            paths = [os.path.join(folder, name) for name in shown]
+            found += [os.path.relpath(path, home) for path in paths]
     return found
 
 
@@ -184,15 +194,14 @@ def _read(path: str) -> bytes:
 
 
 def _lay(laid: Laid, path: str, content: bytes, *, executable: bool = False) -> None:
+    """Write a file of the workspace, unless there is one of its name."""
     full = os.path.join(laid.root, path)
     os.makedirs(os.path.dirname(full), exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    mode = 0o755 if executable else 0o644
     try:
         with effect("lay", path):
-            fd = os.open(
-                full,
-                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
-                0o755 if executable else 0o644,
-            )
+            fd = os.open(full, flags, mode)
     except FileExistsError:
         laid.kept.append(path)
         return
@@ -214,6 +223,7 @@ def _ignore(laid: Laid) -> None:
 
 
 def _remember(root: str, home: str) -> None:
+    """Write what only this machine can know to `.catherd/`."""
     os.makedirs(os.path.join(root, LOCKS), exist_ok=True)
     for name in sorted(os.listdir(os.path.join(home, "locks"))):
         _put(os.path.join(root, LOCKS, name), _read(os.path.join(home, "locks", name)))
@@ -221,7 +231,10 @@ def _remember(root: str, home: str) -> None:
 
 
 def _put(path: str, content: bytes) -> None:
-    """Write what is ours alone; the same content is left as it is, so that make sees no change."""
+    """Write a file that is ours alone.
+
+    The same content is left as it is, so that make sees no change.
+    """
     if not os.path.isfile(path) or _read(path) != content:
         with effect("lay", path), open(path, "wb") as file:
             file.write(content)
@@ -245,9 +258,8 @@ def _commit(laid: Laid) -> str:
 
 def _tops(paths: list[str]) -> list[str]:
     """What to name to `git add`: the directories and files that hold `paths`."""
-    return sorted(
-        {
-            "docs/handbook" if path.startswith("docs/") else path.partition("/")[0]
-            for path in paths
-        }
-    )
+    tops = set()
+    for path in paths:
+        in_docs = path.startswith("docs/")
+        tops.add("docs/handbook" if in_docs else path.partition("/")[0])
+    return sorted(tops)

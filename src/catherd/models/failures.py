@@ -1,4 +1,4 @@
-"""What a failed call means, and whether and when to make it again. Pure.
+"""What a failed call means, and whether and when to make it again.
 
 A call is classified by the raw HTTP status and the body's own code, never by an
 exception's class: those differ between releases of LiteLLM (Anthropic's 529 arrives as

@@ -24,7 +24,7 @@ _STATED = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\Z")
 _ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens\Z")
 
 
-class Tier(NamedTuple):
+class PriceStep(NamedTuple):
     """Dollars per token of a call whose prompt is longer than `above` tokens."""
 
     above: int
@@ -42,7 +42,7 @@ class Price(msgspec.Struct, frozen=True):
     completion: float
     cached: float
     written: float
-    tiers: tuple[Tier, ...] = ()
+    tiers: tuple[PriceStep, ...] = ()
     room: int = 0
 
     def usd(self, prompt: int, cached: int, written: int, completion: int) -> float:
@@ -159,7 +159,7 @@ def _of_row(row: dict[str, Any]) -> Price:
         found = _ABOVE.match(name)
         if found:
             out = _number(row.get(name.replace("input", "output", 1))) or go
-            tiers.append(Tier(int(found[1]) * 1000, _number(value), out))
+            tiers.append(PriceStep(int(found[1]) * 1000, _number(value), out))
 
     return Price(
         prompt=come,

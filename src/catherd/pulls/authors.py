@@ -30,15 +30,19 @@ def provers(root: str, main: str) -> list[str]:
 
 def coders(root: str, main: str) -> dict[str, str]:
     """Agent → one file of code below app/ that it wrote: neither journeys nor tests."""
-    told = run.git(
-        root, "log", "--no-merges", "--name-only", "--format=%x00%ae", main, "--", "app"
-    )
+    asked = ("log", "--no-merges", "--name-only", "--format=%x00%ae", main, "--", "app")
+    told = run.git(root, *asked)
+
     found: dict[str, str] = {}
     for part in told.split("\0")[1:]:
         mail, *paths = [line for line in part.split("\n") if line]
-        code = sorted(path for path in paths if path != NAME and not is_test(path))
-        if code and _who(mail) != YOU:
-            found.setdefault(_who(mail), code[0])
+        author = _who(mail)
+        if author == YOU:
+            continue
+
+        code = [path for path in paths if path != NAME and not is_test(path)]
+        if code:
+            found.setdefault(author, min(code))
     return found
 
 
@@ -55,15 +59,31 @@ def of_journeys(root: str, main: str) -> dict[str, str]:
         return {}
     if not ids:
         return {}
-    blame = run.git(root, "blame", "--line-porcelain", main, "--", NAME)
-    mails = re.findall(r"^author-mail (\S+)$", blame, re.MULTILINE)
-    begins = [int(document.where("journeys", n).split(":")[1]) for n in range(len(ids))]
-    ends = [*(begin - 1 for begin in begins[1:]), _end(text, begins[-1], len(mails))]
+
+    people = _people(root, main)
+    begins = [_line(document, n) for n in range(len(ids))]
+    last = _end(text, begins[-1], len(people))
+    ends = [*(begin - 1 for begin in begins[1:]), last]
+
     made = {}
     for ident, begin, end in zip(ids, begins, ends, strict=True):
-        people = {_who(mail) for mail in mails[begin - 1 : end]}
-        made[ident] = " and ".join(sorted(people))
+        wrote = sorted(set(people[begin - 1 : end]))
+        made[ident] = " and ".join(wrote)
+
     return made
+
+
+def _people(root: str, main: str) -> list[str]:
+    """Who wrote each line of the journeys."""
+    blame = run.git(root, "blame", "--line-porcelain", main, "--", NAME)
+    mails = re.findall(r"^author-mail (\S+)$", blame, re.MULTILINE)
+    return [_who(mail) for mail in mails]
+
+
+def _line(document: yaml_read.Document, number: int) -> int:
+    """The line at which a journey begins; the first is 1."""
+    _, line, *_ = document.where("journeys", number).split(":")
+    return int(line)
 
 
 def _end(text: str, begin: int, last: int) -> int:

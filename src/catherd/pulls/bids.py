@@ -53,12 +53,14 @@ def _read_line(bid: Bid, known: Collection[str], line: str) -> list[str]:
     found = _LINE.match(line)
     if found is None:
         return []
+
     named, fit = found[1], int(found[2])
     task = next((name for name in known if name.lower() == named.lower()), named)
     if task not in known:
         return [f"'{task}' is no task; there are {', '.join(sorted(known))}"]
     if fit > 5:
         return [f"{task}: the fit is a number from 0 to 5, not {fit}"]
+
     bid.fits[task] = fit
     bid.effort[task] = int(found[3] or 0)
     bid.reasons[task] = tidy_text(found[4])[:200]
@@ -99,6 +101,7 @@ def read_swap(ask: Ask, me: str, text: str) -> Bid:
     envelope = parse_envelope(text)
     mine = [one for one in ask.inputs if one.kind == "swap" and one.by == me]
     offered = {(one.data["mine"], one.data["theirs"]) for one in mine}
+
     for line in envelope.body.splitlines():
         found = _SWAP.match(line.strip())
         if found is None:
@@ -110,6 +113,7 @@ def read_swap(ask: Ask, me: str, text: str) -> Bid:
             )
         note = tidy_text(found[3])[:200]
         return Bid(kind="swap", swap={"give": give, "take": take}, note=note)
+
     if not re.search(r"\bkeep\b", envelope.body, re.IGNORECASE):
         raise Unusable(["one line: `- give ID, take ID: reason`, or `- keep`"])
     return Bid(kind="swap")

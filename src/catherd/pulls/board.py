@@ -70,20 +70,19 @@ class Desk:
         allotted = self.assignment(phases)
         unread = self._unread(prs)
         posted = self._tasks(offered, unread)
-        ready = {name: task for name, task in posted.items() if self._ready(task)}
-        later = {name: task for name, task in posted.items() if name not in ready}
-        slots = slots_of(offered)
+        ready, later = self._parted(posted)
+        claimable = [lock for lock in offered if lock in ready or slot(lock)]
         return Work(
             open=ready,
             later=later,
             mine=self._tasks(held, unread),
-            slots=slots,
+            slots=slots_of(offered),
             my_slots=slots_of(held),
             prs=prs,
             assignment=allotted.owner,
             proves=allotted.proves,
             refused=frozenset(name for name in ready if self._refused(me, name)),
-            age=self._ages({*ready, *(one.lock for one in slots)}),
+            age=self._ages(claimable),
             alive=frozenset(name for name in roll if bus.alive(name)),
             roll=roll,
             vendors=cast.vendors(self.agents, bus.game()),
@@ -104,15 +103,23 @@ class Desk:
                 found[name] = task
         return found
 
-    def _ready(self, task: Task) -> bool:
-        """Whether everything that the task needs is done."""
-        return all(self.bus.there(f"claims/done/{need}.lock") for need in task.needs)
+    def _parted(
+        self, tasks: dict[str, Task]
+    ) -> tuple[dict[str, Task], dict[str, Task]]:
+        """The tasks that can begin, and those that need something that is not done yet."""
+        ready, later = {}, {}
+        for name, task in tasks.items():
+            if all(self.bus.there(f"claims/done/{need}.lock") for need in task.needs):
+                ready[name] = task
+            else:
+                later[name] = task
+        return ready, later
 
     def _refused(self, me: str, task: str) -> bool:
         """Whether the model of `me` would not do the task."""
         return me in tries(self.bus.names(f"tasks/{task}.try")).refused
 
-    def _ages(self, claimable: set[str]) -> dict[str, float]:
+    def _ages(self, claimable: Iterable[str]) -> dict[str, float]:
         """Seconds since each of these locks was first seen claimable; others are forgotten."""
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in claimable}
@@ -143,6 +150,7 @@ class Desk:
         if agent in self.agents or not self.bus.there(f"claims/open/{task}.lock"):
             self.bus.solved(trouble)
             return
+
         where = self._place(path, "tasks", task)
         what = f"{task} is allotted to '{agent}', who is no agent; anyone may take it"
         fix = f"one of: {', '.join(self.agents)}"
@@ -177,7 +185,9 @@ class Desk:
             self._list()
         except FileNotFoundError:
             self.going = []
-        self._over.update(n for n in self.going if pr_files.is_over(self.bus, n))
+
+        over = [name for name in self.going if pr_files.is_over(self.bus, name)]
+        self._over.update(over)
         self.going = [name for name in self.going if name not in self._over]
         return list(self.going)
 
@@ -290,23 +300,31 @@ def mend_claims(bus: Bus, agents: Iterable[str]) -> list[str]:
     """
     if any(bus.alive(agent) for agent in agents):
         return []
+
     prs = [name for name in bus.names("prs") if pr_files.is_merged(bus, name)]
     merged = {pr_files.merged_task(bus, name) for name in prs}
+    mended = []
+    for file in bus.names("tasks"):
+        task = file.removesuffix(".yaml")
+        if task != file and _mend_claim(bus, task, merged=task in merged):
+            mended.append(task)
+    return mended
+
+
+def _mend_claim(bus: Bus, task: str, *, merged: bool) -> bool:
+    """Put the claim of one task into the one directory where it belongs; whether it was not so."""
     states = bus.names("claims")
-    files = [name for name in bus.names("tasks") if name.endswith(".yaml")]
-    found = []
-    for task in [name.removesuffix(".yaml") for name in files]:
-        at = [state for state in states if bus.there(f"claims/{state}/{task}.lock")]
-        right = "done" if task in merged else _right_state(at)
-        if at == [right]:
-            continue
-        _publish(bus, task, right, "restored")
-        for other in at:
-            if other != right:
-                atomic.remove(bus.path, f"claims/{other}/{task}.lock")
-        bus.event(right, task, why="restored")
-        found.append(task)
-    return found
+    at = [state for state in states if bus.there(f"claims/{state}/{task}.lock")]
+    right = "done" if merged else _right_state(at)
+    if at == [right]:
+        return False
+
+    _publish(bus, task, right, "restored")
+    for state in at:
+        if state != right:
+            atomic.remove(bus.path, f"claims/{state}/{task}.lock")
+    bus.event(right, task, why="restored")
+    return True
 
 
 def _right_state(at: list[str]) -> str:
@@ -332,6 +350,7 @@ def open_pr(bus: Bus, pr: Pr) -> str:
         found = bus.look(f"prs/{name}/pr.yaml", Pr)
         if found is not None and found.branch == pr.branch:
             return name
+
     number = _last_number(bus) + 1
     while not bus.post(f"prs/PR-{number:04d}/pr.yaml", msgspec.structs.replace(pr)):
         number += 1

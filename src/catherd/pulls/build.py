@@ -53,7 +53,7 @@ class Try(Base, kw_only=True):
     after: str = ""
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class WorkTurn(msgspec.Struct, frozen=True, kw_only=True):
     """One turn of work: the task, the name of the turn, the worktree `tree`.
 
     `merging` is the commit of main that is merged into the branch with it, "" for none.
@@ -94,7 +94,7 @@ def do_write(seat: Seat, task_id: str, task: Task) -> bool:
     # The prompt shows the files that the worktree holds.
     matter = Matter(kind="write", task_id=task_id, task=task, main=attempt.base)
     turn = f"{phase_of(task)}/{task_id}.write.{number}"
-    job = Job(task_id=task_id, task=task, turn=turn, tree=begun.path)
+    job = WorkTurn(task_id=task_id, task=task, turn=turn, tree=begun.path)
     head = _work(seat, job, ask_for(seat, matter))
     if not head:
         end_attempt(bus, task_id, me, "failed")
@@ -212,7 +212,7 @@ def do_revise(seat: Seat, view: View, task: Task) -> bool:
         view=view,
         conflicts=_merge_in(seat, begun, merging),
     )
-    job = Job(
+    job = WorkTurn(
         task_id=view.pr.task,
         task=task,
         turn=f"{phase_of(task)}/{view.pr.task}.revise-{view.heads}.1",
@@ -252,7 +252,7 @@ def _tell_stuck(seat: Seat, view: View) -> None:
     )
 
 
-def _work(seat: Seat, job: Job, ask: Ask) -> str:
+def _work(seat: Seat, job: WorkTurn, ask: Ask) -> str:
     """Ask until the files pass in the worktree, and commit them.
 
     Gives the commit, "" when no answer was good enough.
@@ -299,7 +299,7 @@ def _read_files(text: str) -> list[File] | str:
     return envelope.files
 
 
-def _put_files(seat: Seat, job: Job, files: list[File], rules: Rules) -> str:
+def _put_files(seat: Seat, job: WorkTurn, files: list[File], rules: Rules) -> str:
     """Write the files into the worktree; the first that may not be written is the complaint.
 
     Raises CatherdError when the worktree was removed.
@@ -318,7 +318,7 @@ def _put_files(seat: Seat, job: Job, files: list[File], rules: Rules) -> str:
     return ""
 
 
-def _findings(seat: Seat, job: Job, files: list[File]) -> str:
+def _findings(seat: Seat, job: WorkTurn, files: list[File]) -> str:
     """What is wrong with the files in the worktree: secrets, size, else what the checks find."""
     root = seat.bus.root
     paths = [file.path for file in files]

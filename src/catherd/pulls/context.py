@@ -47,12 +47,14 @@ def ask_for(seat: Seat, matter: Matter) -> Ask:
     inputs = [_decision(root, matter.main), _task(matter.task_id, task)]
     inputs += _formats(root, task)
     inputs += _files(root, matter.main if view is None else view.head, task)
+
     if view is not None:
         inputs += findings_of(view)
         if matter.kind == "review":
             inputs.append(_diff(root, matter.main, view.head))
     for path, text in matter.conflicts.items():
         inputs.append(_input("conflict", text, path=path))
+
     return Ask(
         gate="",
         step=f"{task.kind}/{matter.task_id}",
@@ -122,23 +124,31 @@ def _formats(root: str, task: Task) -> list[Input]:
 
 
 def _files(root: str, at: str, task: Task) -> list[Input]:
-    """The files of the game so far, as many as one prompt has room for.
-
-    The task's own paths come first, then the app, then the document.
-    """
-    there = objects.list_tree(root, at)
-    mine = [path for path in there if _belongs(path, task)]
-    app = [path for path in there if path.startswith("app/") and task.kind != "design"]
-    pages = [path for path in there if path.startswith("docs/")]
-    design = [path for path in pages if not path.startswith(ASIDE)]
+    """The files of the game so far, as many as one prompt has room for."""
+    there = list(objects.list_tree(root, at))
     made: list[Input] = []
     left = SHOWN
-    for path in dict.fromkeys([*mine, *app, *design]):
+
+    for path in _by_weight(there, task):
         text = _text(root, at, path)
-        if len(text) <= left and "\0" not in text:
-            left -= len(text)
-            made.append(_input("file", text, path=path))
+        binary = "\0" in text
+        if binary or len(text) > left:
+            continue
+        left -= len(text)
+        made.append(_input("file", text, path=path))
+
     return sorted(made, key=lambda one: one.path)
+
+
+def _by_weight(there: list[str], task: Task) -> list[str]:
+    """The paths that a prompt may show: the task's own, then the app, then the document."""
+    mine = [path for path in there if _belongs(path, task)]
+    app = [path for path in there if path.startswith("app/")]
+    if task.kind == "design":
+        app = []
+    pages = [path for path in there if path.startswith("docs/")]
+    design = [path for path in pages if not path.startswith(ASIDE)]
+    return list(dict.fromkeys([*mine, *app, *design]))
 
 
 def _belongs(path: str, task: Task) -> bool:
@@ -155,6 +165,7 @@ def findings_of(view: View) -> list[Input]:
     for who, review in sorted(view.reviews.items()):
         if review.verdict != "approve":
             made.append(_input("review", _notes(review), by=who))
+
     needs = view.needs
     if needs is not None:
         text = "\n".join([needs.why, *needs.files, *needs.findings])

@@ -36,7 +36,7 @@ from catherd.models import cast, cooldown
 from catherd.pulls import board, pr_files, protected, task_check
 
 
-class Proposal(msgspec.Struct, frozen=True):
+class MergeProposal(msgspec.Struct, frozen=True):
     """A pull request on main as it is now: `tree` is what the merge with commit `main` gives.
 
     `conflicts` are the paths that git could not merge.
@@ -248,11 +248,11 @@ class Queue(msgspec.Struct):
 
     # What stands against a merge
 
-    def _proposal(self, view: View, task: Task, main: str) -> Proposal:
+    def _proposal(self, view: View, task: Task, main: str) -> MergeProposal:
         found = objects.merge_tree(self.bus.root, main, view.head)
-        return Proposal(view, task, main, found.tree, tuple(found.conflicts))
+        return MergeProposal(view, task, main, found.tree, tuple(found.conflicts))
 
-    def _against(self, proposal: Proposal, *, overridden: bool) -> Needs | None:
+    def _against(self, proposal: MergeProposal, *, overridden: bool) -> Needs | None:
         """The conflict with main, or the broken rules; None where there are none."""
         if proposal.conflicts:
             return Needs(
@@ -263,7 +263,9 @@ class Queue(msgspec.Struct):
             )
         return self._against_rules(proposal, overridden=overridden)
 
-    def _against_rules(self, proposal: Proposal, *, overridden: bool) -> Needs | None:
+    def _against_rules(
+        self, proposal: MergeProposal, *, overridden: bool
+    ) -> Needs | None:
         """The broken rules. What only you may allow is left out when it is `overridden`."""
         task, main, tree = proposal.task, proposal.main, proposal.tree
         rules = Rules(tuple(task.paths), largest=self.largest)
@@ -272,7 +274,7 @@ class Queue(msgspec.Struct):
         yours = []
         if not overridden:
             yours = [str(one) for one in found if one.severity == "person"]
-            yours += protected.needs_you(
+            yours += protected.needs_approval(
                 self.bus, self.desk, proposal.view, task, main, tree
             )
         if not broken and not yours:
@@ -329,10 +331,10 @@ class Queue(msgspec.Struct):
         except Moved:
             return ""  # the next look merges anew
 
-    def _commit(self, proposal: Proposal, how: Stand, check: Check) -> str:
+    def _commit(self, proposal: MergeProposal, how: Stand, check: Check) -> str:
         """The merge commit. Raises Moved when main or the branch is not where it was."""
         view = proposal.view
-        candidate = trailers.Candidate(
+        candidate = trailers.MergeCandidate(
             pr=view.name,
             topic=view.pr.branch,
             head=view.head,

@@ -79,14 +79,11 @@ def read_view(bus: Bus, name: str) -> View | None:
             objectors[who] = None
             rejected.add(seen)
         if seen == last.head[:12]:
-            if who == "human" and not review.head:
-                review.head = last.head
-            reviews[who] = review
+            reviews[who] = _of_head(review, who, last.head)
 
     needs = bus.look(f"prs/{name}/needs-{last.head[:12]}.yaml", Needs)
-    excused = {who for who in objectors if _excused(bus, name, last, who)} - set(
-        reviews
-    )
+    excused = {who for who in objectors if _excused(bus, name, last, who)}
+    excused -= reviews.keys()
     return View(
         name=name,
         pr=pr,
@@ -97,6 +94,13 @@ def read_view(bus: Bus, name: str) -> View | None:
         rejected=len(rejected),
         needs=needs,
     )
+
+
+def _of_head(review: Review, who: str, head: str) -> Review:
+    """The review with the head that the name of its file says; only you may leave it out."""
+    if who == "human" and not review.head:
+        review.head = head
+    return review
 
 
 def _reviews(bus: Bus, name: str) -> list[tuple[str, str, Review]]:

@@ -21,7 +21,7 @@ from catherd.pulls.task_check import GATE_FILES, brings, judges, leads
 _WORDS = ("title", "by")
 
 
-def needs_you(
+def needs_approval(
     bus: Bus, desk: Desk, view: View, task: Task, main: str, tree: str
 ) -> list[str]:
     """What of the merge result `tree` needs your approval, one line each."""

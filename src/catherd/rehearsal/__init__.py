@@ -6,7 +6,7 @@ seed, never on a clock, on who asked first, or on the order in which others wrot
 holds how each agent talks, `ideas/` what they propose and how that fares.
 
 Two switches stand in `request.options`: `latency` (seconds for each answer) and `rehearsal`.
-See misbehaviour.py for both.
+See `misbehaviour.py` for both. Start with `reading.py`, then `debate.py`.
 """
 
 from collections.abc import Callable

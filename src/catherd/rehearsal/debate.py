@@ -47,7 +47,7 @@ class Verdict(NamedTuple):
     text: str
 
 
-class Decision(NamedTuple):
+class Fate(NamedTuple):
     """What becomes of a proposal: stand, revise, withdraw, or merge.
 
     A merge has a partner and the idea that the two become.
@@ -320,7 +320,7 @@ def _into_risk(text: str, more: str) -> str:
 
 def _decide(
     scene: Scene, own: FencedBlock, received: list[FencedBlock], *, changed: bool
-) -> Decision:
+) -> Fate:
     """What becomes of the proposal, read flat out of the texts.
 
     A mutual "one app" merges. Risks of 4 on average withdraw.
@@ -330,12 +330,12 @@ def _decide(
     if known and partner:
         merged = library.idea(known.merged)
         if merged:
-            return Decision("merge", partner, merged)
+            return Fate("merge", partner, merged)
 
     risks = _risks(received)
     if risks and sum(risks) >= 4 * len(risks):
-        return Decision("withdraw")
-    return Decision("revise" if changed else "stand")
+        return Fate("withdraw")
+    return Fate("revise" if changed else "stand")
 
 
 def _risks(received: list[FencedBlock]) -> list[int]:

@@ -109,11 +109,11 @@ def files_below(where: str, skip: str = "resolved") -> dict[str, str]:
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(names):
             path = os.path.relpath(os.path.join(folder, name), where)
-            found[path] = read_text(where, path)
+            found[path] = pack_text(where, path)
     return found
 
 
-def read_text(folder: str, path: str) -> str:
+def pack_text(folder: str, path: str) -> str:
     """The text of the file at `path` below `folder`."""
     with open(os.path.join(folder, path), encoding="utf-8") as file:
         return file.read()

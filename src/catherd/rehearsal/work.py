@@ -12,14 +12,7 @@ from typing import NamedTuple
 from catherd.core.model import ModelError
 from catherd.rehearsal import library
 from catherd.rehearsal.misbehaviour import ASKED, LEFT, TWICE
-from catherd.rehearsal.pack import (
-    Flaw,
-    Pack,
-    Part,
-    files_below,
-    find_pack,
-    read_text,
-)
+from catherd.rehearsal.pack import Flaw, Pack, Part, files_below, find_pack, pack_text
 from catherd.rehearsal.reading import FencedBlock, Scene, draw_number
 
 FENCE = "~" * 8
@@ -32,7 +25,7 @@ KEENNESS = (
 )
 
 
-class Job(NamedTuple):
+class PackJob(NamedTuple):
     """The part of the pack that an ask is about, and the folder with its right files."""
 
     part: Part
@@ -104,13 +97,13 @@ def _pack(scene: Scene) -> Pack:
     return find_pack(decisions[0].status if decisions else "")
 
 
-def _job(scene: Scene) -> Job:
+def _job(scene: Scene) -> PackJob:
     pack = _pack(scene)
     kind, _, task = scene.step.partition("/")
     if kind == "design":
         key = task.removeprefix("D-")
-        return Job(pack.part(key), os.path.join(pack.folder, "design", key))
-    return Job(pack.task(task), os.path.join(pack.folder, "build", task))
+        return PackJob(pack.part(key), os.path.join(pack.folder, "design", key))
+    return PackJob(pack.task(task), os.path.join(pack.folder, "build", task))
 
 
 def _line_wished(scene: Scene, path: str) -> bool:
@@ -148,7 +141,7 @@ def _mend(scene: Scene) -> str:
     return _answer(f"Mended {names}; the evidence said where to look.", files)
 
 
-def _clashes(scene: Scene, job: Job, resolved: dict[str, str]) -> bool:
+def _clashes(scene: Scene, job: PackJob, resolved: dict[str, str]) -> bool:
     """Whether the other side of the pack's merge conflict is there already.
 
     Then the files that hold both are to be written. Git reports the conflict, a check
@@ -162,8 +155,8 @@ def _clashes(scene: Scene, job: Job, resolved: dict[str, str]) -> bool:
 
     beside = os.path.join(os.path.dirname(job.folder), other)
     for path in resolved:
-        mine = _words(read_text(job.folder, path))
-        theirs = _words(read_text(beside, path)) - mine
+        mine = _words(pack_text(job.folder, path))
+        theirs = _words(pack_text(beside, path)) - mine
         if theirs and theirs <= _words_shown(scene, path):
             return True
     return False

@@ -1,21 +1,21 @@
 """The checks of a design document: `check(root)` reads docs/ and says what is wrong.
 
-Findings are printed like a compiler's. The format of every artifact and the list of codes
-are in docs/handbook/document.md. Real parsers do the parsing, each behind one small
-adapter in adapters/; where one is missing the finding is `unknown`, and unknown never
-passes. What a file says is a function of its path and content, and is kept by their
-sha256 together with that of this package and its tools.
+Findings are printed like a compiler's. The format of every artifact and the list of
+codes are in docs/handbook/document.md. Real parsers do the parsing, each behind one
+small adapter in adapters/; where one is missing the finding is `unknown`, and unknown
+never passes. What a file says is a function of its path and content, and is kept by
+their sha256 together with that of this package and its tools.
 
 To check a new kind of document:
 
 1. Describe its path and format, and explain the codes of its findings, in
-   docs/handbook/document.md. Seed a fault for each code in tests/faults.py.
+   docs/handbook/document.md. Seed a fault for each code in tests/support/document_faults.py.
 2. Write a function (facts, text, drawer) beside those of its likes: pages.py, plans.py,
    contracts.py, … It tells what is wrong with `facts.say(code, text, line, col)`, and
    puts the names that other files need to know into `facts.refs`.
 3. Give it a row in KINDS below: name, pattern of the path, function.
 
-What must hold between several documents is a rule: see across.py.
+What must hold between several documents is a rule: see `across.py`.
 """
 
 import os
@@ -125,7 +125,7 @@ def check(
         return os.path.exists(os.path.join(root, path))
 
     files = Files(found, design and complete is not False, exists)
-    findings += across.findings(files)
+    findings += across.across_findings(files)
     if design:
         findings += stray(paths)
         findings += generated.stale(root, found, complete=files.complete)
@@ -198,7 +198,7 @@ def look_at_file(
 
 
 def _identify(facts: Facts, kinds: Iterable[Kind]) -> Kind | None:
-    """The first of `kinds` that a file is of, noted with its id; None when of none."""
+    """The first of `kinds` that a file is of, noted with its id, or None when of none."""
     for kind in kinds:
         match = re.fullmatch(kind.pattern, facts.path)
         if match:

@@ -47,7 +47,7 @@ WHEN_COMPLETE = (
 )
 
 
-def findings(files: Files) -> list[Finding]:
+def across_findings(files: Files) -> list[Finding]:
     """All that is wrong between the files."""
     found: list[Finding] = []
     for rule in ALWAYS + (WHEN_COMPLETE if files.complete else ()):

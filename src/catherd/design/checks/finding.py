@@ -1,8 +1,8 @@
 """What a check says: one finding per place, printed like a compiler's.
 
 `severity` is error (to be mended before a merge), warning (worth a look) or unknown (a
-tool is missing, so nothing was proved). Unknown never passes. `about` lists further files
-that take part, so that a finding can be shown to the author of each.
+tool is missing, so nothing was proved). Unknown never passes. `about` lists further
+files that take part, so that a finding can be shown to the author of each.
 """
 
 import os
@@ -50,9 +50,9 @@ class Facts(msgspec.Struct, kw_only=True, omit_defaults=True):
     """All that the rules between files need to know of one file.
 
     It depends on the file's path and content alone. `ident` is the artifact's id
-    (US-004). `refs` are the names that it uses, by role; under "defines" stand those that
-    it gives. `links` and `anchors` are its Markdown links and heading slugs. `at` holds
-    (line, col) of named parts. `data` is whatever else its kind needs.
+    (US-004). `refs` are the names that it uses, by role; under "defines" stand those
+    that it gives. `links` and `anchors` are its Markdown links and heading slugs. `at`
+    holds (line, col) of named parts. `data` is whatever else its kind needs.
     """
 
     path: str

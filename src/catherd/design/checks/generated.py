@@ -13,8 +13,8 @@ from catherd.design.wireframe import screens
 def stale(root: str, found: dict[str, Facts], *, complete: bool) -> Iterator[Finding]:
     """What is stale below `root`, and (when complete) what is missing.
 
-    `found` are the facts of all files. From a screens.yaml that has errors nothing can be
-    made.
+    `found` are the facts of all files. From a screens.yaml that has errors nothing can
+    be made.
     """
     source = found.get(screens.FILE)
     if source is not None and not source.broken:
@@ -27,10 +27,12 @@ def stale(root: str, found: dict[str, Facts], *, complete: bool) -> Iterator[Fin
 
 def _pictures(root: str, *, complete: bool) -> Iterator[Finding]:
     """The pictures and the map that are made from screens.yaml."""
-    made = screens.compiled(_read(root, screens.FILE) or "")
-    for name, wanted in made.items():
+    source = _read(root, screens.FILE) or ""
+
+    for name, wanted in screens.compiled(source).items():
         path = f"docs/ux/{name}"
         now = _read(root, path)
+
         if now is not None:
             yield from _compare(path, now, wanted, screens.FILE)
         elif complete:
@@ -50,17 +52,21 @@ def _hand_drawn(source: Facts, found: dict[str, Facts]) -> Iterator[Finding]:
 def _trace_and_gantt(root: str) -> Iterator[Finding]:
     """Their absence is DOC001, like that of any artifact which the layout asks for."""
     plan = trace.read_plan(root)
+
     now = _read(root, trace.TRACE)
     if now is not None:
-        wanted = trace.trace(plan, trace.prs_in(now))
+        pulls = trace.prs_in(now)
+        wanted = trace.trace(plan, pulls)
         yield from _compare(trace.TRACE, now, wanted, "the artifacts")
+
     now = _read(root, trace.GANTT)
     if now is not None and plan.milestones:
-        yield from _compare(trace.GANTT, now, trace.gantt(plan), "docs/roadmap.yaml")
+        wanted = trace.gantt(plan)
+        yield from _compare(trace.GANTT, now, wanted, "docs/roadmap.yaml")
 
 
 def _read(root: str, path: str) -> str | None:
-    """The text of a file; None when it is not there or no text."""
+    """The text of a file, or None when it is not there or no text."""
     try:
         return text_of(os.path.join(root, path), path)
     except (FileNotFoundError, CatherdError):

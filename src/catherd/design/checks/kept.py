@@ -50,13 +50,20 @@ def _program() -> Iterator[str]:
     """The files that a finding can depend on: the checks and what they lean on."""
     checks = os.path.dirname(os.path.abspath(__file__))
     design = os.path.dirname(checks)
-    for top in (checks, os.path.join(design, "wireframe")):
-        for folder, folders, names in os.walk(top):
-            folders.sort()
-            for name in sorted(names):
-                if name.endswith((".py", ".json")):
-                    yield os.path.join(folder, name)
-    yield os.path.join(os.path.dirname(design), "bus", "yaml_read.py")
+    engine = os.path.dirname(design)
+
+    yield from _files_below(checks)
+    yield from _files_below(os.path.join(design, "wireframe"))
+    yield os.path.join(engine, "bus", "yaml_read.py")
+
+
+def _files_below(top: str) -> Iterator[str]:
+    """The modules and schemas below a folder, always in the same order."""
+    for folder, folders, names in os.walk(top):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith((".py", ".json")):
+                yield os.path.join(folder, name)
 
 
 def _tool_version(tool: str) -> str:
@@ -112,13 +119,18 @@ class Store:
         """Write what is new; the oldest entries go first when there are too many."""
         if not self._new or self._folder is None:
             return
-        rows = dict(list((self._read() | self._new).items())[-LIMIT:])
+        entries = self._read() | self._new
+        newest = dict(list(entries.items())[-LIMIT:])
+
         os.makedirs(self._folder, exist_ok=True)
         fd, scratch = tempfile.mkstemp(dir=self._folder, prefix=".checks.")
         with os.fdopen(fd, "wb") as file:
-            file.write(msgspec.json.encode(rows))
+            file.write(msgspec.json.encode(newest))
+
+        target = os.path.join(self._folder, self._file())
         with effect("cache", self._file()):
-            os.replace(scratch, os.path.join(self._folder, self._file()))
+            os.replace(scratch, target)
+
         self._remove_old(self._folder)
         self._new = {}
 

@@ -9,7 +9,7 @@ from catherd.design.checks import shape
 from catherd.design.checks.adapters import markdown, scenarios
 from catherd.design.checks.adapters.markdown import CodeFence, Page, Span
 from catherd.design.checks.adapters.mermaid import Drawer
-from catherd.design.checks.adapters.mermaid_text import kind_of
+from catherd.design.checks.adapters.mermaid_text import diagram_kind
 from catherd.design.checks.adapters.scenarios import Scenario
 from catherd.design.checks.finding import Facts, Ref
 
@@ -40,7 +40,7 @@ def check_diagram(facts: Facts, source: str, line: int, drawer: Drawer) -> str:
         facts.say("DOC008", f"Mermaid: {drawn.error}", at, 1)
     elif drawn.error:
         facts.say("DOC007", f"Mermaid: {drawn.error}", at, 1)
-    return kind_of(source)
+    return diagram_kind(source)
 
 
 def open_page(

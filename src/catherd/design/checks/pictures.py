@@ -71,13 +71,15 @@ def _described(facts: Facts, text: str, root: ET.Element) -> None:
     title = root.find(f"{_SVG}title")
     if title is None or not (title.text or "").strip():
         facts.say("SVG206", "the <title> is missing: what does it show?", *top)
-    texts = (element for element in root.iter() if _local(element.tag) == "text")
-    if not any("".join(element.itertext()).strip() for element in texts):
+
+    texts = [element for element in root.iter() if _local(element.tag) == "text"]
+    words = ["".join(element.itertext()).strip() for element in texts]
+    if not any(words):
         facts.say("SVG209", "there is no text in the picture", 1, 1)
 
 
 def _local(tag: Any) -> str:
-    """A name without its namespace, in lower case; "" for a comment."""
+    """A name without its namespace, in lower case, or "" for a comment."""
     return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
 
 
@@ -95,8 +97,11 @@ def _safe(facts: Facts, text: str, root: ET.Element) -> None:
             found = re.search(rf"<(?:\w+:)?{name}\b", text, re.IGNORECASE)
             place = _place(text, found.start() if found else 0)
             facts.say("SVG203", f"<{name}> is not taken in a picture", *place)
+
         for key, value in element.attrib.items():
-            _safe_attribute(facts, _local(key), value, _place(text, text.find(value)))
+            place = _place(text, text.find(value))
+            _safe_attribute(facts, _local(key), value, place)
+
         if name == "style" and _LOADS.search(element.text or ""):
             place = _place(text, text.find("<style"))
             facts.say("SVG204", "the style loads something", *place)
@@ -138,7 +143,7 @@ def _measure(facts: Facts, text: str) -> None:
 
 
 def excalidraw(facts: Facts, text: str, _drawer: Drawer) -> None:
-    """docs/ux/SCR-*.excalidraw: of the right shape; every id unique, every target there."""
+    """docs/ux/SCR-*.excalidraw: a scene with unique ids and no target missing."""
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -173,7 +178,7 @@ def _line_of_error(text: str, data: Any, error: Any) -> int:
 
 
 def _line_of_id(text: str, ident: Any, nth: int = 0) -> int:
-    """The line of the nth place that has this id; 1 when it is written in another way."""
+    """The line of the nth element with this id, or 1 when it is written otherwise."""
     pattern = rf'"id"\s*:\s*{re.escape(json.dumps(ident, ensure_ascii=False))}'
     found = list(re.finditer(pattern, text))
     return _place(text, found[nth].start())[0] if nth < len(found) else 1

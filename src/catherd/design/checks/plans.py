@@ -3,6 +3,7 @@
 What must hold between them stands in between/.
 """
 
+import posixpath
 import re
 from typing import Any
 
@@ -13,7 +14,6 @@ from catherd.design.checks.finding import Facts
 MILESTONES = ("poc", "mvp", "vertical-slice", "alpha", "beta", "release")
 _IDLE = ("true", ":", "echo", "test", "[", "ls", "cat", "exit", "sleep", "stat", "grep")
 _IDLE_PYTHON = (["-c", "pass"], ["-c", ""], ["-c", "1"])
-_ALWAYS_PASSES = "it passes whatever the app does"
 
 
 def roadmap(facts: Facts, text: str, _drawer: Drawer) -> None:
@@ -93,16 +93,21 @@ def _outside(path: str) -> str:
 
 
 def _proves_nothing(argv: list[str]) -> str:
-    """Why a command says nothing about what it is run on; "" when it may."""
-    name = argv[0].rsplit("/", 1)[-1]
+    """Why a command says nothing about what it is run on, or "" when it may."""
     if len(argv) == 1 and re.search(r"\s", argv[0]):
         return "one string; give the arguments one by one: [python3, -m, unittest]"
-    idle = name in _IDLE
-    if name in {"sh", "bash", "dash"} and argv[1:2] == ["-c"]:
-        idle = _idle_script(argv[2] if len(argv) > 2 else "")
-    if name.startswith("python") and argv[1:3] in _IDLE_PYTHON:
-        idle = True
-    return _ALWAYS_PASSES if idle else ""
+    if _idle(posixpath.basename(argv[0]), argv[1:]):
+        return "it passes whatever the app does"
+    return ""
+
+
+def _idle(program: str, words: list[str]) -> bool:
+    """Whether a program with these words passes whatever it is run on."""
+    if program.startswith("python"):
+        return words[:2] in _IDLE_PYTHON
+    if program in {"sh", "bash", "dash"} and words[:1] == ["-c"]:
+        return _idle_script(words[1] if len(words) > 1 else "")
+    return program in _IDLE
 
 
 def _idle_script(script: str) -> bool:

@@ -1,7 +1,7 @@
 """YAML artifacts and front matter against their JSON Schema (schemas/*.schema.json).
 
-Each complaint stands at its line. Codes end alike for every kind: x101 a key is missing,
-x102 a key is unknown (a warning), x103 a value is wrong.
+Each complaint stands at its line. Codes end alike for every kind: x101 a key is
+missing, x102 a key is unknown (a warning), x103 a value is wrong.
 """
 
 import functools
@@ -35,9 +35,12 @@ def at_key(text: str, doc: Document, *keys: str | int) -> tuple[int, int]:
     line, col = line_col(doc.where(*keys))
     if not keys or isinstance(keys[-1], int):
         return line, col
-    written = re.compile(rf"""(?<![\w-])["']?{re.escape(str(keys[-1]))}["']?\s*:""")
+
+    key = re.escape(str(keys[-1]))
+    written = re.compile(rf"""(?<![\w-])["']?{key}["']?\s*:""")
     lines = text.splitlines()
-    for number in range(min(line, len(lines)), max(0, line - 4), -1):
+    nearest = min(line, len(lines))
+    for number in range(nearest, max(0, line - 4), -1):
         found = written.search(lines[number - 1])
         if found:
             return number, found.start() + 1
@@ -67,7 +70,7 @@ def load_mapping(text: str, facts: Facts) -> Document | None:
 
 
 def front(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any] | None:
-    """The front matter of a page, checked against `schema`; None when it is unusable.
+    """The front matter of a page, checked against `schema`; None if it is unusable.
 
     `text` is what markdown.split_front gave.
     """
@@ -83,7 +86,7 @@ def front(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any] |
 
 
 def checked(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any] | None:
-    """The mapping in a YAML text, checked against `schema`; None when it is unusable.
+    """The mapping in a YAML text, checked against `schema`; None if it is unusable.
 
     Notes the schema's complaints, the names that it uses and the places of its keys.
     """
@@ -93,14 +96,14 @@ def checked(text: str, facts: Facts, prefix: str, schema: str) -> dict[str, Any]
     validate(text, doc, facts, prefix, schema)
     for key in _NAMING:
         if isinstance(doc.data.get(key), list):
-            facts.refs[key] = names_in(doc, key)
+            facts.refs[key] = strings_at(doc, key)
     for key in doc.data:
         facts.at[key] = list(at_key(text, doc, key))
     data: dict[str, Any] = doc.data
     return data
 
 
-def names_in(doc: Document, *keys: str | int) -> list[Ref]:
+def strings_at(doc: Document, *keys: str | int) -> list[Ref]:
     """The strings of the list under `keys`, each with its place."""
     values: Any = doc.data
     for key in keys:

@@ -42,7 +42,7 @@ def _note_stories(doc: Document, facts: Facts, screen: Screen) -> None:
     """Note the stories that a screen names, for the rules between files."""
     stories = facts.refs.setdefault("stories", [])
     if screen.stories:
-        stories += shape.names_in(doc, *screen.keys, "stories")
+        stories += shape.strings_at(doc, *screen.keys, "stories")
 
 
 def _by_hand(screens: list[Screen]) -> list[str]:

@@ -1,7 +1,8 @@
 """A screen as an Excalidraw scene: a frame for each state, side by side.
 
-The same picture always gives the same bytes: seeds count up, nothing is random. There are
-no `index` keys, because Excalidraw refuses three-character ones silently and makes its own.
+The same picture always gives the same bytes: seeds count up, nothing is random. There
+are no `index` keys, because Excalidraw refuses three-character ones silently and makes
+its own.
 """
 
 import json
@@ -46,7 +47,10 @@ def scene(ident: str, title: str, states: dict[str, Picture]) -> str:
 
 
 def _element(kind: str, ident: str, box: _Box, n: int, **more: Any) -> dict[str, Any]:
-    """The element number `n` of the scene; `more` adds to the defaults or replaces them."""
+    """The element number `n` of the scene.
+
+    `more` adds to the defaults or replaces them.
+    """
     return {
         "id": ident,
         "type": kind,

@@ -1,10 +1,9 @@
 """The wireframe language of docs/ux/screens.yaml: read, checked for shape, taken apart.
 
-`docs/handbook/document.md` describes it. A person's mistake becomes a `Problem`. Nothing
-here raises.
+`docs/handbook/document.md` describes it. A person's mistake becomes a `Problem`.
+Nothing here raises.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -24,13 +23,15 @@ OTHERS: dict[str, set[str]] = {
 }  # fmt: skip
 KINDS: dict[str, set[str]] = {**TEXTS, **OTHERS}
 GROUPS = {"row", "box"}  # elements that hold others
+_LARGEST = 1e15  # what is drawn to scale: sums of it stay numbers
 Keys = tuple[str | int, ...]
 
 
 class Element(NamedTuple):
     """One thing on a screen: its kind, the value as written, its options.
 
-    `keys` is where it stands in the file; `children` are the elements in it.
+    An option whose value is wrong is left out. `keys` is where it stands in the file;
+    `children` are the elements in it.
     """
 
     kind: str
@@ -133,13 +134,16 @@ def _text(data: dict[str, Any], key: str, keys: Keys, problems: list[Problem]) -
     """The text under `key`, "" and a problem when there is none."""
     value = data.get(key)
     if value is None:
-        problems.append(Problem(keys, "missing", f"the key `{key}` is missing"))
+        what = f"the key `{key}` is missing"
+        problems.append(Problem(keys, "missing", what))
         return ""
-    scalar = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    if not scalar or not str(value).strip():
-        problems.append(Problem((*keys, key), "wrong", f"{key}: text is expected"))
+
+    text = str(value) if _scalar(value) and not isinstance(value, bool) else ""
+    if not text.strip():
+        what = f"{key}: text is expected"
+        problems.append(Problem((*keys, key), "wrong", what))
         return ""
-    return str(value)
+    return text
 
 
 def _unknown(
@@ -156,20 +160,23 @@ def _unknown(
 
 
 def _screen(row: Any, keys: Keys, problems: list[Problem]) -> Screen | None:
-    """A screen; None when it is no mapping."""
+    """A screen, or None when it is no mapping."""
     if not isinstance(row, dict):
         what = "a screen has `id:`, `title:`, `stories:` and `states:`"
         problems.append(Problem(keys, "wrong", what))
         return None
     known = {"id", "title", "stories", "states"}
     problems.extend(_unknown(row, known, keys, "a screen"))
+
     ident = _text(row, "id", keys, problems)
     if ident and not re.fullmatch(r"SCR-\d{3,}", ident):
         what = f"'{ident}' is no id like SCR-001"
         problems.append(Problem((*keys, "id"), "wrong", what))
+
     stories = _stories(row, keys, problems)
     states = _states(row, keys, problems)
-    return Screen(ident, _text(row, "title", keys, problems), stories, states, keys)
+    title = _text(row, "title", keys, problems)
+    return Screen(ident, title, stories, states, keys)
 
 
 def _stories(row: dict[str, Any], keys: Keys, problems: list[Problem]) -> list[str]:
@@ -185,7 +192,7 @@ def _stories(row: dict[str, Any], keys: Keys, problems: list[Problem]) -> list[s
 def _states(
     row: dict[str, Any], keys: Keys, problems: list[Problem]
 ) -> dict[str, list[Element] | None]:
-    """A screen's states with their elements; None for one that is drawn by hand."""
+    """A screen's states with their elements, or None for one that is drawn by hand."""
     states = row.get("states")
     if not isinstance(states, dict) or not states:
         what = "`states:` maps at least one state to its elements"
@@ -223,7 +230,7 @@ def _elements(
 def _element(
     item: Any, keys: Keys, problems: list[Problem], *, nested: bool
 ) -> Element | None:
-    """One element; None when it is not understood."""
+    """One element, or None when it is not understood."""
     kind = _kind(item, keys, problems)
     if not kind:
         return None
@@ -245,7 +252,10 @@ def _element(
         if why:
             problems.append(Problem((*keys, kind), "wrong", f"{kind}: {why}"))
             return None
-    problems.extend(_wrong_options(kind, options, keys))
+    for key, why in _wrong_options(kind, options):
+        problems.append(Problem((*keys, key), "wrong", f"{key}: {why}"))
+        # a picture is made of this element even so: for the page
+        del options[key]
     return Element(kind, value, options, keys, children)
 
 
@@ -270,12 +280,12 @@ def _scalars(value: Any) -> bool:
 
 
 def _wrong_words(value: Any) -> str:
-    """Why a value is no list of words; "" when it is one."""
+    """Why a value is no list of words, or "" when it is one."""
     return "" if _scalars(value) else "a list of strings is expected"
 
 
 def _wrong_list(value: Any) -> str:
-    """Why a value is no list of rows; "" when it is one."""
+    """Why a value is no list of rows, or "" when it is one."""
     if isinstance(value, list) and value and all(map(_is_row, value)):
         return ""
     return "strings or {text, note, goes, does, id} are expected"
@@ -289,20 +299,25 @@ def _is_row(item: Any) -> bool:
 
 
 def _wrong_table(value: Any) -> str:
-    """Why a value is no table; "" when it is one."""
-    columns = value.get("columns") if isinstance(value, dict) else None
-    rows = value.get("rows") if isinstance(value, dict) else None
+    """Why a value is no table, or "" when it is one."""
+    wanted = "{columns: [...], rows: [[...], …]} is expected"
+    if not isinstance(value, dict):
+        return wanted
+
+    columns, rows = value.get("columns"), value.get("rows")
     if not isinstance(columns, list) or not _scalars(columns):
-        return "{columns: [...], rows: [[...], …]} is expected"
+        return wanted
     if not isinstance(rows, list):
-        return "{columns: [...], rows: [[...], …]} is expected"
-    if not all(_scalars(row) and len(row) == len(columns) for row in rows):
-        return "a row has not as many cells as columns"
+        return wanted
+
+    for row in rows:
+        if not _scalars(row) or len(row) != len(columns):
+            return "a row has not as many cells as columns"
     return ""
 
 
 def _wrong_grid(value: Any) -> str:
-    """Why a value is no grid of characters; "" when it is one."""
+    """Why a value is no grid of characters, or "" when it is one."""
     if not _scalars(value):
         return "a list of strings is expected"
     lengths = {len(str(row)) for row in value}
@@ -353,7 +368,7 @@ def _numbers(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value < math.inf
+    return isinstance(value, (int, float)) and 0 <= value <= _LARGEST
 
 
 # by the option's name, or by `kind.option` where it means another thing for a kind
@@ -371,16 +386,14 @@ _OPTIONS = {
 }
 
 
-def _wrong_options(kind: str, options: dict[str, Any], keys: Keys) -> Iterator[Problem]:
-    """The options of an element whose values are wrong."""
+def _wrong_options(kind: str, options: dict[str, Any]) -> list[tuple[str, str]]:
+    """The options of an element whose values are wrong, each with the reason."""
+    found = []
     for key, value in options.items():
         option = _OPTIONS.get(f"{kind}.{key}") or _OPTIONS.get(key)
         if option and not option.fits(value):
-            yield Problem(
-                (*keys, key),
-                "wrong",
-                f"{key}: {option.wanted.format(value=value)}",
-            )
+            found.append((key, option.wanted.format(value=value)))
+    return found
 
 
 def walk_elements(elements: list[Element]) -> Iterator[Element]:
@@ -402,13 +415,15 @@ def arrows(screens: list[Screen]) -> Iterator[Arrow]:
 
 def _leads(element: Element) -> Iterator[tuple[str, str, Keys]]:
     """(goes, label, place) of an element itself, then of the rows of a list."""
-    goes, does = element.options.get("goes"), element.options.get("does")
+    goes = element.options.get("goes")
     if isinstance(goes, str):
         named = "back" if element.kind == "bar" else element.label
-        yield goes, str(does or named), (*element.keys, "goes")
-    if element.kind != "list":
-        return
-    for n, item in enumerate(element.value):
-        if isinstance(item, dict) and isinstance(item.get("goes"), str):
-            label = str(item.get("does") or item["text"])
-            yield item["goes"], label, (*element.keys, "list", n, "goes")
+        label = element.options.get("does") or named
+        yield goes, str(label), (*element.keys, "goes")
+
+    rows = element.value if element.kind == "list" else []
+    for n, row in enumerate(rows):
+        goes = row.get("goes") if isinstance(row, dict) else None
+        if isinstance(goes, str):
+            label = row.get("does") or row["text"]
+            yield goes, str(label), (*element.keys, "list", n, "goes")

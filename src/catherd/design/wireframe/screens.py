@@ -1,8 +1,10 @@
-"""docs/ux/screens.yaml compiled to pictures and a map; the same text gives the same bytes.
+"""docs/ux/screens.yaml compiled to pictures and a map.
+
+The same text gives the same bytes.
 
 `generate_screens(root)` writes docs/ux/SCR-001.filled.svg (a screen in a state),
-SCR-001.excalidraw (a screen, all states) and map.mmd. The language is read in language.py
-and described in docs/handbook/document.md.
+SCR-001.excalidraw (a screen, all states) and map.mmd. The language is read in
+language.py and described in docs/handbook/document.md.
 """
 
 import os
@@ -50,11 +52,15 @@ def _pictures(screen: Screen, width: float) -> dict[str, str]:
     """The files of one screen: an SVG for each state, and a scene with all of them."""
     made: dict[str, str] = {}
     drawn: dict[str, Picture] = {}
+
     for name, body in screen.states.items():
-        if body is not None:
-            drawn[name] = layout.layout(body, width)
-            title = f"{screen.ident} {screen.title}: {name}"
-            made[f"{screen.ident}.{name}.svg"] = render_svg(drawn[name], title)
+        if body is None:
+            continue
+        picture = layout.layout(body, width)
+        title = f"{screen.ident} {screen.title}: {name}"
+        made[f"{screen.ident}.{name}.svg"] = render_svg(picture, title)
+        drawn[name] = picture
+
     if drawn:
         scene = excalidraw.scene(screen.ident, screen.title, drawn)
         made[f"{screen.ident}.excalidraw"] = scene
@@ -62,16 +68,20 @@ def _pictures(screen: Screen, width: float) -> dict[str, str]:
 
 
 def sitemap(screens: list[Screen]) -> str:
-    """A flowchart: which screen leads to which, the arrows labelled with the user's act."""
+    """A flowchart of the screens; an arrow's label says what the user does."""
     lines = [f"%% {MADE}", "flowchart LR"]
+
     for screen in screens:
         name = f"{screen.ident}<br>{_quoted(screen.title)}"
         lines.append(f'  {_node(screen.ident)}["{name}"]')
+
     for (start, end), said in _labels(screens).items():
-        shown = " / ".join(_quoted(label[:40]) for label in said[:3])
+        shown = [_quoted(label[:40]) for label in said[:3]]
         if len(said) > 3:
-            shown += " / …"
-        lines.append(f'  {_node(start)} -->|"{shown}"| {_node(end)}')
+            shown.append("…")
+        label = " / ".join(shown)
+        lines.append(f'  {_node(start)} -->|"{label}"| {_node(end)}')
+
     return "\n".join(lines) + "\n"
 
 
@@ -108,8 +118,8 @@ def _quoted(text: str) -> str:
 def generate_screens(root: str) -> list[str]:
     """Write what docs/ux/screens.yaml compiles to; the paths that changed.
 
-    A picture that it no longer compiles to is removed. Raises CatherdError when the file
-    is not there or its shape is wrong.
+    A picture that it no longer compiles to is removed. Raises CatherdError when the
+    file is not there or its shape is wrong.
     """
     try:
         made = compiled(text_of(os.path.join(root, FILE), FILE))

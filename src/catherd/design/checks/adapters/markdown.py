@@ -81,7 +81,7 @@ class Span(NamedTuple):
 class Page(NamedTuple):
     """One Markdown file, read once.
 
-    `front` is the text of its front matter, which starts in line 2; "" without one.
+    `front` is the text of its front matter, which starts in line 2, or "" without one.
     """
 
     lines: list[str]
@@ -95,7 +95,7 @@ class Page(NamedTuple):
     placeholders: list[Ref]
 
     def section(self, title: str, level: int = 2) -> Span | None:
-        """The section whose heading begins with `title`; None without such a heading."""
+        """The section whose heading begins with `title`, or None."""
         for n, head in enumerate(self.headings):
             if head.level == level and head.text.lower().startswith(title.lower()):
                 return Span(head.line, self._end(n))
@@ -133,7 +133,7 @@ class Page(NamedTuple):
         return True
 
     def column(self, line: int, words: str) -> int:
-        """The column of `words` in a line; 0 when they do not stand there."""
+        """The column of `words` in a line, or 0 when they do not stand there."""
         if not 0 < line <= len(self.lines):
             return 1
         return self.lines[line - 1].find(words) + 1
@@ -150,7 +150,8 @@ def heading_slug(text: str, seen: dict[str, int]) -> str:
 def split_front(text: str) -> tuple[str, str]:
     """(front matter, body).
 
-    Empty lines stand in the body for the front matter, so that it keeps its line numbers.
+    Empty lines stand in the body for the front matter, so that it keeps its line
+    numbers.
     """
     found = re.match(
         r"---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", text, re.DOTALL | re.MULTILINE
@@ -198,7 +199,7 @@ def read_page(text: str) -> Page:
 
 
 def _line(token: Any) -> int:
-    """The line where a token begins; 0 when markdown-it does not know."""
+    """The line where a token begins, or 0 when markdown-it does not know."""
     return token.map[0] + 1 if token.map else 0
 
 

@@ -73,7 +73,9 @@ class Drawer:
         key = self._kept.key("mermaid", self._tool, source)
         known = self._kept.get(key)
         if known is not None:
-            return Drawn(known.data["svg"], known.data["error"], known.data["line"])
+            data = known.data
+            return Drawn(data["svg"], data["error"], data["line"])
+
         drawn = self._draw(source)
         if not drawn.unknown:
             svg = drawn.svg if self._pictures else ""

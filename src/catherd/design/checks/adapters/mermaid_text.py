@@ -1,4 +1,4 @@
-"""What can be said of a Mermaid diagram from its source and from what mermaidx answered.
+"""What a Mermaid diagram's source, and mermaidx's answer to it, say about it.
 
 Lines are counted from 1 in the source as it was written. Mermaid's own parser counts
 otherwise: it drops front matter, leading blank lines and comments first.
@@ -15,6 +15,7 @@ _ARROW = re.compile(
     r"|->>?|-[x)]|\|[|o]--|\}[|o]--|\bRel\w*\("
 )
 _COMMENT = re.compile(r"\s*%%(?!\{)")
+_NOT_THERE = re.compile(r"cannot read property|undefined")
 _PARSE_ERROR = re.compile(r"[Pp]arse error on line (\d+)|Lexical error on line (\d+)")
 _JOURNEY_TASK = re.compile(
     r"\s+(?!title\b|section\b|acc\w+\b)([^:]+):\s*([^:]+?)\s*(?::.*)?$"
@@ -53,9 +54,9 @@ def too_large(source: str) -> Drawn | None:
 
 
 def first_line(source: str) -> int:
-    """The line that says the kind of diagram: the first after front matter and comments.
+    """The line that says the kind of diagram, or 1 when there is none.
 
-    1 when there is no such line.
+    It is the first one after front matter and comments.
     """
     lines = source.splitlines()
     start = _front(lines)
@@ -65,7 +66,7 @@ def first_line(source: str) -> int:
     return 1
 
 
-def kind_of(source: str) -> str:
+def diagram_kind(source: str) -> str:
     """The word that a diagram begins with (`journey`, `gantt`, …), "" without one."""
     lines = source.splitlines()
     words = lines[first_line(source) - 1].split() if lines else []
@@ -80,17 +81,23 @@ def visible(svg: str) -> str:
 
 def complaint(source: str, message: str) -> Drawn:
     """What mermaidx said against `source`, in one line and at the line that it means."""
-    message = message.removeprefix("Mermaid rendering failed: ").removeprefix("Error: ")
+    message = message.removeprefix("Mermaid rendering failed: ")
+    message = message.removeprefix("Error: ")
     counted = _counted_lines(source)
+
     found = _PARSE_ERROR.search(message)
     if found:
-        number = min(int(found[1] or found[2]), len(counted))
-        return Drawn(error=_parse_error(message), line=counted[number - 1])
+        number = int(found[1] or found[2])
+        line = counted[min(number, len(counted)) - 1]
+        return Drawn(error=_parse_error(message), line=line)
+
     first = message.splitlines()[0] if message.strip() else "cannot be drawn"
-    if "cannot read property" in first or "undefined" in first:
+    if _NOT_THERE.search(first):
         what = "cannot be drawn: a relation names something that is not there?"
         return Drawn(error=f"{what} ({first})", line=counted[0])
-    return Drawn(error=first, line=_line_of_date(source, first, counted))
+
+    line = _line_of_date(source, first, counted)
+    return Drawn(error=first, line=line)
 
 
 def _parse_error(message: str) -> str:
@@ -136,7 +143,7 @@ def look_again(source: str, drawn: Drawn) -> Drawn:
     """`drawn`, unless something is wrong with it that mermaidx lets pass."""
     if not visible(drawn.svg):
         return Drawn(error="the picture shows no word", line=first_line(source))
-    look = _LOOKS.get(kind_of(source))
+    look = _LOOKS.get(diagram_kind(source))
     wrong = look(source) if look else None
     return wrong or drawn
 

@@ -1,8 +1,8 @@
 """The long-lived process that draws Mermaid diagrams for mermaid.py.
 
 It reads one JSON request a line from stdin and writes one JSON answer a line to stdout.
-It runs as a file of its own (`python -P mermaid_worker.py`), imports nothing of catherd,
-and may be killed at any time.
+It runs as a file of its own (`python -P mermaid_worker.py`), imports nothing of
+catherd, and may be killed at any time.
 """
 
 import contextlib

@@ -104,6 +104,7 @@ def _colours(png: bytes) -> list[bytes]:
     raw = zlib.decompress(_chunks(png, b"IDAT"))
     size = width * step
     found: list[bytes] = []
+
     # a pixel of zeros stands before each row, so that all bytes have a left neighbour
     above = bytearray(step + size)
     for start in range(0, height * (size + 1), size + 1):

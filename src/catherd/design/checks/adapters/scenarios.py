@@ -31,7 +31,10 @@ class Feature(NamedTuple):
 
 
 def read_feature(text: str) -> Feature:
-    """The feature in `text`. A background's steps count for every scenario of its feature."""
+    """The feature in `text`.
+
+    A background's steps count for every scenario of its feature.
+    """
     need("gherkin")
     from gherkin.errors import CompositeParserException, ParserError
     from gherkin.parser import Parser

@@ -135,7 +135,8 @@ def _offset(base: sqlite3.Connection, statement: str, message: str) -> int:
     """Lines from the statement's first word to the word that SQLite stopped at.
 
     SQLite does not say which of several commas it means. Cut off behind the right one,
-    the statement fails at the same word; cut off behind an earlier one, it asks for more.
+    the statement fails at the same word; cut off behind an earlier one, it asks for
+    more.
     """
     found = re.match(r'near "(.+?)": syntax error', message)
     if not found:

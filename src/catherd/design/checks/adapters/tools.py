@@ -8,14 +8,10 @@ import importlib.util
 import os
 
 
-def hidden(tool: str) -> bool:
-    """Whether a tool must be treated as absent."""
-    return tool in os.environ.get("CATHERD_WITHOUT", "").split(",")
-
-
 def here(module: str) -> bool:
     """Whether a module can be imported and may be used."""
-    return not hidden(module) and importlib.util.find_spec(module) is not None
+    hidden = os.environ.get("CATHERD_WITHOUT", "").split(",")
+    return module not in hidden and importlib.util.find_spec(module) is not None
 
 
 def need(module: str) -> None:

@@ -66,16 +66,22 @@ def _links(files: Files) -> Iterator[_Link]:
 
 
 def _link(page: Facts, ref: Ref) -> _Link | None:
-    """A link taken apart; None for a web address and for one that is empty."""
-    target, _, anchor = ref.name.partition("#")
-    target = target.partition("?")[0]
-    if _WEB_ADDRESS.match(ref.name) or not (target or anchor):
+    """A link taken apart, or None for a web address and for one that is empty."""
+    if _WEB_ADDRESS.match(ref.name):
         return None
-    if not target:
-        return _Link(page, ref, page.path, anchor)
-    folder = "" if target.startswith("/") else posixpath.dirname(page.path)
-    path = posixpath.normpath(posixpath.join(folder, target.lstrip("/")))
-    return _Link(page, ref, path, anchor)
+    address, _, anchor = ref.name.partition("#")
+    target, _, _ = address.partition("?")
+    if target:
+        return _Link(page, ref, _path(page, target), anchor)
+    return _Link(page, ref, page.path, anchor) if anchor else None
+
+
+def _path(page: Facts, target: str) -> str:
+    """The path that a link's target means; a leading slash means the repository's root."""
+    if target.startswith("/"):
+        return posixpath.normpath(target.lstrip("/"))
+    folder = posixpath.dirname(page.path)
+    return posixpath.normpath(posixpath.join(folder, target))
 
 
 def _within_reach(files: Files, path: str) -> bool:

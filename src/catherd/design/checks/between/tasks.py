@@ -1,5 +1,6 @@
 """The order of the tasks, which their `needs` make."""
 
+import itertools
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
@@ -15,10 +16,15 @@ def needs_run_in_no_circle(files: Files) -> Iterator[Finding]:
     if not circle:
         return
     first = known[circle[0]]
-    at = next((ref for ref in first.refs["needs"] if ref.name == circle[1]), None)
-    what = f"the needs run in a circle: {' needs '.join(circle)}"
-    about = [known[name].path for name in circle[1:-1]]
-    yield finding(first, "T304", what, at, about=about)
+    to_second = [ref for ref in first.refs["needs"] if ref.name == circle[1]]
+    others = circle[1:-1]
+    yield finding(
+        first,
+        "T304",
+        f"the needs run in a circle: {' needs '.join(circle)}",
+        to_second[0],
+        about=[known[name].path for name in others],
+    )
 
 
 def needs_come_before(files: Files) -> Iterator[Finding]:
@@ -67,7 +73,7 @@ def _needs(known: dict[str, Facts]) -> dict[str, list[str]]:
 
 
 def _circle(needs: dict[str, list[str]]) -> list[str]:
-    """The ids of a circle, the first one again at the end; [] without one."""
+    """The ids of a circle, the first one again at the end, or [] without one."""
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as error:
@@ -79,15 +85,21 @@ def _side_by_side(
     known: dict[str, Facts], needs: dict[str, list[str]]
 ) -> Iterator[tuple[Facts, Facts]]:
     """The pairs of tasks of one milestone that have no order between them."""
+    before = _before(needs)
+    for earlier, later in itertools.combinations(sorted(known), 2):
+        ordered = later in before[earlier] or earlier in before[later]
+        if not ordered and _rank(known[later]) == _rank(known[earlier]):
+            yield known[earlier], known[later]
+
+
+def _before(needs: dict[str, list[str]]) -> dict[str, set[str]]:
+    """All tasks that each task needs, those included that its needs need."""
     before: dict[str, set[str]] = {}
     for ident in TopologicalSorter(needs).static_order():
-        before[ident] = {ident}.union(*(before[need] for need in needs[ident]))
-    order = sorted(known)
-    for n, later in enumerate(order):
-        for earlier in order[:n]:
-            ordered = later in before[earlier] or earlier in before[later]
-            if not ordered and _rank(known[later]) == _rank(known[earlier]):
-                yield known[earlier], known[later]
+        before[ident] = set(needs[ident])
+        for need in needs[ident]:
+            before[ident] |= before[need]
+    return before
 
 
 def _rank(task: Facts) -> int:
