@@ -1,8 +1,9 @@
-"""The doors to the disk: publish, replace, rename, append, remove. Nothing else in catherd changes a file of the bus.
+"""Changes files of the bus: publish, replace, rename, append, remove. Nothing else does.
 
-Publish = write in `.tmp/`, fsync, link(2) to the final name, fsync the directory: a reader never sees half a file, and
-a name that is taken stays as it is. Measured: two flushes, a millisecond, per message. Claims need no flush: what a power
-cut undoes is a claim whose claimant it killed as well.
+To publish is to write in `.tmp/`, fsync, link(2) to the final name, and fsync the
+directory. A reader never sees half a file, and a name that is taken stays as it is. That
+was measured at two flushes, a millisecond, per message. Claims need no flush: a power cut
+that undoes a claim has killed its claimant as well.
 """
 
 import errno
@@ -46,7 +47,10 @@ def publish(bus: str, path: str, text: str) -> bool:
 
 
 def replace(bus: str, path: str, text: str) -> None:
-    """Put `text` at `path` whether or not it is there: for the few files that the engine owns alone (goal, derived ones)."""
+    """Put `text` at `path` whether or not a file is there.
+
+    This is for the few files that the engine owns alone: the goal, and derived ones.
+    """
     with _explained(path):
         stage = _stage(bus, path, text)
         _room(bus, path)
@@ -87,7 +91,10 @@ def remove(bus: str, path: str) -> bool:
 
 
 def append(bus: str, path: str, line: str) -> None:
-    """One line at the end of `path` in one write, unflushed: a killed process may lack its last line, never half of it."""
+    """Add one line to `path` in one write, unflushed.
+
+    A process that is killed may lose its last line, but never half of it.
+    """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
     with _explained(path), effect("append", path):
         try:
@@ -103,7 +110,10 @@ def append(bus: str, path: str, line: str) -> None:
 
 
 def whole(bus: str) -> bool:
-    """Whether the bus is there and nobody is taking it away: `make` lays `.tmp/`, and nothing else ever makes it."""
+    """Whether the bus is there and is not being removed.
+
+    `.tmp/` tells: `make` lays it, and nothing else ever makes it.
+    """
     return os.path.isdir(os.path.join(bus, TMP))
 
 
@@ -118,7 +128,10 @@ def sweep_writers(bus: str) -> None:
 
 
 def started(pid: int) -> str:
-    """When the process began, in a form that only equality is asked of; "" when it is dead. Linux: /proc; elsewhere ps."""
+    """When a process began, "" when it is dead. The form is good for comparison only.
+
+    Without /proc a living process is "alive", so a recycled pid is taken for the old one.
+    """
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
@@ -134,14 +147,14 @@ def started(pid: int) -> str:
         return ""
     except PermissionError:
         pass
-
-    return "alive"  # no /proc: a recycled pid may keep a stray file for one more sweep
+    return "alive"
 
 
 def take_lock(path: str, *, wait: bool) -> int | None:
-    """An flocked descriptor of `path`, made if need be and never unlinked; None when it is held and `wait` is False.
+    """A descriptor of the file `path` that holds its flock; None when another process holds it and `wait` is False.
 
-    The kernel frees it when the holder dies, however it dies. Descriptors close on exec.
+    The file is made if need be and never unlinked. The kernel frees the lock when the
+    holder dies, however it dies. The descriptor closes on exec.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -154,7 +167,10 @@ def take_lock(path: str, *, wait: bool) -> int | None:
 
 
 def write_holder(lock: int, path: str, pid: int) -> None:
-    """Write into a lock file whose it is (0: nobody's any more); who starts a daemon and the daemon itself write the same bytes."""
+    """Write the pid of the holder into a lock file; 0 means that nobody holds it.
+
+    The process that starts a daemon and the daemon itself write the same bytes.
+    """
     text = f"catherd: 1\npid: {pid}\nstart: '{started(pid) if pid else ''}'\n".encode()
     with effect("lock", path):
         os.pwrite(lock, text, 0)
@@ -162,7 +178,7 @@ def write_holder(lock: int, path: str, pid: int) -> None:
 
 
 def handed(word: str, path: str) -> int | None:
-    """The lock of `path` that who started us has handed down as descriptor number `word`; None when it is not that."""
+    """The lock of `path` that our parent has handed down as descriptor number `word`; None when that is another file."""
     try:
         ours, wanted = os.fstat(int(word)), os.stat(path)
         if (ours.st_dev, ours.st_ino) != (wanted.st_dev, wanted.st_ino):
@@ -229,8 +245,11 @@ def _names(folder: str) -> list[str]:
 
 
 def _unnamed(bus: str, path: str, text: str) -> int:
-    """A flushed file without a name, in `.tmp/`: a kill leaves nothing of it, and it costs a third less than one that is named
-    and unlinked. -1 where the system or its file system has none (`CATHERD_PUBLISH=named` forces that twin).
+    """A descriptor of a flushed file without a name, in `.tmp/`.
+
+    A kill leaves nothing of such a file, and it costs a third less than one that is named
+    and unlinked. -1 where the system or its file system has none;
+    `CATHERD_PUBLISH=named` forces that way.
     """
     kind = getattr(os, "O_TMPFILE", 0)
     if not kind or os.environ.get("CATHERD_PUBLISH") == "named":
@@ -303,7 +322,10 @@ def _flush(folder: str) -> None:
 
 
 class _explained:  # noqa: N801 - reads as a statement
-    """What a person can mend is said as that; a name that is taken or not there is for the caller."""
+    """Turns an error of the system into one that a person can mend.
+
+    A name that is taken or not there is left to the caller.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path

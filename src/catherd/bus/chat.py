@@ -1,7 +1,8 @@
-"""What the work leaves in the group chat: one dry line per event by the agent concerned, at no model call.
+"""Says in the group chat what the work does: one dry line per event, by the agent concerned.
 
-The name of a line follows from a time that stands in the file it is about, so that saying it again meets its own name.
-A line names nobody with @, and nobody answers it.
+No model is called for it. The name of a line follows from a time in the file that it is
+about, so a line that is said again has a name that is taken. A line names nobody with @,
+and nobody answers it.
 """
 
 import re

@@ -1,7 +1,8 @@
 """How large things may get: one file of a pull request, an agent's worktree, the bus. From the phase file, shown in status.
 
-A file that is too large goes back to its author, and so does a worktree that has grown too large in a turn. A worktree that is
-so before the turn, and a bus, wait for you.
+A file that is too large goes back to its author, and so does a worktree that has grown
+too large in a turn. A bus that is too large waits for you, and so does a worktree that
+was too large before the turn.
 """
 
 import os
@@ -97,7 +98,7 @@ def hold_at_cap(bus: Bus, phase: Phase) -> None:
 
 
 def scale(bus: Bus, phase: Phase) -> Callable[[], None]:
-    """`hold`, to be called as often as one likes: it looks the first time, and again when a minute has passed."""
+    """`hold_at_cap`, to be called as often as one likes: it looks at most once a minute."""
     last = [float("-inf")]
 
     def weigh() -> None:

@@ -12,7 +12,7 @@ FORMAT = 1  # `catherd: 1`: the version of every file that the engine writes
 
 
 class Base(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Every file: its format, and when and by which turn it was written. `seal` is over everything else (see bus.py)."""
+    """Every file: its format, and when and by which turn it was written. `seal` is over everything else (see bus/store.py)."""
 
     catherd: int = 0
     wrote: dict[str, str] = msgspec.field(
