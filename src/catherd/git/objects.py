@@ -105,12 +105,16 @@ def build_tree(
     out.
     """
     lines = [_index_line("0", ZERO, path) for path in remove]
-    lines += [_index_line(mode, oid, path) for path, (mode, oid) in entries.items()]
-    index_info = b"".join(lines)
+    for path, (mode, oid) in entries.items():
+        lines.append(_index_line(mode, oid, path))
+
     with private(root, base) as place:
-        told = call(place, "update-index", "-z", "--index-info", stdin=index_info).err
-        if told:  # a path that git will not store is left out with exit 0
+        words = ("update-index", "-z", "--index-info")
+        told = call(place, *words, stdin=b"".join(lines)).err
+        # A path that git will not store is left out with exit 0.
+        if told:
             raise GitError("git update-index --index-info", 0, told)
+
         return git(place, "write-tree")
 
 
@@ -199,11 +203,13 @@ def child(
     had = list_tree(root, old) if old else {}
     entries = _entries(root, files, had)
     gone = [path for path in remove if path in had and path not in files]
-    same = all(had.get(path) == entry for path, entry in entries.items())
-    if old and same and not gone:
+    changed = [path for path in entries if had.get(path) != entries[path]]
+    if old and not changed and not gone:
         return old
+
     tree = build_tree(root, old, entries, gone)
-    return commit_tree(root, tree, [old] if old else [], message, author)
+    parents = [old] if old else []
+    return commit_tree(root, tree, parents, message, author)
 
 
 def _entries(

@@ -61,10 +61,17 @@ def _branch(place: WorkPlace) -> str:
 
 
 def _guarded(place: WorkPlace) -> str:
-    """A hash of what no program may touch.
+    """A hash of what no program may touch."""
+    sums = []
+    for name in _guarded_paths(place):
+        content = hashlib.sha256(_read(name)).hexdigest()
+        sums.append(f"{name}\0{content}")
 
-    That is the `.git` file and the repository's config, hooks and attributes.
-    """
+    return hashlib.sha256("\n".join(sums).encode()).hexdigest()
+
+
+def _guarded_paths(place: WorkPlace) -> list[str]:
+    """The `.git` file and the repository's config, hooks and attributes."""
     link = _read(os.path.join(place.git_dir, "commondir")).decode().strip() or "."
     common = os.path.normpath(os.path.join(place.git_dir, link))
     names = [
@@ -77,8 +84,7 @@ def _guarded(place: WorkPlace) -> str:
     if os.path.isdir(hooks):
         names += [os.path.join(hooks, name) for name in sorted(os.listdir(hooks))]
 
-    sums = [f"{name}\0{hashlib.sha256(_read(name)).hexdigest()}" for name in names]
-    return hashlib.sha256("\n".join(sums).encode()).hexdigest()
+    return names
 
 
 def _read(path: str) -> bytes:

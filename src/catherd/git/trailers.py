@@ -104,10 +104,13 @@ def parse_trailers(text: str) -> Proof:
     Lines that are not exactly of our making prove nothing.
     """
     values: dict[str, list[str]] = {}
-    for line in text.strip().rpartition("\n\n")[2].splitlines():
+    last = text.strip().rpartition("\n\n")[2]
+    for line in last.splitlines():
         found = _TRAILER.match(line)
-        if found:
-            values.setdefault(found[1], []).append(found[2])
+        if found is None:
+            continue
+        key, value = found.groups()
+        values.setdefault(key, []).append(value)
 
     return Proof(
         task=values.get("Task", [""])[-1],
