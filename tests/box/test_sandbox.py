@@ -47,7 +47,7 @@ def tree() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, dict[str, dict[str, Any]]]:
     """What came of every attack, by who ran it: `us` (root in CI) and `user`."""
-    script = [str(ROOT / "tests" / "box_attacks.py")]
+    script = [str(ROOT / "tests" / "support" / "box_attacks.py")]
     env = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT / "src")}
     lines = {"us": [sys.executable, *script]}
     if os.geteuid() == 0 and (user := box_attacks.as_user()) is not None:
