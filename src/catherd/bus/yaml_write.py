@@ -105,7 +105,7 @@ def _events(data: Any, event: Callable[[str], ScalarEvent]) -> Iterator[Event]:
     elif isinstance(data, dict):
         yield _MAPPING
         for key, value in data.items():
-            yield event(key)
+            yield from _events(key, event)
             yield from _events(value, event)
 
         yield MappingEndEvent()

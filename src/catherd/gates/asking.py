@@ -254,7 +254,8 @@ def _close(crank: Crank, ask: Ask, hearing: Hearing, absent: tuple[str, ...]) ->
     if "names" in data:
         titles = {}
         for code, agent in data["names"].items():
-            pitch = hearing.heard[agent].message
+            found = hearing.heard.get(agent)  # a guest may have said nothing
+            pitch = found.message if found else None
             titles[code] = pitch.title if isinstance(pitch, Pitch) else ""
 
         crank.teller.code_names(titles)
