@@ -251,14 +251,20 @@ def _close(crank: Crank, ask: Ask, hearing: Hearing, absent: tuple[str, ...]) ->
     )
     by_agents = [one for one in counted if not one.path.endswith("human.yaml")]
     crank.teller.closed(gate.name, len(by_agents), ask, list(absent))
-    if "names" in data:
-        titles = {}
-        for code, agent in data["names"].items():
-            found = hearing.heard.get(agent)  # a guest may have said nothing
-            pitch = found.message if found else None
-            titles[code] = pitch.title if isinstance(pitch, Pitch) else ""
-
+    titles = _titles(hearing, data.get("names", {}))
+    if titles:
         crank.teller.code_names(titles)
+
+
+def _titles(hearing: Hearing, names: Mapping[str, str]) -> dict[str, str]:
+    """Code name → title, of `names` (code name → agent) those that pitched."""
+    titles = {}
+    for code, agent in names.items():
+        heard = hearing.heard.get(agent)
+        if heard is not None and isinstance(heard.message, Pitch):
+            titles[code] = heard.message.title
+
+    return titles
 
 
 def _counted(hearing: Hearing, voters: set[str]) -> list[Spoken]:

@@ -51,7 +51,9 @@ def read_blobs(root: str, oids: Sequence[str]) -> list[bytes]:
         head = out[start:end].split(b" ")
         if head[1:2] != [b"blob"]:
             raise GitError("git cat-file --batch", 0, f"{oid} is not a blob")
-        first, size = end + 1, int(head[2])
+
+        first = end + 1
+        size = int(head[2])
         contents.append(out[first : first + size])
         start = first + size + 1
 

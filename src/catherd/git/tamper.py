@@ -74,17 +74,19 @@ def _guarded_paths(place: WorkPlace) -> list[str]:
     """The `.git` file and the repository's config, hooks and attributes."""
     link = _read(os.path.join(place.git_dir, "commondir")).decode().strip() or "."
     common = os.path.normpath(os.path.join(place.git_dir, link))
-    names = [
+    return [
         os.path.join(place.tree, ".git"),
         os.path.join(common, "config"),
         os.path.join(common, "info", "attributes"),
         os.path.join(place.git_dir, "config.worktree"),
+        *_hooks(os.path.join(common, "hooks")),
     ]
-    hooks = os.path.join(common, "hooks")
-    if os.path.isdir(hooks):
-        names += [os.path.join(hooks, name) for name in sorted(os.listdir(hooks))]
 
-    return names
+
+def _hooks(folder: str) -> list[str]:
+    if not os.path.isdir(folder):
+        return []
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
 
 
 def _read(path: str) -> bytes:
