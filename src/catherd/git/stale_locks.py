@@ -32,20 +32,25 @@ def drop(
         born = os.lstat(path).st_mtime
     except FileNotFoundError:
         return True
-    seen = os.path.isdir("/proc/self/fd") and os.environ.get("CATHERD_PORTABLE") != "1"
+    seen = _processes_are_seen()
     if seen and in_use(path, checkout):
         return False
     vouched = seen and since is not None and born >= since - 1
     missing_s = (age_s if seen else STALE_S) - (time.time() - born)
-    if missing_s > 0 and not vouched:
-        if missing_s > SEEN_S:
-            return False
-        time.sleep(missing_s)
+    if not vouched and missing_s > SEEN_S:
+        return False
+    if not vouched:
+        time.sleep(max(0.0, missing_s))
     # Somebody may have taken it while we waited.
     if seen and in_use(path, checkout):
         return False
     _unlink(path)
     return True
+
+
+def _processes_are_seen() -> bool:
+    portable = os.environ.get("CATHERD_PORTABLE") == "1"
+    return os.path.isdir("/proc/self/fd") and not portable
 
 
 def _unlink(path: str) -> None:

@@ -65,8 +65,7 @@ def _guarded(place: WorkPlace) -> str:
 
     That is the `.git` file and the repository's config, hooks and attributes.
     """
-    link = _read(os.path.join(place.git_dir, "commondir")).decode().strip() or "."
-    common = os.path.normpath(os.path.join(place.git_dir, link))
+    common = _common_dir(place.git_dir)
     names = [
         os.path.join(place.tree, ".git"),
         os.path.join(common, "config"),
@@ -76,8 +75,17 @@ def _guarded(place: WorkPlace) -> str:
     hooks = os.path.join(common, "hooks")
     if os.path.isdir(hooks):
         names += [os.path.join(hooks, name) for name in sorted(os.listdir(hooks))]
-    sums = [f"{name}\0{hashlib.sha256(_read(name)).hexdigest()}" for name in names]
-    return hashlib.sha256("\n".join(sums).encode()).hexdigest()
+    whole = hashlib.sha256()
+    for name in names:
+        digest = hashlib.sha256(_read(name))
+        whole.update(f"{name}\0{digest.hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def _common_dir(git_dir: str) -> str:
+    """The repository's git directory, of which a worktree's own only holds a part."""
+    link = _read(os.path.join(git_dir, "commondir")).decode().strip()
+    return os.path.normpath(os.path.join(git_dir, link or "."))
 
 
 def _read(path: str) -> bytes:
@@ -111,16 +119,25 @@ def _is_forward(place: WorkPlace, old: str, new: str) -> bool:
 def program_changes(was: Before, litter: list[str]) -> ProgramChanges:
     """What differs from `was`, without the paths that match a pattern of `litter`."""
     place = was.place
-    options = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
-    status = run.call(place, "status", *options).out
-    found = {os.fsdecode(entry[3:]) for entry in status.split(b"\0") if len(entry) > 3}
+    found = _edited(place)
     commits = int(run.git(place, "rev-list", "--count", f"{was.head}..HEAD"))
     if commits:
-        names = ("--name-only", "-z", "--no-renames")
-        diff = run.call(place, "diff", *names, was.head, "HEAD").out
-        found |= {os.fsdecode(path) for path in diff.split(b"\0") if path}
+        found |= _committed(place, was.head)
     wanted = [path for path in found if not _is_litter(path, litter)]
     return ProgramChanges(sorted(wanted), commits)
+
+
+def _edited(place: WorkPlace) -> set[str]:
+    options = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    out = run.call(place, "status", *options).out
+    # Each entry is two letters, a blank and the path.
+    return {os.fsdecode(entry[3:]) for entry in out.split(b"\0") if len(entry) > 3}
+
+
+def _committed(place: WorkPlace, since: str) -> set[str]:
+    options = ("--name-only", "-z", "--no-renames")
+    out = run.call(place, "diff", *options, since, "HEAD").out
+    return {os.fsdecode(path) for path in out.split(b"\0") if path}
 
 
 def _is_litter(path: str, patterns: list[str]) -> bool:

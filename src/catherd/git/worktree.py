@@ -191,10 +191,11 @@ def _set_aside(root: str, path: str) -> str:
     saved = os.path.join(state(root), "saved")
     os.makedirs(saved, exist_ok=True)
     name = os.path.basename(path).lstrip(".")
+    stem = os.path.join(saved, name)
     number = 1
-    while os.path.lexists(os.path.join(saved, f"{name}-{number}")):
+    while os.path.lexists(f"{stem}-{number}"):
         number += 1
-    to = os.path.join(saved, f"{name}-{number}")
+    to = f"{stem}-{number}"
     with effect("save", name):
         shutil.move(path, to)
     return to
@@ -216,9 +217,11 @@ def begin_branch(
     """
     branch = f"{name}/{task}"
     if not BRANCH.match(branch):
-        what = f"`{shown_path(branch)}` is no branch name"
-        fix = "use letters, digits and - in task ids"
-        raise CatherdError(what, where="tasks", fix=fix)
+        raise CatherdError(
+            f"`{shown_path(branch)}` is no branch name",
+            where="tasks",
+            fix="use letters, digits and - in task ids",
+        )
     with locked(root, f"worktree-{name}"):
         notes = list(ensure(root, name, base))
         where = worktree_place(root, name)
@@ -226,9 +229,11 @@ def begin_branch(
             head = _settle_branch(root, branch, base, expected, notes)
         yours = of_ref(root, f"refs/heads/{branch}")
         if yours and yours != where.tree:
-            what = f"you have {branch} checked out"
-            fix = f"git -C {shlex.quote(yours)} switch -"
-            raise NeedsYou(what, where=yours, fix=fix)
+            raise NeedsYou(
+                f"you have {branch} checked out",
+                where=yours,
+                fix=f"git -C {shlex.quote(yours)} switch -",
+            )
         clean_worktree(where)
         options = ("--quiet", "--no-guess", "--discard-changes")
         call(where, "switch", *options, branch, change=_label(where))
@@ -240,28 +245,37 @@ def _settle_branch(
     root: str, branch: str, base: str, expected: str, notes: list[str]
 ) -> str:
     """The head of the branch, which exists afterwards."""
-    ref = f"refs/heads/{branch}"
-    agent = branch.partition("/")[0]
-    head = rev(root, ref)
+    agent, _, _ = branch.partition("/")
     if rev(root, f"refs/heads/{agent}"):
-        what = f"a branch {agent} is in the way of {branch}"
-        raise CatherdError(what, where=root, fix=f"git branch -m {agent} {agent}-old")
-    if not head:
-        head = rev(root, expected or base)
-        if not head:
-            raise _no_commit(expected or base, branch)
+        raise CatherdError(
+            f"a branch {agent} is in the way of {branch}",
+            where=root,
+            fix=f"git branch -m {agent} {agent}-old",
+        )
+    head = rev(root, f"refs/heads/{branch}")
+    if head:
         if expected:
-            notes.append(f"branch {branch} was deleted: made again at {head[:12]}")
-        transaction(root, [f"create {ref} {head}"], "begin")
+            notes += _keep_moved(root, branch, expected, head)
         return head
-    known = bool(expected and rev(root, expected))
-    if expected and not (known and is_ancestor(root, expected, head)):
-        moved = f"from {expected[:12]} to {head[:12]}"
-        notes.append(f"branch {branch} was moved by hand {moved}: going on from there")
-    if known and not is_ancestor(root, expected, head):
+    head = rev(root, expected or base)
+    if not head:
+        raise _no_commit(expected or base, branch)
+    if expected:
+        notes.append(f"branch {branch} was deleted: made again at {head[:12]}")
+    transaction(root, [f"create refs/heads/{branch} {head}"], "begin")
+    return head
+
+
+def _keep_moved(root: str, branch: str, expected: str, head: str) -> list[str]:
+    """Keep the head that the bus remembers where the branch was moved away from it."""
+    known = rev(root, expected)
+    if known and is_ancestor(root, expected, head):
+        return []
+    if known:
         kept = f"refs/catherd/moved/{branch}/{expected[:12]}"
         transaction(root, [f"update {kept} {expected}"], "moved by hand")
-    return head
+    moved = f"from {expected[:12]} to {head[:12]}"
+    return [f"branch {branch} was moved by hand {moved}: going on from there"]
 
 
 def clean_worktree(where: WorkPlace) -> None:
@@ -340,10 +354,9 @@ def commit(
             parents.append(merging)
             start, conflicts = merge_tree(root, head, merging)
             chosen |= {*conflicts, *_unlike(root, where, start)}
-        contents = {
-            path: _content(where.tree, path, markers=bool(merging))
-            for path in sorted(chosen)
-        }
+        contents = {}
+        for path in sorted(chosen):
+            contents[path] = _content(where.tree, path, markers=bool(merging))
         tree = _tree(root, start, contents)
         if not merging and tree == git(root, "rev-parse", f"{head}^{{tree}}"):
             return head
@@ -377,15 +390,24 @@ class _Content(NamedTuple):
 
 def _tree(root: str, start: str, contents: Mapping[str, _Content | None]) -> str:
     """The tree of `start` with these paths as they are on disk; None: not there."""
-    had = list_tree(root, start)
-    there = {path: content for path, content in contents.items() if content is not None}
-    oids = blobs(root, [content.data for content in there.values()])
+    there: dict[str, _Content] = {}
+    gone: set[str] = set()
+    for path, content in contents.items():
+        if content is None:
+            gone.add(path)
+        else:
+            there[path] = content
+    data = [content.data for content in there.values()]
+    oids = blobs(root, data)
     entries = {}
     for (path, content), oid in zip(there.items(), oids, strict=True):
         entries[path] = (content.mode, oid)
-    gone = {path for path in had if path in contents and path not in there}
-    # A file that was below what is a file now is gone as well.
-    gone |= {path for path in had if not entries.keys().isdisjoint(_above(path))}
+    had = list_tree(root, start)
+    gone &= had.keys()
+    for path in had:
+        # A file that was below what is a file now is gone as well.
+        if not entries.keys().isdisjoint(_above(path)):
+            gone.add(path)
     return build_tree(root, start, entries, gone)
 
 
@@ -401,7 +423,7 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
     Raises CatherdError for anything else, and, with `markers`, for one with conflict
     markers.
     """
-    shown, remove = shown_path(path), f"rm {shlex.quote(path)}"
+    shown = shown_path(path)
     odd = bad_name(path)
     if odd:
         raise CatherdError(odd, where=shown, fix="rename it")
@@ -410,6 +432,17 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
     if os.path.realpath(parent) != os.path.normpath(parent):
         what = "a directory on the way is a link"
         raise CatherdError(what, where=shown, fix="remove the link")
+    found = _read_plain(full, path)
+    if markers and found is not None and MARKER.search(found.data):
+        what = "conflict markers are left in the file"
+        raise CatherdError(what, where=shown, fix="resolve the conflict")
+    return found
+
+
+def _read_plain(full: str, path: str) -> _Content | None:
+    """The plain file `full`, which messages call `path`; see `_content`."""
+    shown = shown_path(path)
+    remove = f"rm {shlex.quote(path)}"
     try:
         fd = os.open(full, _READ)
     except (FileNotFoundError, NotADirectoryError):
@@ -417,8 +450,7 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
     except OSError as why:
         what = f"not a plain file: {why.strerror}"
         raise CatherdError(what, where=shown, fix=remove) from why
-    # Everything from here on asks the descriptor: the path may name another file by
-    # now.
+    # From here on the descriptor is asked: the path may name another file by now.
     seen = os.fstat(fd)
     if stat.S_ISDIR(seen.st_mode):
         os.close(fd)
@@ -430,10 +462,8 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
             what = f"{seen.st_size} bytes; at most {LIMITS.largest}"
             raise CatherdError(what, where=shown, fix=remove)
         data = file.read()
-    if markers and MARKER.search(data):
-        what = "conflict markers are left in the file"
-        raise CatherdError(what, where=shown, fix="resolve the conflict")
-    return _Content("100755" if seen.st_mode & 0o100 else "100644", data)
+    executable = seen.st_mode & stat.S_IXUSR
+    return _Content("100755" if executable else "100644", data)
 
 
 def update(root: str, name: str, tree: str) -> None:
