@@ -257,7 +257,11 @@ def restore_bus(
     if not sha:
         what = f"no snapshot of the bus at {ref}"
         fix = "git fetch origin 'refs/catherd/*:refs/catherd/*'"
-        raise CatherdError(what, where=root, fix=fix)
+        raise CatherdError(
+            what,
+            where=root,
+            fix=fix,
+        )
     files = _files_of(root, sha, path.strip("/").removeprefix("bus/"), ref)
     wanted = {
         name: oid
@@ -280,7 +284,11 @@ def _files_of(root: str, sha: str, under: str, ref: str) -> dict[str, str]:
     if not files:
         what = f"bus/{under} is not in the snapshot {sha[:12]}"
         fix = f"git log --stat {ref}  (then name a commit of it that has the file)"
-        raise CatherdError(what, where=ref, fix=fix)
+        raise CatherdError(
+            what,
+            where=ref,
+            fix=fix,
+        )
     found = {}
     for name, (mode, oid) in sorted(files.items()):
         # The snapshot may have come from elsewhere: nothing leads out of the directory.
@@ -322,7 +330,15 @@ def history(root: str, ref: str = REF) -> list[tuple[str, str]]:
     """[(commit, subject)] of the snapshots, newest first."""
     if not rev(root, ref):
         return []
-    out = call(root, "log", "--first-parent", "-z", "--format=%H %s", ref, "--").out
+    out = call(
+        root,
+        "log",
+        "--first-parent",
+        "-z",
+        "--format=%H %s",
+        ref,
+        "--",
+    ).out
     found = []
     for entry in os.fsdecode(out).split("\0"):
         sha, _, subject = entry.partition(" ")

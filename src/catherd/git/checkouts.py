@@ -61,7 +61,11 @@ def of_ref(root: str, ref: str) -> str:
     rebase = _rebase_of(root, ref)
     if rebase:
         fix = "git rebase --continue  (or --abort)"
-        raise NeedsYou(f"you are rebasing {branch}", where=rebase, fix=fix)
+        raise NeedsYou(
+            f"you are rebasing {branch}",
+            where=rebase,
+            fix=fix,
+        )
     paths = []
     for entry in list_worktrees(root):
         path = entry["worktree"]
@@ -154,7 +158,15 @@ def _unlike(checkout: str, new: str, dirty: set[str]) -> set[str]:
     options = ("--name-only", "-z")
     paths = sorted(dirty)
     cached = ("--cached", "--no-renames")
-    staged = call(where, "diff-index", *cached, *options, new, "--", *paths).out
+    staged = call(
+        where,
+        "diff-index",
+        *cached,
+        *options,
+        new,
+        "--",
+        *paths,
+    ).out
     edited = call(where, "diff-files", *options, "--", *paths).out
     return {os.fsdecode(path) for path in (staged + edited).split(b"\0") if path}
 

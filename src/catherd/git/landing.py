@@ -221,7 +221,11 @@ def _refuse(checkout: str, branch: str, files: Sequence[str]) -> None:
         f"commit them, or put them aside: cd {shlex.quote(checkout)} && "
         f"mkdir -p ../aside && mv {names} ../aside/"
     )
-    raise NeedsYou(what, where=checkout, fix=fix)
+    raise NeedsYou(
+        what,
+        where=checkout,
+        fix=fix,
+    )
 
 
 _FAST_FORWARD = (
@@ -260,7 +264,11 @@ def _forward(root: str, journal: Forward) -> None:
                 "(none runs: rm .git/index.lock)"
             )
         what = f"{branch} cannot move forward: {said}"
-        raise NeedsYou(what, where=journal.path, fix=fix) from refused
+        raise NeedsYou(
+            what,
+            where=journal.path,
+            fix=fix,
+        ) from refused
     _finish(root, journal)
 
 
@@ -268,7 +276,11 @@ def _finish(root: str, journal: Forward) -> None:
     """Main is there: make the refs that go with it, drop the journal."""
     if not is_ancestor(root, journal.new, journal.ref):
         what = f"{journal.ref} was to be at {journal.new[:12]} and is not"
-        raise Fault(what, where=journal.path, fix="git reflog")
+        raise Fault(
+            what,
+            where=journal.path,
+            fix="git reflog",
+        )
     _create_refs(root, journal)
     _drop_journal(root)
 
@@ -320,7 +332,11 @@ def finish_landing(root: str) -> bool:
 def _unlock_index(lock: str, journal: Forward, since: float) -> None:
     if not drop(lock, checkout=journal.path, since=since):
         what = "a git command works in this checkout"
-        raise NeedsYou(what, where=lock, fix=f"rm {lock}  (if none does)")
+        raise NeedsYou(
+            what,
+            where=lock,
+            fix=f"rm {lock}  (if none does)",
+        )
 
 
 def _mend(root: str, journal: Forward) -> None:

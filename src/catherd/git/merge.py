@@ -113,7 +113,11 @@ def _check_tree(root: str, candidate: Candidate, main: str) -> None:
     head, tree = candidate.head, candidate.tree
     if merge_tree(root, main, head) != (tree, ()):
         what = f"the merge of {head[:12]} into {main[:12]} is not {tree[:12]}"
-        raise Fault(what, where=candidate.pr, fix="make status")
+        raise Fault(
+            what,
+            where=candidate.pr,
+            fix="make status",
+        )
 
 
 def _brought_by(root: str, head: str, main: str) -> str:
@@ -140,7 +144,11 @@ def drop_branch(root: str, branch: str, topic: str) -> bool:
         if not is_ancestor(root, head, landing.tip(root, branch)):
             what = f"{topic} is kept: its head {head[:12]} is not on main"
             fix = f"git branch -D {topic}  (only if you do not want it)"
-            raise CatherdError(what, where=root, fix=fix)
+            raise CatherdError(
+                what,
+                where=root,
+                fix=fix,
+            )
         return _delete_branch(root, topic, head)
 
 
@@ -229,7 +237,11 @@ def unproved(
         what = (
             f"the game's first commit {base[:12]} is not in the history of {head[:12]}"
         )
-        raise CatherdError(what, where=root, fix="git log --oneline --branches")
+        raise CatherdError(
+            what,
+            where=root,
+            fix="git log --oneline --branches",
+        )
     line = list(_line(root, [base], head))
     demands = _Demands(needed, roll, engine)
     found: list[RuleFinding] = []
@@ -250,7 +262,15 @@ def _line(root: str, known: list[str], head: str) -> Iterator[_Commit]:
     """
     fields = "--format=%H%x00%P%x00%T%x00%ae%x00%ce%x00%B%x00"
     options = ["--first-parent", "--reverse", "--no-show-signature", fields]
-    out = call(root, "log", *options, head, "--not", *known, "--").out
+    out = call(
+        root,
+        "log",
+        *options,
+        head,
+        "--not",
+        *known,
+        "--",
+    ).out
     *words, _ = out.decode("utf-8", "replace").split("\0")
     for start in range(0, len(words), 6):
         sha, parents, tree, author, committer, text = words[start : start + 6]

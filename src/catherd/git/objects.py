@@ -167,7 +167,15 @@ def transaction(root: str, lines: Sequence[str], why: str) -> None:
     change = " ".join(line.split(" ")[1] for line in changing)
     reason = f"catherd: {why}"
     stdin = script.encode()
-    call(root, "update-ref", "-m", reason, "--stdin", stdin=stdin, change=change)
+    call(
+        root,
+        "update-ref",
+        "-m",
+        reason,
+        "--stdin",
+        stdin=stdin,
+        change=change,
+    )
 
 
 def commit_files(

@@ -276,7 +276,15 @@ def diff(root: str, old: str, new: str, paths: Sequence[str] = ()) -> str:
             text.append(path)
     while text:
         some, text = text[:AT_ONCE], text[AT_ONCE:]
-        out = call(root, "diff-tree", *_DIFF, old, new, "--", *some).out
+        out = call(
+            root,
+            "diff-tree",
+            *_DIFF,
+            old,
+            new,
+            "--",
+            *some,
+        ).out
         parts.append(out.decode("utf-8", "replace"))
     whole = hidden.escaped("".join(parts))
     if len(whole) <= SHOWN:

@@ -36,15 +36,21 @@ def drop(
     if seen and in_use(path, checkout):
         return False
     vouched = seen and since is not None and born >= since - 1
-    missing_s = (age_s if seen else STALE_S) - (time.time() - born)
-    if not vouched and missing_s > SEEN_S:
+    if not vouched and not _comes_of_age(born, age_s if seen else STALE_S):
         return False
-    if not vouched:
-        time.sleep(max(0.0, missing_s))
     # Somebody may have taken it while we waited.
     if seen and in_use(path, checkout):
         return False
     _unlink(path)
+    return True
+
+
+def _comes_of_age(born: float, age_s: float) -> bool:
+    """Whether a lock is that old; up to two seconds are waited for."""
+    missing_s = age_s - (time.time() - born)
+    if missing_s > SEEN_S:
+        return False
+    time.sleep(max(0.0, missing_s))
     return True
 
 

@@ -4,7 +4,7 @@ Its branches are `<agent>/<task>`. Git is always told the worktree's git directo
 (`.git/worktrees/…`). The `.git` file in the tree, which a program of the agent's might
 have rewritten, is never read. Files enter a commit as the bytes that they are: no
 filter, attribute or .gitignore of the tree has a say. Host git touches a worktree only
-while no box on it is alive, and after `treescan.scan_tree`.
+while no box on it is alive, and after `tamper.scan_tree`.
 
 One process works in a worktree at a time: `begin_branch`, `commit` and `update` hold
 `.git/catherd/worktree-<agent>.lock`.
@@ -46,7 +46,7 @@ from catherd.git.run import (
     rev,
     state,
 )
-from catherd.git.treescan import LIMITS, walk_tree
+from catherd.git.tamper import LIMITS, walk_tree
 
 BRANCH = re.compile(r"[a-z][a-z0-9-]{0,30}/(?!HEAD\Z)[A-Za-z0-9][A-Za-z0-9-]{0,60}\Z")
 DEEPEST = 200  # directories that a look at a whole tree goes down
@@ -99,7 +99,11 @@ def worktree_place(root: str, name: str) -> WorkPlace:
     """An agent's worktree as a place for git calls. Raises Fault when there is none."""
     found = admin(root, name)
     if not found:
-        raise Fault(f"{name} has no worktree", where=folder(root, name), fix="make up")
+        raise Fault(
+            f"{name} has no worktree",
+            where=folder(root, name),
+            fix="make up",
+        )
     return WorkPlace(folder(root, name), found)
 
 
@@ -132,13 +136,26 @@ def _add_worktree(root: str, name: str, at: str) -> list[str]:
         raise _no_commit(at, root)
     options = ("--quiet", "--no-checkout", "--detach")
     change = f"worktrees/{name}"
-    call(root, "worktree", "add", *options, "--", path, start, change=change)
+    call(
+        root,
+        "worktree",
+        "add",
+        *options,
+        "--",
+        path,
+        start,
+        change=change,
+    )
     return notes
 
 
 def _no_commit(name: str, where: str) -> CatherdError:
     fix = "git log --oneline --branches"
-    return CatherdError(f"there is no commit {name}", where=where, fix=fix)
+    return CatherdError(
+        f"there is no commit {name}",
+        where=where,
+        fix=fix,
+    )
 
 
 def _restore_folder(root: str, name: str) -> list[str]:
@@ -423,33 +440,33 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
     Raises CatherdError for anything else, and, with `markers`, for one with conflict
     markers.
     """
-    shown = shown_path(path)
     odd = bad_name(path)
     if odd:
-        raise CatherdError(odd, where=shown, fix="rename it")
+        raise _unfit(path, odd, "rename it")
     full = os.path.join(tree, path)
     parent = os.path.dirname(full)
     if os.path.realpath(parent) != os.path.normpath(parent):
-        what = "a directory on the way is a link"
-        raise CatherdError(what, where=shown, fix="remove the link")
+        raise _unfit(path, "a directory on the way is a link", "remove the link")
     found = _read_plain(full, path)
     if markers and found is not None and MARKER.search(found.data):
         what = "conflict markers are left in the file"
-        raise CatherdError(what, where=shown, fix="resolve the conflict")
+        raise _unfit(path, what, "resolve the conflict")
     return found
+
+
+def _unfit(path: str, what: str, fix: str) -> CatherdError:
+    return CatherdError(what, where=shown_path(path), fix=fix)
 
 
 def _read_plain(full: str, path: str) -> _Content | None:
     """The plain file `full`, which messages call `path`; see `_content`."""
-    shown = shown_path(path)
     remove = f"rm {shlex.quote(path)}"
     try:
         fd = os.open(full, _READ)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as why:
-        what = f"not a plain file: {why.strerror}"
-        raise CatherdError(what, where=shown, fix=remove) from why
+        raise _unfit(path, f"not a plain file: {why.strerror}", remove) from why
     # From here on the descriptor is asked: the path may name another file by now.
     seen = os.fstat(fd)
     if stat.S_ISDIR(seen.st_mode):
@@ -457,10 +474,10 @@ def _read_plain(full: str, path: str) -> _Content | None:
         return None
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(seen.st_mode):
-            raise CatherdError("not a plain file", where=shown, fix=remove)
+            raise _unfit(path, "not a plain file", remove)
         if seen.st_size > LIMITS.largest:
             what = f"{seen.st_size} bytes; at most {LIMITS.largest}"
-            raise CatherdError(what, where=shown, fix=remove)
+            raise _unfit(path, what, remove)
         data = file.read()
     executable = seen.st_mode & stat.S_IXUSR
     return _Content("100755" if executable else "100644", data)
