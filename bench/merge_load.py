@@ -70,7 +70,7 @@ def attempt(root: str, name: str, topic: str, pr: str, head: str) -> bool:
             file.writelines(kept)
         worktree.commit(root, name, [], "Take main in", merging=main)
         return False
-    candidate = trailers.Candidate(pr=pr, topic=topic, head=head, tree=tree)
+    candidate = trailers.MergeCandidate(pr=pr, topic=topic, head=head, tree=tree)
     message = trailers.message(candidate, "work", "", ["x", "y"], ["tests"])
     try:
         merge.merge(root, "main", candidate, message=message, main=main)

@@ -389,8 +389,8 @@ def test_of_a_revised_text_the_new_sections_are_shown_and_they_overrule_the_firs
         ),
     }
     gates = [
-        proposals.Closed("round-1", "pitch", pitches),
-        proposals.Closed("round-3", "answers", rounds),
+        proposals.ClosedAsk("round-1", "pitch", pitches),
+        proposals.ClosedAsk("round-3", "answers", rounds),
     ]
     sources = {
         (gate, agent): (f"debate/{gate}/{agent}.yaml", "0")

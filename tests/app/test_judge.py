@@ -608,16 +608,14 @@ def test_a_red_note_names_the_reasons_and_opens_nothing_of_its_own() -> None:
     assert "**Not isolated:** the sandbox of that machine was `weak`." in text
     assert "- US-002: no journey shows it" in text
     assert "````text\n```\nhi\n````" in text
-    assert note.lines_for_agents(one) == [
-        {
-            "journey": "J-001",
-            "story": "US-001",
-            "title": "Hi *you*",
-            "reason": one.reasons[0],
-            "steps": "1. `GET /'x'` → `# a ''' b`: fail, <b> [x](y)",
-            "log": "boom",
-            "shots": "",
-        }
+    assert note.failed_journeys(one) == [
+        note.FailedJourney(
+            journey="J-001",
+            story="US-001",
+            steps=["1. `GET /'x'` → `# a ''' b`: fail, <b> [x](y)"],
+            log="boom",
+            shots=[],
+        )
     ]
 
 

@@ -18,7 +18,9 @@ def test_the_examples_of_the_handbook_break_no_rule() -> None:
     for text in (NOTES, TODO):
         assert [
             str(finding)
-            for finding in manifest_rules.findings(manifest_file.parse_manifest(text))
+            for finding in manifest_rules.manifest_findings(
+                manifest_file.parse_manifest(text)
+            )
         ] == []
 
 
@@ -52,7 +54,7 @@ def test_a_mistake_in_the_manifest_is_told_with_its_line_and_a_fix(old: str) -> 
     try:
         told = [
             str(finding)
-            for finding in manifest_rules.findings(
+            for finding in manifest_rules.manifest_findings(
                 manifest_file.parse_manifest(NOTES.replace(old, new, 1))
             )
         ]
@@ -66,7 +68,7 @@ def test_a_journey_without_fresh_values_and_a_web_app_without_a_browser_are_told
 ):
     told = [
         str(finding)
-        for finding in manifest_rules.findings(
+        for finding in manifest_rules.manifest_findings(
             manifest_file.parse_manifest(
                 NOTES.split("  - id: J-003")[0].replace("{nonce.a}", "milk")
             )
@@ -147,7 +149,9 @@ def proving(kind: str, steps: str) -> list[str]:
     text = head + first + REFUSED.replace("{step}", REFUSALS[kind])
     return [
         finding.what
-        for finding in manifest_rules.findings(manifest_file.parse_manifest(text))
+        for finding in manifest_rules.manifest_findings(
+            manifest_file.parse_manifest(text)
+        )
     ]
 
 
@@ -186,7 +190,7 @@ def test_a_story_is_shown_only_by_a_journey_that_a_constant_cannot_pass() -> Non
         TODO.split("  - id:")[0].replace("persistence: true", "persistence: false")
         + constant
     )
-    assert [finding.what for finding in manifest_rules.findings(manifest)] == [
+    assert [finding.what for finding in manifest_rules.manifest_findings(manifest)] == [
         "J-001 is a failure path, and no step of it expects a refusal"
     ]
     assert manifest_rules.unshown(manifest.app, ["US-001"]) == ["US-001"]
@@ -204,7 +208,9 @@ def test_another_program_cannot_refuse_for_the_app() -> None:
     )
     assert [
         finding.what
-        for finding in manifest_rules.findings(manifest_file.parse_manifest(text))
+        for finding in manifest_rules.manifest_findings(
+            manifest_file.parse_manifest(text)
+        )
     ] == ["J-002 is a failure path, and no step of it expects a refusal"]
 
 
@@ -270,11 +276,17 @@ def test_placeholders_keep_their_type_alone_and_become_text_within_text() -> Non
     assert expectations.fill_placeholders(
         {"{nonce.a}": ["{id}", "x{id}", '{"a": {b}}', "{other}"]}, names
     ) == {"a.b": [7, "x7", '{"a": {b}}', "{other}"]}
-    assert (
-        expectations.fill_placeholders(r"^{id}\. {nonce.a}$", names, regex=True)
-        == r"^7\. a\.b$"
-    )
-    assert expectations.names_in({"a": ["{id} {nonce.a}"], "{number.n}": 1}) == {
+    assert expectations.fill_pattern(r"^{id}\. {nonce.a}$", names) == r"^7\. a\.b$"
+    assert expectations.fill_pattern("{nonce.a}", names) == r"a\.b"
+    said = {"yes": True, "no": None, "id": 7}
+    assert [expectations.filled_text(f"{{{one}}}", said) for one in said] == [
+        "true",
+        "null",
+        "7",
+    ]
+    assert expectations.placeholder_names(
+        {"a": ["{id} {nonce.a}"], "{number.n}": 1}
+    ) == {
         "id",
         "nonce.a",
         "number.n",
@@ -283,10 +295,11 @@ def test_placeholders_keep_their_type_alone_and_become_text_within_text() -> Non
 
 def test_a_pointer_finds_what_it_points_to() -> None:
     value = {"items": [{"a/b": 1}, {"~": 2}]}
-    assert expectations.pointed(value, "/items/0/a~1b") == (True, 1)
-    assert expectations.pointed(value, "/items/1/~0") == (True, 2)
-    assert expectations.pointed(value, "/items/2") == (False, None)
-    assert expectations.pointed(value, "") == (True, value)
+    there = expectations.pointed(value, "/items/0/a~1b")
+    assert (there.found, there.value) == (True, 1)
+    assert expectations.pointed(value, "/items/1/~0").value == 2
+    assert not expectations.pointed(value, "/items/2").found
+    assert expectations.pointed(value, "").value == value
 
 
 JSON = [

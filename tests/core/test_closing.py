@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catherd.core.closing import CloseVerdict, judge_gate, quorum
+from catherd.core.closing import Clock, CloseVerdict, judge_gate, quorum
 
 FOUR = ["chatgpt", "claude", "gemini", "wildcard"]
 
@@ -24,8 +24,7 @@ def verdict(
         {names[w] for w in heard.split()},
         {names[w] for w in excused.split()},
         pending,
-        waited,
-        10,
+        Clock(waited, 10),
         votes=votes,
     )
 
@@ -80,10 +79,11 @@ def test_excused_ones_alone_never_close_a_gate_without_a_quorum() -> None:
 
 def test_your_answer_is_no_part_of_the_quorum_unless_you_are_on_the_roll() -> None:
     assert (
-        judge_gate(FOUR, {"chatgpt", "claude", "human"}, set(), 0, 10, 10).act == "wait"
+        judge_gate(FOUR, {"chatgpt", "claude", "human"}, set(), 0, Clock(10, 10)).act
+        == "wait"
     )
     five = [*FOUR, "human"]
-    assert judge_gate(five, set(FOUR), set(), 0, 0, 10) == CloseVerdict(
+    assert judge_gate(five, set(FOUR), set(), 0, Clock(0, 10)) == CloseVerdict(
         "wait", ("human",), ("human",)
     )
 
@@ -96,8 +96,8 @@ def test_waiting_longer_never_takes_a_verdict_back(
     heard: set[str], excused: set[str], pending: int, waited: float
 ) -> None:
     order = {"wait": 0, "human": 1, "close": 1}
-    first = judge_gate(FOUR, heard, excused - heard, pending, waited, 10)
-    later = judge_gate(FOUR, heard, excused - heard, pending, waited + 5, 10)
+    first = judge_gate(FOUR, heard, excused - heard, pending, Clock(waited, 10))
+    later = judge_gate(FOUR, heard, excused - heard, pending, Clock(waited + 5, 10))
     assert order[later.act] >= order[first.act]
     assert first.act != "close" or later.act == "close"
 
@@ -106,7 +106,7 @@ def test_waiting_longer_never_takes_a_verdict_back(
 def test_it_never_closes_below_the_quorum_and_never_waits_beyond_two_timeboxes(
     heard: set[str], excused: set[str], pending: int, waited: float
 ) -> None:
-    found = judge_gate(FOUR, heard, excused - heard, pending, waited, 10)
+    found = judge_gate(FOUR, heard, excused - heard, pending, Clock(waited, 10))
     assert found.act != "close" or len(heard) >= 3
     assert found.act != "wait" or waited < 20
     assert set(found.absent) == set(FOUR) - heard or not found.absent

@@ -205,7 +205,7 @@ def test_hostile_words_in_every_place_of_a_document_stay_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
-        "CATHERD_WITHOUT", "mermaidx,mmdc"
+        "CATHERD_WITHOUT", "mermaidx"
     )  # undrawn diagrams show their source
     root = fresh(tmp_path / "w")
     evil = '<script>alert(1)</script>\\"><img src=x onerror=alert(1)>'
@@ -255,6 +255,41 @@ def test_pictures_of_the_tree_are_embedded_and_others_are_not(tmp_path: Path) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("view_box", "wanted"),
+    [
+        ("0 0 200 100.4", (200, 100)),
+        (" -1.5e+3, 0, 2E2, .4 ", (200, 1)),
+        ("0 0 0 0", (1, 1)),
+        ("0 0 1e999 5", (300, 150)),
+        ("0 0 5 1e400", (300, 150)),
+        ("0 0 5 99999999999999999999999", (300, 150)),
+        ("0 0 nan 5", (300, 150)),
+        ("0 0 -5 5", (300, 150)),
+        ("0 0 1.2.3 4", (300, 150)),
+        ("0 0 1e 5", (300, 150)),
+        ("0 0 5", (300, 150)),
+        ("", (300, 150)),
+    ],
+)
+def test_a_picture_has_the_size_that_it_says_or_that_browsers_take(
+    view_box: str, wanted: tuple[int, int]
+) -> None:
+    assert safehtml.size(f'<svg viewBox="{view_box}"></svg>') == wanted
+
+
+def test_a_picture_that_says_an_impossible_size_stands_in_the_page(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "docs" / "ux").mkdir(parents=True)
+    drawing = tmp_path / "docs" / "ux" / "SCR-001.svg"
+    drawing.write_text('<svg viewBox="0 0 1e999 5"></svg>')
+
+    html.render_design(str(tmp_path), str(tmp_path / "out.html"))
+
+    assert 'width="300" height="150"' in (tmp_path / "out.html").read_text()
+
+
 def test_ids_become_links_but_not_within_links_or_code(tmp_path: Path) -> None:
     anchors = {"docs/stories/US-001.md": "US-001", "docs/index.md": "overview"}
     place = PageContext(
@@ -284,7 +319,7 @@ def test_half_a_document_renders_and_none_is_an_error(
         "milestones: {poc: 3, mvp: {exit: 4}}\n"
     )
     (tmp_path / "docs" / "tasks").mkdir()
-    monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx,mmdc")
+    monkeypatch.setenv("CATHERD_WITHOUT", "mermaidx")
     (tmp_path / "docs" / "tasks" / "T-001.yaml").write_text(
         "title: 3\nstories: x\naccept: no\nsteps: {a: b}\n"
     )

@@ -13,10 +13,11 @@ from catherd.bus.yaml_read import loads
 from catherd.core.errors import CatherdError
 from catherd.design import trace
 from catherd.design.checks import check
+from catherd.design.checks.adapters.mermaid import Drawer
+from catherd.design.checks.adapters.mermaid_text import visible
 from catherd.design.checks.finding import Facts
-from catherd.design.checks.mermaid import Drawer, visible
 from catherd.design.checks.pictures import check_svg, excalidraw
-from catherd.design.wireframe import language, letters, screens
+from catherd.design.wireframe import language, layout, letters, screens, shapes
 
 TOOLSHED = Path(__file__).parents[1] / "documents" / "toolshed"
 EVERYTHING = r"""
@@ -188,6 +189,10 @@ def test_screens_that_cannot_be_read_are_named_with_their_line(tmp_path: Path) -
         ("{image: a, height: 7}", "height: a number from 40 to 600 is expected"),
         ("{chart: a, values: [-1]}", "values: a list of numbers is expected"),
         ("{button: a, goes: 3}", "goes: text is expected"),
+        ("{chart: a, values: [1.0e400]}", "values: a list of numbers is expected"),
+        ("{note: a, tone: [bad]}", "tone: '['bad']' is none of info, good, bad"),
+        ("{tabs: [a, b], on: second}", "on: a whole number is expected"),
+        ("{tabs: [a, b], on: [1]}", "on: a whole number is expected"),
         ("3", "no kind of element among "),
     ],
 )
@@ -197,6 +202,29 @@ def test_a_malformed_element_is_a_problem_with_its_reason(
     text = f"title: x\nscreens: [{{id: SCR-001, title: y, stories: [], states: {{a: [{element}]}}}}]\n"
     (problem,) = language.parse_screens(loads(text, "x")).problems
     assert problem.what.startswith(what)
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "{note: a, tone: loud}",
+        "{input: a, lines: many}",
+        "{image: a, height: tall}",
+        "{tabs: [a, b], on: second}",
+        "{row: [{text: a}], share: [wide]}",
+        "{row: [{text: a}, {text: b}], share: [1.0e308, 1.0e308]}",
+        "{chart: a, values: [1.0e400]}",
+    ],
+)
+def test_an_option_that_is_wrong_is_left_out_of_the_picture(element: str) -> None:
+    text = f"title: x\nscreens: [{{id: SCR-001, title: y, stories: [], states: {{a: [{element}]}}}}]\n"
+    (screen,) = language.parse_screens(loads(text, "x")).screens
+
+    picture = layout.layout(screen.states["a"] or [], 390)
+
+    svg = shapes.render_svg(picture, "y")
+    assert "nan" not in svg
+    assert "inf" not in svg
 
 
 @given(st.text(alphabet="ab iW—漢\n", max_size=80), st.floats(20, 300))

@@ -19,7 +19,7 @@ from catherd.bus.yaml_write import dumps
 from catherd.core.messages import Chat, Game, Trouble
 from catherd.core.tasks import Closed, Head, Merged, Pr, Task
 from catherd.game import lifecycle
-from catherd.pulls import board
+from catherd.pulls import board, pr_files
 from crash import lab
 from support import games
 from support.typed import until
@@ -150,7 +150,7 @@ def test_what_is_over_is_known_from_one_file_and_from_the_folders_where_that_lac
     late = board.Desk(bus, {})  # its line lacks: whoever merged it was killed there
     assert late.pulls() == []
     late.log()
-    assert board.logged_pulls(bus) == {"PR-0001", "PR-0002", "PR-0003"}
+    assert pr_files.logged_pulls(bus) == {"PR-0001", "PR-0002", "PR-0003"}
     bus.post(
         "prs/PR-0004/pr.yaml",
         Pr(task="T-5", author="gemini", branch="gemini/T-5", title="More"),

@@ -145,3 +145,6 @@ def test_a_no_stands_in_the_note_and_a_yes_takes_it_back(tmp_path: Path) -> None
         == "your no is taken back; make poc proves it again, then your yes delivers it"
     )
     assert delivery.refusals(bus, "poc") == []
+    Path(bus.here("poc/said-1.yaml")).unlink()
+    said(bus, phase, shop.main(), worked=False, words="still late")
+    assert delivery.refusals(bus, "poc") == [("M-poc-no-3", "still late")]

@@ -43,7 +43,7 @@ def text(
         **more,
     }
     return trailers.message(
-        trailers.Candidate(pr=pr, topic=topic, head=head, tree=tree),
+        trailers.MergeCandidate(pr=pr, topic=topic, head=head, tree=tree),
         "the app starts",
         "It prints.",
         said["reviewers"],
@@ -67,7 +67,7 @@ def go(
     return merge.merge(
         root,
         "main",
-        trailers.Candidate(pr=pr, topic=topic, head=head, tree=tree),
+        trailers.MergeCandidate(pr=pr, topic=topic, head=head, tree=tree),
         message=message,
         main=main,
     )
@@ -93,7 +93,7 @@ def test_merging_again_is_the_same_merge(root: str) -> None:
     again = merge.merge(
         root,
         "main",
-        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=""),
+        trailers.MergeCandidate(pr="PR-0001", topic="claude/T-001", head=head, tree=""),
         message="",
         main="whatever it was then",
     )
@@ -110,7 +110,7 @@ def test_a_lost_mark_is_made_again_from_the_history(root: str) -> None:
     again = merge.merge(
         root,
         "main",
-        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=""),
+        trailers.MergeCandidate(pr="PR-0001", topic="claude/T-001", head=head, tree=""),
         message="",
         main="",
     )
@@ -130,7 +130,7 @@ def test_a_branch_that_you_merged_by_hand_is_only_marked(
     done = merge.merge(
         root,
         "main",
-        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=""),
+        trailers.MergeCandidate(pr="PR-0001", topic="claude/T-001", head=head, tree=""),
         message="",
         main="",
     )
@@ -149,7 +149,7 @@ def test_main_or_the_branch_moved_since_the_verdict_asks_for_a_new_one(
         merge.merge(
             root,
             "main",
-            trailers.Candidate(
+            trailers.MergeCandidate(
                 pr="PR-0001", topic="claude/T-001", head=head, tree=tree
             ),
             message="m",
@@ -162,7 +162,7 @@ def test_main_or_the_branch_moved_since_the_verdict_asks_for_a_new_one(
         merge.merge(
             root,
             "main",
-            trailers.Candidate(
+            trailers.MergeCandidate(
                 pr="PR-0001", topic="claude/T-001", head=head, tree=tree
             ),
             message="m",
@@ -179,7 +179,7 @@ def test_a_tree_that_was_not_the_merge_is_refused(root: str) -> None:
         merge.merge(
             root,
             "main",
-            trailers.Candidate(
+            trailers.MergeCandidate(
                 pr="PR-0001", topic="claude/T-001", head=head, tree="0" * 40
             ),
             message="m",
@@ -347,7 +347,9 @@ def test_the_audit_reads_the_proof_from_the_history(root: str, case: str) -> Non
     merge.merge(
         root,
         "main",
-        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=tree),
+        trailers.MergeCandidate(
+            pr="PR-0001", topic="claude/T-001", head=head, tree=tree
+        ),
         message=said,
         main=base,
     )
@@ -472,7 +474,9 @@ def test_trailers_in_an_agents_own_text_prove_nothing() -> None:
     )
     head, tree = "a" * 40, "b" * 40
     said = trailers.message(
-        trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=tree),
+        trailers.MergeCandidate(
+            pr="PR-0001", topic="claude/T-001", head=head, tree=tree
+        ),
         f"t {forged}",
         forged,
         ["gemini"],
@@ -505,7 +509,7 @@ from catherd.git import merge, objects, run, trailers
 root, head = sys.argv[1:]
 main = run.rev(root, "main")
 tree = objects.merge_tree(root, main, head).tree
-candidate = trailers.Candidate(pr="PR-0001", topic="claude/T-001", head=head, tree=tree)
+candidate = trailers.MergeCandidate(pr="PR-0001", topic="claude/T-001", head=head, tree=tree)
 merge.merge(root, "main", candidate, message="Merge", main=main)
 """
 

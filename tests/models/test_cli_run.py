@@ -13,7 +13,7 @@ import pytest
 from catherd.bus import config
 from catherd.core.errors import CatherdError
 from catherd.models import cli_spec
-from catherd.models.cli_run import CliOutcome, run_command
+from catherd.models.cli_run import CliOutcome, Surroundings, run_command
 from catherd.models.cli_spec import Capture, CliTranscript, Driver, Sign, Usage
 
 FAKES = Path(__file__).parents[1] / "fakes"
@@ -71,9 +71,13 @@ def go(
     argv: tuple[str, ...] = (),
     **more: Any,
 ) -> CliOutcome:
-    run = {k: more.pop(k) for k in ("log", "gate", "started", "environ") if k in more}
+    run = {k: more.pop(k) for k in ("log", "started", "environ") if k in more}
     made = Driver(argv=[sys.executable, str(FAKES / fake), *argv], **{**CODEX, **more})
-    return run_command(made, prompt, str(tree), keys, str(tree.parent / "home"), **run)
+    return run_command(made, prompt, around(tree, keys=keys, **run))
+
+
+def around(tree: Path, **more: Any) -> Surroundings:
+    return Surroundings(worktree=str(tree), home=str(tree.parent / "home"), **more)
 
 
 def dies(pid: int) -> bool:
@@ -198,10 +202,7 @@ def test_the_directories_that_its_environment_names_are_there(tree: Path) -> Non
         events="text",
         env={"CODEX_HOME": "{home}/.codex"},
     )
-    assert (
-        run_command(made, "x", str(tree), [], str(tree.parent / "home")).result
-        == "changed"
-    )
+    assert run_command(made, "x", around(tree)).result == "changed"
 
 
 @pytest.mark.parametrize(
@@ -278,18 +279,11 @@ def test_forty_megabytes_of_nonsense_hide_neither_the_result_nor_a_key(
     assert sorted(os.listdir(home)) == [".codex", "tmp"]
 
 
-@pytest.mark.parametrize(
-    ("green", "result"), [(True, "gate_green"), (False, "gate_red")]
-)
-def test_the_gate_has_the_last_word(tree: Path, green: bool, result: str) -> None:
-    assert go("hang_on_stdin.py", tree, "x", gate=lambda: green).result == result
-
-
 def test_a_program_that_is_not_installed_is_told_and_nothing_else_happens(
     tree: Path,
 ) -> None:
     made = Driver(argv=["codex-that-is-not-there", "exec"])
-    outcome = run_command(made, "x", str(tree), [], str(tree.parent / "home"))
+    outcome = run_command(made, "x", around(tree))
     assert (outcome.result, outcome.detail) == (
         "spawn_failed",
         "codex-that-is-not-there: No such file or directory",
@@ -319,7 +313,7 @@ def test_text_without_events_is_the_answer_and_signs_are_found_in_it(
         events="text",
         signs=[Sign("auth", says="AuthenticationError")],
     )
-    outcome = run_command(said, "x", str(tree), [], str(tree.parent / "home"))
+    outcome = run_command(said, "x", around(tree))
     assert (outcome.result, outcome.heard.text) == (
         "auth",
         "litellm.AuthenticationError\n",
@@ -329,10 +323,7 @@ def test_text_without_events_is_the_answer_and_signs_are_found_in_it(
         events="text",
         signs=[Sign("auth", says="not logged in", stderr=True)],
     )
-    assert (
-        run_command(onerr, "x", str(tree), [], str(tree.parent / "home")).result
-        == "auth"
-    )
+    assert run_command(onerr, "x", around(tree)).result == "auth"
 
 
 def test_a_file_takes_the_prompt_where_the_program_wants_one(tree: Path) -> None:
@@ -341,7 +332,7 @@ def test_a_file_takes_the_prompt_where_the_program_wants_one(tree: Path) -> None
         prompt="file",
         events="text",
     )
-    outcome = run_command(made, "the prompt", str(tree), [], str(tree.parent / "home"))
+    outcome = run_command(made, "the prompt", around(tree))
     assert (outcome.result, (tree / "done.txt").read_text()) == (
         "changed",
         "the prompt",
@@ -383,8 +374,8 @@ def test_every_shipped_definition_is_an_agent_with_a_driver(name: str) -> None:
         ({"argv": ["x"], "usd": "nan"}, "command: usd is no sum of dollars"),
         ({"argv": ["x"], "prompt": "argv"}, "command: 'argv' is not known"),
         (
-            {"argv": ["x"], "signs": [{"result": "gate_green"}]},
-            "command: 'gate_green' is not known",
+            {"argv": ["x"], "signs": [{"result": "changed"}]},
+            "command: 'changed' is not known",
         ),
         (
             {"argv": ["x"], "signs": [{"result": "auth", "says": "("}]},

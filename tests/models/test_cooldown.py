@@ -59,7 +59,8 @@ class Table(msgspec.Struct):
         """Its turn, without the rest that it would take before."""
         self.daemon.setback.until = 0.0
         assert self.snapshot.asks
-        self.daemon.do(Speak(self.snapshot.asks[0]), self.snapshot)
+        assert self.snapshot.game is not None
+        self.daemon.do(Speak(self.snapshot.asks[0]), self.snapshot.game)
 
     def told(self) -> Trouble | None:
         return self.bus.get("problems/model-chatgpt.yaml", Trouble)

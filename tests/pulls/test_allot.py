@@ -9,19 +9,9 @@ from hypothesis import strategies as st
 from catherd.answers.envelopes import Unusable
 from catherd.core import jobs
 from catherd.core.jobs import Examine, Revise, Slot, Take, Work, Write, next_job
+from catherd.core.merge_rules import reviewers, stand, wanted
 from catherd.core.messages import Ask, Input
-from catherd.core.tasks import (
-    Needs,
-    Opinion,
-    Pr,
-    Review,
-    Task,
-    View,
-    cycle,
-    reviewers,
-    stand,
-    wanted,
-)
+from catherd.core.tasks import Needs, Opinion, Pr, Review, Task, View, cycle
 from catherd.pulls import allot
 from catherd.pulls.bids import read_bid, read_swap
 

@@ -9,7 +9,6 @@ import pytest
 from catherd.app.evidence import Evidence, Run, Shown, StepSeen
 from catherd.box import sandbox
 from catherd.bus import yaml_read
-from catherd.bus.narrator import Teller
 from catherd.bus.store import Bus
 from catherd.core.errors import CatherdError, NeedsYou
 from catherd.core.jobs import ALONE, Take, Work, next_job
@@ -18,7 +17,7 @@ from catherd.gates import mends, note, proof
 from catherd.git import objects, worktree
 from catherd.herd.processes import Herd
 from catherd.pulls import authors, board, protected, task_check, verdicts
-from support.build_herd import lay
+from support.build_herd import crank_of, lay
 from support.git_repos import put, repo, sh
 
 pytestmark = pytest.mark.slow
@@ -278,6 +277,13 @@ def test_git_says_who_wrote_a_journey_and_whose_journeys_prove_their_own_code(
     )
 
 
+def test_an_app_without_journeys_has_nobody_who_wrote_them(tmp_path: Path) -> None:
+    root = repo(tmp_path / "game", {"README.md": "hi\n"})
+    commit(root, "wildcard", {"app/app.yaml": "journeys: []\n"})
+
+    assert authors.of_journeys(root, "main") == {}
+
+
 def test_who_wrote_the_journeys_mends_nothing_that_they_prove_while_another_lives() -> (
     None
 ):
@@ -315,9 +321,7 @@ def test_a_gate_that_stays_red_calls_you_after_three_rounds_however_often_it_is_
         goal.write_text("poc\n")
         herd = Herd(shop.bus, {})
         goal.unlink()  # so that nobody waits for the herd
-        proof.prove(
-            shop.bus, shop.phase, "poc", shop.game, herd, Teller({}, rehearsal=True)
-        )
+        proof.prove(crank_of(shop, "poc", herd))
 
     for n in (1, 2, 3):
         for _ in range(2 if n == 1 else 1):

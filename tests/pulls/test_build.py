@@ -7,7 +7,6 @@ import pytest
 
 from catherd.box import sandbox
 from catherd.bus import config, yaml_write
-from catherd.bus.narrator import Teller
 from catherd.core.errors import CatherdError, NeedsYou
 from catherd.core.jobs import Take
 from catherd.core.model import ModelError
@@ -18,7 +17,7 @@ from catherd.herd import dispatch, readiness
 from catherd.herd.processes import Herd
 from catherd.pulls import board
 from support.build_checks import needs, passes
-from support.build_herd import Workshop, alter, lay
+from support.build_herd import Workshop, alter, crank_of, lay
 from support.git_repos import put, sh
 from support.packs import NAMES, PACKS, SWEEP
 
@@ -299,11 +298,9 @@ def test_an_agent_that_could_not_have_a_box_calls_the_person(
         == "sandbox: the sandbox is weak, bwrap is needed: no rights\n  fix: sysctl …"
     )
     monkeypatch.setenv("CATHERD_BOX", "weak")
-    herd, quiet = Herd(shop.bus, {}), Teller({}, rehearsal=True)
+    herd = Herd(shop.bus, {})
     with pytest.raises(NeedsYou) as caught:
-        merge_wait.merge_some(
-            shop.bus, shop.phase, "poc-build", ["T-001"], shop.game, herd, quiet
-        )
+        merge_wait.merge_some(crank_of(shop, "poc-build", herd), ["T-001"])
     assert str(caught.value) == (
         "sandbox: poc cannot be built here: the sandbox is weak, bwrap is needed: CATHERD_BOX=weak is set\n"
         "  fix: unset CATHERD_BOX"
@@ -340,15 +337,7 @@ def test_a_build_is_left_when_its_goal_is_cleared(tmp_path: Path) -> None:
     herd = Herd(shop.bus, {})
     goal.unlink()
     with pytest.raises(CatherdError) as caught:
-        merge_wait.merge_some(
-            shop.bus,
-            shop.phase,
-            "poc-build",
-            ["T-001"],
-            shop.game,
-            herd,
-            Teller({}, rehearsal=True),
-        )
+        merge_wait.merge_some(crank_of(shop, "poc-build", herd), ["T-001"])
     assert (
         str(caught.value) == "bus/goal: stopped: the goal was cleared\n  fix: make poc"
     )

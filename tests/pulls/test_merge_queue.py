@@ -19,6 +19,7 @@ from catherd.core.messages import Game, Lock, Receipt, Spoken, Trouble
 from catherd.core.tasks import (
     Assignment,
     Bid,
+    Check,
     Closed,
     Merged,
     Needs,
@@ -30,12 +31,20 @@ from catherd.core.tasks import (
 )
 from catherd.debate import report
 from catherd.debate.vote import Candidate, Vote, counted
-from catherd.game import lifecycle
+from catherd.game import archive, lifecycle
 from catherd.game import publish as publishing
+from catherd.game.tidying import tidy_game
 from catherd.gates import document, merge_wait
 from catherd.git import bus_ref, landing, objects, run, worktree
-from catherd.git.tidying import tidy_game
-from catherd.pulls import allotment, audits, board, main_tasks, merge_queue, verdicts
+from catherd.pulls import (
+    allotment,
+    audits,
+    board,
+    main_tasks,
+    merge_queue,
+    pr_files,
+    verdicts,
+)
 from support import games
 from support.git_repos import everything, put, sh
 
@@ -74,7 +83,7 @@ class Room(msgspec.Struct):
                 opened=now(),
             ),
         )
-        board.post_head(self.bus, name, head, "opened")
+        pr_files.post_head(self.bus, name, head, "opened")
         return name
 
     def say(
@@ -800,7 +809,7 @@ def test_branches_stay_where_the_phase_keeps_them_and_tidy_removes_only_what_is_
 
 def test_an_archived_game_goes_only_when_git_holds_every_file_of_it(room: Room) -> None:
     root = room.bus.root
-    archived = lifecycle.archive(root)
+    archived = archive.archive_game(root)
     folder = Path(root, "bus/archive", archived)
     note = folder / "yours.txt"
     note.write_text("not in git\n")
@@ -820,7 +829,7 @@ def test_the_next_game_counts_its_pull_requests_on_and_so_does_a_clone_without_a
     merged(room)
     root = room.bus.root
     sh(tmp_path, "clone", "-q", root, "clone")
-    lifecycle.archive(root)
+    archive.archive_game(root)
     for where in (root, str(tmp_path / "clone")):
         bus = Bus(where)
         lifecycle.lay(bus)
@@ -1064,3 +1073,16 @@ def test_what_is_published_while_branches_come_and_go_is_what_was_looked_through
         sh(tmp_path / "origin.git", "fsck", "--connectivity-only", "--no-dangling")
         == ""
     )
+
+
+def test_a_verdict_that_is_red_without_a_finding_is_not_merged(room: Room) -> None:
+    room.work({"docs/words.md": "# Words\n"})
+    head = run.rev(room.bus.root, "claude/D-x")
+    room.say("gemini")
+    room.say("chatgpt")
+    tree = objects.merge_tree(room.bus.root, "main", head).tree
+    verdict = Check(verdict="red", tree=tree, check="docs")
+    room.bus.post(f"ci/{tree[:12]}-docs.yaml", verdict)
+
+    assert room.queue.turn() == []
+    assert room.needs().why == "its checks are red"

@@ -15,7 +15,7 @@ from catherd.core.errors import CatherdError
 from catherd.core.tasks import Needs, Task
 from catherd.git import objects, worktree
 from catherd.pulls import verdicts
-from catherd.pulls.task_check import approved, brings, faults, judges
+from catherd.pulls.task_check import approved, brings, check_merge, faults, judges
 from support.build_herd import Workshop, lay
 from support.git_repos import put, repo
 
@@ -63,9 +63,8 @@ def test_nobody_weakens_the_test_of_a_merged_task(tmp_path: Path) -> None:
     tree = objects.merge_tree(
         shop.bus.root, shop.main(), f"refs/heads/{view.pr.branch}"
     ).tree
-    (verdict,) = shop.queue.check(
-        view, shop.bus.must("tasks/T-005.yaml", Task), shop.main(), tree
-    )
+    task = shop.bus.must("tasks/T-005.yaml", Task)
+    verdict = check_merge(shop.bus, shop.queue.desk, view, task, shop.main(), tree)
     assert (verdict.verdict, verdict.before, verdict.tier) == ("red", "exit 1", "bwrap")
     assert verdict.findings[:3] == [
         "the accept of T-001, merged before, fails now:",

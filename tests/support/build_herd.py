@@ -8,13 +8,16 @@ from pathlib import Path
 import msgspec
 
 from catherd.bus import config, yaml_read, yaml_write
+from catherd.bus.narrator import Teller
 from catherd.bus.store import Bus
 from catherd.core.jobs import Job, next_job
 from catherd.core.messages import Game
 from catherd.core.tasks import Assignment, Pr, Task
 from catherd.game import lifecycle
+from catherd.gates.step import Crank
 from catherd.git import landing
 from catherd.herd import dispatch, seats
+from catherd.herd.processes import Herd
 from catherd.pulls import board, main_tasks, merge_queue
 from support import games
 from support.git_repos import sh
@@ -88,6 +91,13 @@ class Workshop(msgspec.Struct):
             p for p in sorted(folder.glob(f"{turn}.*.yaml")) if ".answer." not in p.name
         ]
         return [words(path)[-1] for path in calls]
+
+
+def crank_of(shop: Workshop, gate: str, herd: Herd) -> Crank:
+    """What closing that gate of the workshop's phase works with, told to nobody."""
+    quiet = Teller({}, rehearsal=True)
+    one = shop.phase.gates[gate]
+    return Crank(shop.bus, shop.phase, one, shop.game, shop.agents, herd, quiet)
 
 
 def words(path: Path) -> list[str]:

@@ -129,7 +129,7 @@ class Debate(msgspec.Struct):
     def shown(self) -> list[Input]:
         """What the next ask shows: as the bus would give it, with every message of the chat."""
         said = [
-            proposals.Closed(STEP[form], form, dict(self.said[form]))
+            proposals.ClosedAsk(STEP[form], form, dict(self.said[form]))
             for form in self.said
         ]
         sources = {

@@ -355,6 +355,21 @@ def test_an_agent_that_is_not_there_cannot_be_picked(room: Path) -> None:
     assert not (room / "bus/game.yaml").exists()
 
 
+def test_a_gate_that_does_what_nothing_does_names_what_there_is(room: Path) -> None:
+    path = room / "phases/debate.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("does: count", "does: cuont"))
+    try:
+        done = games.catherd(room, "gate", "decision")
+    finally:
+        path.write_text(before)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "catherd: phases/debate.yaml: no gate does 'cuont'\n"
+        "  fix: does: one of ask, count, land, allot, tasks, document, prove\n"
+    )
+
+
 PHASES = {
     "a missing template": (
         "round-2.md.j2",

@@ -1,7 +1,7 @@
-"""The lenient door: what a model wrote, as an envelope of front matter, Markdown and whole files.
+"""Reads what a model wrote: an envelope of front matter, Markdown and whole files.
 
 Lenient in, strict after: here everything is a string and nearly every shape is read; what a field may hold is decided by
-whoever asked. Only what says two things or nothing at all is refused, with sentences that can be sent back to the model.
+the caller. Only an answer that says two things or nothing at all is refused, with sentences that can be sent back to the model.
 
     ---
     kind: ballot
@@ -15,7 +15,7 @@ whoever asked. Only what says two things or nothing at all is refused, with sent
 
 import re
 import unicodedata
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import yaml
@@ -186,35 +186,43 @@ def _unwrap(lines: list[str], notes: list[str]) -> list[str]:
 def _opened(
     lines: list[str], block: fences.Block, top: int, notes: list[str]
 ) -> list[str]:
-    out = list(lines)
+    """`lines` without the fence `block`, whose front matter begins in line `top`."""
     notes.append(f"line {block.start + 1}: a fence around the front matter was ignored")
-    bare = not _mark(lines[top])
-    out[block.start] = "---" if bare else ""
+    is_bare = not _mark(lines[top])
+    closer = _closer(lines, top + 1)
+    holds_closer = closer >= 0 and (closer < block.end or block.end < 0)
     end = block.end
-    closer = next(
-        (
-            i
-            for i in range(top + 1, len(lines))
-            if _mark(lines[i]) or lines[i].rstrip() == "..."
-        ),
-        -1,
-    )
-    inside = closer >= 0 and (closer < end or end < 0)
-    after = _first_text(lines, closer + 1) if inside else -1
-    last = max((i for i, x in enumerate(lines) if x.strip()), default=0)
-    if (
-        inside
-        and not bare
-        and not _closes(lines, after, block.fence)
-        and last > closer
-        and _closes(lines, last, block.fence)
-    ):
-        end = last  # the whole answer is wrapped: its last line is the close
-    elif inside and _closes(lines, after, block.fence):
-        end = after
+    if holds_closer:
+        end = _fence_end(lines, block, closer, is_bare=is_bare)
+    out = list(lines)
+    out[block.start] = "---" if is_bare else ""
     if end >= 0:
-        out[end] = "" if inside and not bare else "---"
+        out[end] = "" if holds_closer and not is_bare else "---"
     return out
+
+
+def _fence_end(
+    lines: list[str], block: fences.Block, closer: int, *, is_bare: bool
+) -> int:
+    """The line that closes the fence around front matter which ends in line `closer`."""
+    after = _first_text(lines, closer + 1)
+    if _closes(lines, after, block.fence):
+        return after
+    last = len(lines) - 1 - _first_text(lines[::-1], 0)
+    is_whole_answer = last > closer and _closes(lines, last, block.fence)
+    return last if is_whole_answer and not is_bare else block.end
+
+
+def _closer(lines: list[str], start: int) -> int:
+    """The first line from `start` on that closes front matter, -1 where there is none."""
+    for i in range(start, len(lines)):
+        if _ends_head(lines[i]):
+            return i
+    return -1
+
+
+def _ends_head(line: str) -> bool:
+    return _mark(line) or line.rstrip() == "..."
 
 
 def _closes(lines: list[str], i: int, outer: fences.Fence) -> bool:
@@ -243,106 +251,131 @@ def _opens(lines: list[str], i: int) -> bool:
     )
 
 
-def _front(
-    lines: list[str], notes: list[str]
-) -> tuple[dict[str, Any], int, int] | None:
-    """(head, its first line, the first line of the body) of the first front matter, or None."""
-    inside = [(b.start, b.end) for b in fences.blocks(lines) if b.end > b.start]
-    at = _first_text(lines, 0)
-    if at < len(lines) and re.match(r"^\*{0,2}kind\*{0,2}\s*[:：]\s*\S", lines[at]):
-        notes.append(f"line {at + 1}: the front matter has no opening ---")
-        return _head(lines, at - 1, notes, sure=True)
-    if (
-        at < len(lines)
-        and lines[at].lstrip().startswith("{")
-        and lines[-1 - _first_text(lines[::-1], 0)].rstrip().endswith("}")
-    ):
-        head, more = front_matter.parse_front_matter(
-            [(i + 1, lines[i]) for i in range(at, len(lines))]
-        )
-        if "kind" in head:
-            notes += ["the answer is JSON, not front matter and Markdown", *more]
-            return head, at, len(lines)
-    k = 0
+class _Front(NamedTuple):
+    """Front matter: its mapping, its first line, and the first line of the body."""
+
+    head: dict[str, Any]
+    opener: int
+    after: int
+
+
+def _front(lines: list[str], notes: list[str]) -> _Front | None:
+    """The first front matter, or None."""
+    first = _first_text(lines, 0)
+    if first < len(lines):
+        found = _unopened(lines, first, notes) or _json(lines, first, notes)
+        if found is not None:
+            return found
+    fenced = _fenced(lines)
+    is_first = True
     for i, line in enumerate(lines):
-        while k < len(inside) and inside[k][1] < i:
-            k += 1
-        if k < len(inside) and inside[k][0] <= i:
-            continue
-        if _mark(line) and _opens(lines, i):
-            found = _head(lines, i, notes, sure=not any(x.strip() for x in lines[:i]))
+        if i not in fenced and _mark(line) and _opens(lines, i):
+            found = _head(lines, i, notes, sure=is_first)
             if found is not None:
                 return found
+        is_first = is_first and not line.strip()
     return None
+
+
+def _unopened(lines: list[str], first: int, notes: list[str]) -> _Front | None:
+    """Front matter that begins with its `kind:`, without a mark before it."""
+    if not re.match(r"^\*{0,2}kind\*{0,2}\s*[:：]\s*\S", lines[first]):
+        return None
+    notes.append(f"line {first + 1}: the front matter has no opening ---")
+    return _head(lines, first - 1, notes, sure=True)
+
+
+def _json(lines: list[str], first: int, notes: list[str]) -> _Front | None:
+    """An answer that is one JSON object."""
+    last = len(lines) - 1 - _first_text(lines[::-1], 0)
+    is_object = lines[first].lstrip().startswith("{")
+    if not is_object or not lines[last].rstrip().endswith("}"):
+        return None
+    head, more = _parsed(lines, first, len(lines))
+    if "kind" not in head:
+        return None
+    notes += ["the answer is JSON, not front matter and Markdown", *more]
+    return _Front(head, first, len(lines))
+
+
+def _fenced(lines: list[str]) -> set[int]:
+    """The lines that stand in fences which are closed."""
+    inside: set[int] = set()
+    for block in fences.blocks(lines):
+        inside.update(range(block.start, block.end + 1))
+    return inside
+
+
+def _parsed(lines: list[str], start: int, end: int) -> tuple[dict[str, Any], list[str]]:
+    """The front matter in the lines from `start` to before `end`, and notes on it."""
+    numbered = [(n + 1, lines[n]) for n in range(start, end)]
+    return front_matter.parse_front_matter(numbered)
 
 
 def _head(
     lines: list[str], opener: int, notes: list[str], *, sure: bool
-) -> tuple[dict[str, Any], int, int] | None:
-    """Read from the line after `opener` to the closer. Without a closer: as far as lines look like YAML, if `sure`."""
-    blank = False
-    end = len(lines)
-    for i in range(opener + 1, len(lines)):
-        line = lines[i]
-        if _mark(line) or line.rstrip() == "...":
-            head, more = front_matter.parse_front_matter(
-                [(n + 1, lines[n]) for n in range(opener + 1, i)]
-            )
-            notes += more
-            return head, max(opener, 0), i + 1
-        if (
-            line.strip()
-            and not front_matter.is_yaml(line)
-            and (blank or fences.fence_at(line))
-        ):
-            end = i
-            break
-        blank = not line.strip()
-    while end > opener + 1 and (
-        not lines[end - 1].strip() or lines[end - 1].startswith("#")
-    ):
+) -> _Front | None:
+    """Front matter from the line after `opener` to its closer.
+
+    Without a closer it goes as far as lines look like YAML. Then, unless it is `sure`,
+    it must begin with `kind:`, or it is a rule in prose followed by "Note: …".
+    """
+    start = opener + 1
+    end = _head_end(lines, start)
+    if end < len(lines) and _ends_head(lines[end]):
+        head, more = _parsed(lines, start, end)
+        notes += more
+        return _Front(head, max(opener, 0), end + 1)
+    while end > start and _is_blank_or_comment(lines[end - 1]):
         end -= 1
-    if not sure and not front_matter.is_key(lines[opener + 1].strip()):
+    first = lines[start]
+    begins = front_matter.is_key(first.strip()) and re.match(r"^\W*kind\b", first)
+    if not sure and not begins:
         return None
-    if not sure and not re.match(r"^\W*kind\b", lines[opener + 1]):
-        return None  # a rule in prose, followed by "Note: …"
-    head, more = front_matter.parse_front_matter(
-        [(n + 1, lines[n]) for n in range(opener + 1, end)]
-    )
-    notes += [f"line {opener + 2}: the front matter has no closing ---", *more]
-    return head, max(opener, 0), end
+    head, more = _parsed(lines, start, end)
+    notes += [f"line {start + 1}: the front matter has no closing ---", *more]
+    return _Front(head, max(opener, 0), end)
+
+
+def _head_end(lines: list[str], start: int) -> int:
+    """The line that closes the front matter, or the first that can be no part of it."""
+    after_blank = False
+    for i in range(start, len(lines)):
+        line = lines[i]
+        if _ends_head(line):
+            return i
+        is_prose = bool(line.strip()) and not front_matter.is_yaml(line)
+        if is_prose and (after_blank or fences.fence_at(line)):
+            return i
+        after_blank = not line.strip()
+    return len(lines)
+
+
+def _is_blank_or_comment(line: str) -> bool:
+    return not line.strip() or line.startswith("#")
 
 
 def _second(
     lines: list[str], head: dict[str, Any], after: int, notes: list[str]
 ) -> None:
-    """Refuses a second front matter that says something else about the same keys."""
-    inside = {n for b in fences.blocks(lines) for n in range(b.start, b.end + 1)}
+    """Refuse a second front matter that says something else about the same keys."""
+    fenced = _fenced(lines)
     for i in range(after - 1, len(lines)):
-        if i in inside or not _mark(lines[i]) or not _opens(lines, i):
+        if i in fenced or not _mark(lines[i]) or not _opens(lines, i):
             continue
-        closer = next(
-            (
-                n
-                for n in range(i + 1, len(lines))
-                if _mark(lines[n]) or lines[n].rstrip() == "..."
-            ),
-            -1,
-        )
+        closer = _closer(lines, i + 1)
         if closer < 0:
             continue
-        other, _ = front_matter.parse_front_matter(
-            [(n + 1, lines[n]) for n in range(i + 1, closer)]
-        )
-        if "kind" not in other or not set(other) & set(head):
+        other, _ = _parsed(lines, i + 1, closer)
+        if "kind" not in other or head.keys().isdisjoint(other):
             continue
-        for key in other:
-            if other[key] != head.get(key):
-                raise Unusable(
-                    [
-                        f"line {i + 2}: a second document begins, and its {key!r} differs from the first; return exactly one"
-                    ]
-                )
+        differing = [key for key in other if other[key] != head.get(key)]
+        if differing:
+            raise Unusable(
+                [
+                    f"line {i + 2}: a second document begins, and its {differing[0]!r} differs from the first; return exactly one"
+                ]
+            )
         notes.append(f"line {i + 2}: the front matter is repeated")
 
 

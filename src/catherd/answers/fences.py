@@ -79,27 +79,23 @@ def target(info: str) -> tuple[str, str] | None:
 def blocks(lines: list[str]) -> list[Block]:
     """The outermost fenced blocks, in order. An unclosed plain one counts as its first line only."""
     out: list[Block] = []
-    open_ended: dict[
-        str, int
-    ] = {}  # character → shortest fence known to have no close below: keeps this linear
+    # Character → shortest fence known to have no close below: this keeps it linear.
+    unclosed: dict[str, int] = {}
     i = 0
     while i < len(lines):
         fence = fence_at(lines[i])
-        if fence is None or (fence.indent > 3 and target(fence.info) is None):
+        named = target(fence.info) if fence else None
+        if fence is None or (fence.indent > 3 and named is None):
             i += 1
             continue
+        shortest = unclosed.get(fence.char, 1 << 30)
         end = -1
-        if (
-            fence.size < open_ended.get(fence.char, 1 << 30)
-            or target(fence.info) is not None
-        ):
+        if fence.size < shortest or named is not None:
             end = _close(lines, i, fence)
-            if end < 0:
-                open_ended[fence.char] = min(
-                    fence.size, open_ended.get(fence.char, 1 << 30)
-                )
+        if end < 0:
+            unclosed[fence.char] = min(fence.size, shortest)
         out.append(Block(i, end, fence))
-        if end < 0 and (found := target(fence.info)) is not None and found[0] == "file":
+        if end < 0 and named is not None and named[0] == "file":
             return out  # truncated: the caller refuses, nothing below it can be trusted
         i = max(i, end) + 1
     return out
@@ -222,15 +218,20 @@ def path_error(path: str) -> str:
     parts = path.split("/")
     if not path or len(path.encode("utf-8", "replace")) > 400:
         return "is empty or too long"
-    if path.startswith(("/", "~")) or re.match(r"^[A-Za-z]:", path) or ".." in parts:
+    if _leaves(path, parts):
         return "must be relative and stay inside the repository"
     if "\\" in path or "" in parts or "." in parts:
         return "must be plain, like src/app.py"
     if hidden.in_name(path):
         return "holds invisible characters"
-    if any(p.lower().rstrip(". ") == ".git" for p in parts):
+    if ".git" in [part.lower().rstrip(". ") for part in parts]:
         return "belongs to git"
     return ""
+
+
+def _leaves(path: str, parts: list[str]) -> bool:
+    is_absolute = path.startswith(("/", "~")) or re.match(r"^[A-Za-z]:", path)
+    return bool(is_absolute) or ".." in parts
 
 
 def _text(lines: list[str], indent: int) -> str:

@@ -1,11 +1,12 @@
 """YAML as models write it: every scalar a string, duplicate keys and aliases refused, broken lines read by line.
 
-The strict door for files is `yamldoor`; this one is only for the front matter of answers. `NO`, `1.10`, `2026-11-22` stay
-what was typed. Nothing here guesses a value: a line that YAML cannot read is kept as text.
+Files are read by `bus/yaml_read.py`, which is strict; this module is only for the front matter of answers. `NO`, `1.10`,
+`2026-11-22` stay what was typed. Nothing here guesses a value: a line that YAML cannot read is kept as text.
 """
 
 import re
 import unicodedata
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -72,27 +73,32 @@ def _strict(text: str, first: int) -> dict[str, Any] | None:
     if _too_deep(text):
         return None
     try:
-        anchors, aliases = set(), set()
-        for event in yaml.parse(text, Loader=yaml.BaseLoader):
-            if isinstance(event, yaml.AliasEvent):
-                aliases.add(event.anchor)
-            elif isinstance(event, yaml.NodeEvent) and event.anchor:
-                anchors.add(event.anchor)
-        if (
-            anchors & aliases
-        ):  # without its partner it is only a word that starts with & or *
-            raise Unreadable(
-                [
-                    f"line {first}: anchors and aliases (&x, *x) are not read; write the value out"
-                ]
-            )
-        if anchors or aliases:
+        if _refers(text, first):
             return None
         node = yaml.compose(text, Loader=yaml.BaseLoader)
         value = _plain(node, first, 0) if node is not None else {}
     except (yaml.YAMLError, RecursionError, _Odd, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _refers(text: str, first: int) -> bool:
+    """Whether there are anchors or aliases; without its partner each is only a word
+    that starts with & or *. Raises Unreadable where one refers to the other.
+    """
+    anchors, aliases = set(), set()
+    for event in yaml.parse(text, Loader=yaml.BaseLoader):
+        if isinstance(event, yaml.AliasEvent):
+            aliases.add(event.anchor)
+        elif isinstance(event, yaml.NodeEvent) and event.anchor:
+            anchors.add(event.anchor)
+    if anchors & aliases:
+        raise Unreadable(
+            [
+                f"line {first}: anchors and aliases (&x, *x) are not read; write the value out"
+            ]
+        )
+    return bool(anchors or aliases)
 
 
 class _Odd(Exception):
@@ -179,22 +185,33 @@ def _key(line: str) -> tuple[str, str] | None:
 
 def _lines(lines: list[Line], depth: int) -> Any:
     """A list, a mapping or text: whatever the least indented first line begins."""
-    lines = _trim(lines)
+    lines = _unindented(_trim(lines))
     if not lines:
         return ""
-    margin = min(len(x) - len(x.lstrip(" ")) for _, x in lines if x.strip())
-    lines = [(n, x[margin:]) for n, x in lines]
     head = lines[0][1]
+    words = [x.strip() for _, x in lines]
     if depth > _DEPTH:
-        return _scalar(" ".join(x.strip() for _, x in lines), quoted=False)
-    if _ITEM.match(head):
-        return [
-            _item(part, depth)
-            for part in _parts(lines, lambda x: _ITEM.match(x) is not None)
-        ]
+        return _scalar(" ".join(words), quoted=False)
+    if _is_item(head):
+        return [_item(part, depth) for part in _parts(lines, _is_item)]
     if _key(head) is not None:
         return _mapping(lines, depth)
-    return _value(" ".join(x.strip() for _, x in lines if x.strip()))
+    return _value(" ".join(filter(None, words)))
+
+
+def _is_item(line: str) -> bool:
+    return _ITEM.match(line) is not None
+
+
+def _unindented(lines: list[Line]) -> list[Line]:
+    """The lines without the indent that all of them have."""
+    margin = _margin([x for _, x in lines])
+    return [(n, x[margin:]) for n, x in lines]
+
+
+def _margin(texts: list[str]) -> int:
+    """The blanks before the least indented line."""
+    return min((len(x) - len(x.lstrip(" ")) for x in texts if x.strip()), default=0)
 
 
 def _trim(lines: list[Line]) -> list[Line]:
@@ -236,16 +253,7 @@ def _item(part: list[Line], depth: int) -> Any:
 
 def _mapping(lines: list[Line], depth: int) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    open_block = False
-
-    def starts(line: str) -> bool:
-        nonlocal open_block
-        found = _key(line)
-        if found is not None:
-            open_block = bool(_BLOCK.match(found[1]))
-        return found is not None
-
-    for part in _parts(lines, starts):
+    for part in _parts(lines, is_key):
         n, head = part[0]
         found = _key(head)
         if found is None:
@@ -253,25 +261,21 @@ def _mapping(lines: list[Line], depth: int) -> dict[str, Any]:
         key, value = found
         rest = part[1:]
         if _BLOCK.match(value):
-            text = [x for _, x in _trim_end(rest)]
-            margin = min(
-                (len(x) - len(x.lstrip(" ")) for x in text if x.strip()), default=0
-            )
-            joined = "\n".join(x[margin:] for x in text)
-            _put(
-                out,
-                key,
-                _scalar(
-                    joined if value[0] == "|" else " ".join(joined.split()), quoted=True
-                ),
-                n,
-            )
+            _put(out, key, _block(value, rest), n)
         elif not value:
             _put(out, key, _lines(rest, depth + 1), n)
         else:
             more = [x.strip() for _, x in rest if x.strip() and not x.startswith("#")]
             _put(out, key, _value(" ".join([value, *more])), n)
     return out
+
+
+def _block(mark: str, lines: list[Line]) -> str:
+    """The text of a `|` or `>` block."""
+    texts = [x for _, x in _trim_end(lines)]
+    margin = _margin(texts)
+    joined = "\n".join(x[margin:] for x in texts)
+    return _scalar(joined if mark[0] == "|" else " ".join(joined.split()), quoted=True)
 
 
 def _trim_end(lines: list[Line]) -> list[Line]:
@@ -285,16 +289,20 @@ def _value(text: str) -> Any:
     """One value on a line: a flow list or a quoted string if YAML reads it as one, else the text as it stands."""
     text = text.strip()
     if text[:1] in {"[", "{", '"', "'"}:
-        mended = re.sub("[“”„]", '"', text) if text[0] in "[{" else text
-        try:
-            if not _too_deep(mended):
-                node = yaml.compose(mended, Loader=yaml.BaseLoader)
-                return _plain(node, 1, 0) if node is not None else ""
-        except (yaml.YAMLError, RecursionError, _Odd, ValueError):
-            pass
-    if text[:1] == "[" and text[-1:] == "]" and re.fullmatch(r"\[[^\[\]]*\]", text):
+        with suppress(yaml.YAMLError, RecursionError, _Odd, ValueError):
+            return _flow(text)
+    if re.fullmatch(r"\[[^\[\]]*\]", text):
         return [_unquoted(x) for x in text[1:-1].split(",") if x.strip()]
     return _unquoted(text)
+
+
+def _flow(text: str) -> Any:
+    """A flow list, a flow mapping or a quoted string; raises _Odd and what YAML raises."""
+    mended = re.sub("[“”„]", '"', text) if text[0] in "[{" else text
+    if _too_deep(mended):
+        raise _Odd
+    node = yaml.compose(mended, Loader=yaml.BaseLoader)
+    return _plain(node, 1, 0) if node is not None else ""
 
 
 def _unquoted(text: str) -> str:

@@ -32,69 +32,76 @@ def converse(
 ) -> str | None:
     """The first answer that `reread` accepts, from the journal as far as it goes and then from the model.
 
-    `reread(text, last)` returns "" for an answer that is right and else the exact complaint, which is sent back with the
-    bad answer at most `tries - 1` times; `last` says that no further try follows. None: no answer was right.
-    Raises ModelError when the model gives none; that too is journalled.
+    `reread(text, last)` returns "" for an answer that is right and else the exact
+    complaint. It is sent back with the bad answer at most `tries - 1` times; `last` says
+    that no further try follows. None: no answer was right. Raises ModelError when the
+    model gives none; that too is journalled.
     """
-    messages, n, left, room = request.messages, 1, tries, request.max_tokens
-    while True:
-        call, answer = _entry(bus, request, n)
-        same = (
-            call is None or call.model == request.model
-        )  # another model can't read what this one thought
+    room = request.max_tokens
+    number, left = 0, tries
+    while left:
+        number += 1
+        call, answer = _entry(bus, request, number)
         if call is not None:
-            messages = tuple(
-                Said(m["role"], m["content"], m.get("thinking", "") if same else "")
-                for m in call.messages
-            )
-            request = msgspec.structs.replace(
-                request, system=call.system, messages=messages
-            )
-        if call is not None and answer is None:
-            bus.event("may-have-been-billed", _path(request, n), usd=call.reserved_usd)
-            n += 1
-            if _entry(bus, request, n)[0] is None:
-                answer = _call(
-                    bus,
-                    model,
-                    msgspec.structs.replace(request, messages=messages),
-                    n,
-                    reserve,
+            request = _as_journalled(request, call)
+            if answer is None:
+                bus.event(
+                    "may-have-been-billed",
+                    _path(request, number),
+                    usd=call.reserved_usd,
                 )
-            else:
                 continue
-        elif call is None:
-            answer = _call(
-                bus,
-                model,
-                msgspec.structs.replace(request, messages=messages),
-                n,
-                reserve,
-            )
-        assert answer is not None  # noqa: S101 - it was read or made just above
-        n += 1
+        if answer is None:
+            answer = _call(bus, model, request, number, reserve)
         if answer.error:
             continue  # an old failure, tried again: a new one raises in _call
         left -= 1
-        cut = (
-            answer.finish == "length"
-        )  # half an answer may well parse: it is never taken for a whole one
-        complaint = CUT if cut else reread(answer.text, left == 0)
+        # Half an answer may well parse: it is never taken for a whole one.
+        is_cut = answer.finish == "length"
+        complaint = CUT if is_cut else reread(answer.text, left == 0)
         if not complaint:
             return answer.text
-        if left == 0:
-            return None
-        if cut and request.max_tokens == room:
-            told = request.options.get("max_tokens", "")
-            more = {"max_tokens": str(2 * int(told))} if told.isdecimal() else {}
-            request = msgspec.structs.replace(
-                request, max_tokens=2 * room, options=request.options | more
-            )
-        retry = f"{complaint}\n\nReturn the full document again, corrected, and nothing else."
-        said = Said(
-            "assistant", answer.text or "(empty)", answer.thinking if same else ""
-        )
-        messages = (*messages, said, Said("user", retry))
+        if is_cut and request.max_tokens == room:
+            request = _with_more_room(request)
+        # Another model can't read what this one thought.
+        is_same = call is None or call.model == request.model
+        thinking = answer.thinking if is_same else ""
+        request = _asked_again(request, answer.text, thinking, complaint)
+    return None
+
+
+def _as_journalled(request: Request, call: Call) -> Request:
+    """`request` with the very prompt of a call that was made before."""
+    messages = []
+    for said in call.messages:
+        thinking = said.get("thinking", "") if call.model == request.model else ""
+        messages.append(Said(said["role"], said["content"], thinking))
+    return msgspec.structs.replace(
+        request, system=call.system, messages=tuple(messages)
+    )
+
+
+def _with_more_room(request: Request) -> Request:
+    """`request` with twice the tokens for its answer."""
+    options = dict(request.options)
+    told = options.get("max_tokens", "")
+    if told.isdecimal():
+        options["max_tokens"] = str(2 * int(told))
+    return msgspec.structs.replace(
+        request, max_tokens=2 * request.max_tokens, options=options
+    )
+
+
+def _asked_again(
+    request: Request, answer: str, thinking: str, complaint: str
+) -> Request:
+    """`request` with its answer and what is wrong with it."""
+    said = Said("assistant", answer or "(empty)", thinking)
+    retry = (
+        f"{complaint}\n\nReturn the full document again, corrected, and nothing else."
+    )
+    messages = (*request.messages, said, Said("user", retry))
+    return msgspec.structs.replace(request, messages=messages)
 
 
 def _path(request: Request, n: int) -> str:

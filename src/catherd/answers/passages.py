@@ -12,6 +12,8 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _TRIM = " `*_\"'."
+# `amber: because …`
+_REASONED = re.compile(r"[`*_\"']*([\w-]+)[`*_\"']*\s*(?:[:,;]\s|\(|[—–-]\s)")
 _ITEM = re.compile(r"^\s*(?:\d+[.)]|[-*+])\s+(.*)$")
 
 
@@ -86,17 +88,19 @@ def items(listed: Any) -> list[str]:
     for each in listed if isinstance(listed, list) else []:
         if isinstance(each, list):
             made.append(" = ".join(str(e) for e in each))
-            continue
-        text = re.sub(r"^\s*\d+[.)]\s*", "", str(each)).strip(_TRIM)
-        parts = [p.strip(_TRIM).lower() for p in re.split(r"[,>;]", text)]
-        if all(parts) and not any(" " in p for p in parts):
-            made += parts
         else:
-            said = re.match(
-                r"[`*_\"']*([\w-]+)[`*_\"']*\s*(?:[:,;]\s|\(|[—–-]\s)", text
-            )  # `amber: because …`
-            made.append(said[1].lower() if said else text.lower())
+            made += _ids(str(each))
     return made
+
+
+def _ids(text: str) -> list[str]:
+    """The ids in one item: `1. amber`, `amber, birch`, or `amber: because …`."""
+    text = re.sub(r"^\s*\d+[.)]\s*", "", text).strip(_TRIM)
+    parts = [part.strip(_TRIM).lower() for part in re.split(r"[,>;]", text)]
+    if all(parts) and " " not in "".join(parts):
+        return parts
+    reasoned = _REASONED.match(text)
+    return [reasoned[1].lower() if reasoned else text.lower()]
 
 
 def cut_words(text: str, limit: int) -> str:

@@ -164,71 +164,79 @@ def _nonce(reader: str) -> Callable[[str, str], str]:
 
 
 def _view(ask: Ask, card: Card) -> dict[str, Any]:
+    """The names that a template may use."""
     mine = code_name(ask, card.name)
-    seen, now = proposals(ask, card.name), shown_standing(ask)
-    arguments = [i for i in ask.inputs if i.kind == "argument"]
+
+    def inputs_of(kind: str) -> list[Input]:
+        return [one for one in ask.inputs if one.kind == kind]
+
+    form = answer_form(ask)
     return {
         "me": card,
         "display": card.display or card.name,
         "code": mine,
         "step": ask.step,
-        "form": answer_form(ask),
+        "form": form,
         "roll": ask.roll,
         "brief": ask.brief.strip(),
         "constraints": ask.constraints,
-        "proposals": seen,
+        "proposals": proposals(ask, card.name),
         "chapters": _chapters(ask, card.name),
-        "own": now.get(mine),
+        "own": shown_standing(ask).get(mine),
         "rivals": rivals(ask, card.name),
         "open": still_open(ask, card.name),
-        "received": [
-            i.by
-            for i in arguments
-            for o in i.data.get("objections") or []
-            if o.get("to") == mine
-        ],
-        "statements": [i for i in ask.inputs if i.kind == "statement"],
-        "objections": [i for i in ask.inputs if i.kind == "objection"],
+        "received": _objectors(inputs_of("argument"), mine),
+        "statements": inputs_of("statement"),
+        "objections": inputs_of("objection"),
         "message": _message(ask),
-        "shown": shown_candidates(ask, card.name)
-        if answer_form(ask) == "ballot"
-        else [],
-        "of": lambda kind: [i for i in ask.inputs if i.kind == kind],
+        "shown": shown_candidates(ask, card.name) if form == "ballot" else [],
+        "of": inputs_of,
         "nonce": _nonce(card.name),
         "cut": CUT,
     }
 
 
+def _objectors(arguments: list[Input], code: str) -> list[str]:
+    """The authors of objections to proposal `code`, one for each objection."""
+    found = []
+    for one in arguments:
+        targets = [each.get("to") for each in one.data.get("objections") or []]
+        found += [one.by] * targets.count(code)
+    return found
+
+
 def _chapters(ask: Ask, name: str) -> list[dict[str, Any]]:
     """The inputs in their order, in chapters of one kind each: what a template shows of a debate, the oldest first.
 
-    `ends` is true where an earlier prompt ended: before the next round's texts, or before the messages that a reply is about.
+    `ends` is true where an earlier prompt ended: before the next round's texts, or before
+    the messages that a reply is about.
     """
     made: list[dict[str, Any]] = []
     for item in ask.inputs:
-        kind = (
-            ("objections" if item.data.get("objections") else "answers")
-            if item.kind == "argument"
-            else item.kind
-        )
-        step = str(item.data.get("since", ""))
-        if item.kind == "argument":
-            step = os.path.basename(os.path.dirname(item.path)).replace("-", " ")
+        kind, step = _chapter_of(item)
         if not made or (made[-1]["kind"], made[-1]["step"]) != (kind, step):
             made.append({"kind": kind, "step": step, "texts": []})
         made[-1]["texts"].append(item)
     lines = iter(_chat(ask))
     for one, then in itertools.zip_longest(made, made[1:]):
-        one["ends"] = (
-            then is None
-            or then["kind"] in {"objections", "answers"}
-            or then["step"] == REPLY
-        )
+        one["ends"] = then is None or _begins_news(then)
         if one["kind"] == "proposal":
             one["texts"] = proposals(ask, name)
         if one["kind"] == "chat":
             one["text"] = "\n".join(itertools.islice(lines, len(one["texts"])))
     return made
+
+
+def _chapter_of(item: Input) -> tuple[str, str]:
+    """The kind and the step of the chapter that an input belongs to."""
+    if item.kind != "argument":
+        return item.kind, str(item.data.get("since", ""))
+    kind = "objections" if item.data.get("objections") else "answers"
+    return kind, os.path.basename(os.path.dirname(item.path)).replace("-", " ")
+
+
+def _begins_news(chapter: dict[str, Any]) -> bool:
+    return chapter["kind"] in {"objections", "answers"} or chapter["step"] == REPLY
 
 
 def _message(ask: Ask) -> str:

@@ -1,6 +1,8 @@
-"""A person's browser, driven: the system's Chromium in a box of its own, one for a whole gate, one page per journey.
+"""A person's browser, driven by the journeys.
 
-`find` says whether there is one; without one a browser step is unknown, never passed. Nothing is downloaded.
+It is the system's Chromium in a box of its own: one for a whole gate, one page per
+journey. `find_browser` says whether there is one. Without one a browser step is
+unknown, never passed. Nothing is downloaded.
 """
 
 import json
@@ -11,6 +13,7 @@ import struct
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from catherd.app.manifest_file import Action, Target
@@ -25,16 +28,29 @@ _NAMES = (
     "chrome",
 )
 _FLAGS = [
-    *(
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-    ),
-    *("--disable-sync", "--disable-dev-shm-usage", "--disk-cache-size=1"),
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--disk-cache-size=1",
 ]
 _SIZE: Any = {"width": 1000, "height": 700}
+_LOAD_MS = 10000  # the least that a page may take to load
+_FEW_BYTES = 8  # different ones, in the picture of one colour
+
+# What each action does with the element that it is about.
+_DONE_TO: dict[str, Callable[[Any, Target], object]] = {
+    "fill": lambda element, target: element.fill(str(target.with_)),
+    "select": lambda element, target: element.select_option(label=target.option),
+    "check": lambda element, _: element.check(),
+    "uncheck": lambda element, _: element.uncheck(),
+    "click": lambda element, _: element.click(),
+    "see": lambda element, _: element.wait_for(state="visible"),
+    "gone": lambda element, _: element.wait_for(state="detached"),
+}
 
 
 def find_browser() -> tuple[str, str]:
@@ -43,9 +59,11 @@ def find_browser() -> tuple[str, str]:
         import playwright.sync_api  # noqa: F401 - only whether it is there
     except ImportError:
         return "", f"{sys.executable} -m pip install 'catherd[poc]'"
+
     for name in _NAMES:
         if path := shutil.which(name):
             return path, ""
+
     return "", tiers.install_line(["chromium"])
 
 
@@ -67,95 +85,92 @@ class BrowserPage:
             self.errors.append(message.text)
 
     def act(self, action: Action, base: str) -> str:
-        """Do one action on the app at `base`; why it failed, or empty. Raises CatherdError when the browser itself is gone."""
+        """Do one action on the app at `base`. Gives why it failed, or "".
+
+        Raises CatherdError when the browser itself is gone.
+        """
         from playwright.sync_api import Error
 
         try:
             return self._act(action, base)
         except Error as error:
-            if (
-                self.page.is_closed()
-                or "crashed" in str(error)
-                or "has been closed" in str(error)
-            ):
+            gone = "crashed" in str(error) or "has been closed" in str(error)
+            if gone or self.page.is_closed():
                 raise CatherdError(
                     f"the browser is gone: {error.message.splitlines()[0]}",
                     where="browser",
                 ) from None
+
             return _first(error.message, self.patience_ms / 1000)
 
     def _act(self, action: Action, base: str) -> str:
-        page = self.page
         if action.goto is not None:
-            page.goto(
-                base + action.goto,
-                wait_until="load",
-                timeout=max(self.patience_ms, 10000),
-            )
-            self._picture = page.screenshot()
+            address = base + action.goto
+            self._load(lambda **how: self.page.goto(address, **how))
         elif action.reload:
-            page.reload(wait_until="load", timeout=max(self.patience_ms, 10000))
-            self._picture = page.screenshot()
-        elif action.fill is not None:
-            self._spot(action.fill).fill(str(action.fill.with_))
-        elif action.select is not None:
-            self._spot(action.select).select_option(label=action.select.option)
-        elif action.check is not None:
-            self._spot(action.check).check()
-        elif action.uncheck is not None:
-            self._spot(action.uncheck).uncheck()
-        elif action.click is not None:
-            self._spot(action.click).click()
+            self._load(self.page.reload)
         elif action.press is not None:
-            page.keyboard.press(action.press)
-        elif action.see is not None:
-            self._spot(action.see).wait_for(state="visible")
-        elif action.gone is not None:
-            self._spot(action.gone).wait_for(state="detached")
+            self.page.keyboard.press(action.press)
         elif action.changed:
             return self._changed()
         elif action.no_console_errors and self.errors:
             return f"the console says: {self.errors[0]}"
+        else:
+            self._act_on_an_element(action)
+
         return ""
 
-    def _spot(self, target: Target) -> Any:
+    def _load(self, load: Callable[..., object]) -> None:
+        """Load a page, and remember the picture that `changed` compares with."""
+        load(wait_until="load", timeout=max(self.patience_ms, _LOAD_MS))
+        self._picture = self.page.screenshot()
+
+    def _act_on_an_element(self, action: Action) -> None:
+        for name, do in _DONE_TO.items():
+            target = getattr(action, name)
+            if target is not None:
+                do(self._element(target), target)
+
+    def _element(self, target: Target) -> Any:
+        """The first visible element that the target is about."""
         page = self.page
-        if target.role:
-            found = page.get_by_role(
-                target.role,
-                **({"name": target.name, "exact": True} if target.name else {}),
-            )
+        if target.role and target.name:
+            found = page.get_by_role(target.role, name=target.name, exact=True)
+        elif target.role:
+            found = page.get_by_role(target.role)
         elif target.label:
             found = page.get_by_label(target.label, exact=True)
         elif target.placeholder:
             found = page.get_by_placeholder(target.placeholder, exact=True)
         else:
             found = page.get_by_text(target.text)
+
         return found.filter(visible=True).first
 
     def _changed(self) -> str:
         end_at = time.monotonic() + self.patience_ms / 1000
         while True:
             now: bytes = self.page.screenshot()
-            if now != self._picture and not blank(now):
+            empty = blank(now)
+            if now != self._picture and not empty:
                 self._picture = now
                 return ""
+
             if time.monotonic() > end_at:
-                return (
-                    "the picture is blank"
-                    if blank(now)
-                    else "the picture did not change"
-                )
+                what = "is blank" if empty else "did not change"
+                return f"the picture {what}"
+
             self.page.wait_for_timeout(50)
 
     def shot(self) -> bytes:
-        """What is on the page now, as PNG; empty when it cannot be had."""
+        """What is on the page now, as PNG. Empty when it cannot be had."""
         from playwright.sync_api import Error
 
         try:
             picture: bytes = self.page.screenshot()
         except Error:
             return b""
+
         return picture
 
     def text(self) -> str:
@@ -173,7 +188,10 @@ class BrowserPage:
 
 
 class Browser:
-    """Chromium in its box. `netns`: a descriptor of its network namespace (None when `boxed` is false)."""
+    """Chromium in its box.
+
+    `netns`: a descriptor of its network namespace; None when `boxed` is false.
+    """
 
     def __init__(self, program: str, *, boxed: bool) -> None:
         from playwright.sync_api import sync_playwright
@@ -192,20 +210,22 @@ class Browser:
         except Exception as error:
             self._driver.stop()
             shutil.rmtree(self.scratch, ignore_errors=True)
-            raise CatherdError(
-                f"{program} does not start: {_first(str(error))}", where="browser"
-            ) from None
+            what = f"{program} does not start: {_first(str(error))}"
+            raise CatherdError(what, where="browser") from None
 
     def _wrapper(self, program: str) -> str:
+        """A program that starts the browser in its box and writes its pid to `info`."""
         os.mkdir(os.path.join(self.scratch, "tree"), 0o755)
-        info, path = (
-            os.path.join(self.scratch, "info"),
-            os.path.join(self.scratch, "chromium"),
-        )
-        line = f"PYTHONPATH={_quoted(os.pathsep.join(filter(os.path.isabs, sys.path)))} exec {_quoted(sys.executable)} -P -m catherd.box.browserbox {info} {_quoted(program)}"
-        for name, text in ((info, ""), (path, f'#!/bin/sh\n{line} "$@"\n')):
-            with open(name, "w", encoding="utf-8") as file:
-                file.write(text)
+        info = os.path.join(self.scratch, "info")
+        with open(info, "w", encoding="utf-8"):
+            pass  # the box writes into it
+
+        places = os.pathsep.join(filter(os.path.isabs, sys.path))
+        boxed = f"{_quoted(sys.executable)} -P -m catherd.box.browserbox {info}"
+        line = f"PYTHONPATH={_quoted(places)} exec {boxed} {_quoted(program)}"
+        path = os.path.join(self.scratch, "chromium")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'#!/bin/sh\n{line} "$@"\n')
         os.chmod(path, 0o700)
         return path
 
@@ -216,13 +236,12 @@ class Browser:
         self.netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def page(self, patience_s: float = 5.0) -> BrowserPage:
-        """A fresh page with storage of its own; each action waits up to `patience_s`."""
-        return BrowserPage(
-            self._browser.new_context(
-                viewport=_SIZE, accept_downloads=False
-            ).new_page(),
-            patience_s,
-        )
+        """A fresh page with storage of its own.
+
+        Each action waits up to `patience_s`.
+        """
+        context = self._browser.new_context(viewport=_SIZE, accept_downloads=False)
+        return BrowserPage(context.new_page(), patience_s)
 
     def close(self) -> None:
         """End the browser and all its processes."""
@@ -233,36 +252,43 @@ class Browser:
             if self.init is not None:
                 proc_tree.kill_all(self.init)
                 os.close(self.init)
+
             if self.netns is not None:
                 os.close(self.netns)
             shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def blank(png: bytes) -> bool:
-    """Whether a PNG shows one colour only: filtered rows of such a picture hold next to no different bytes."""
+    """Whether a PNG shows one colour only.
+
+    The filtered rows of such a picture hold next to no different bytes.
+    """
     data, at = b"", 8
     while at + 8 <= len(png):
         (length,) = struct.unpack(">I", png[at : at + 4])
         if png[at + 4 : at + 8] == b"IDAT":
             data += png[at + 8 : at + 8 + length]
         at += 12 + length
-    return len(set(zlib.decompress(data))) <= 8 if data else True
+
+    return not data or len(set(zlib.decompress(data))) <= _FEW_BYTES
 
 
 def _first(text: str, patience_s: float = 0.0) -> str:
-    # Playwright's first line says what, its call log why; a person wants neither its locators nor its method names.
+    """What went wrong, in a line of Playwright's that a person can read.
+
+    Its first line says what, its call log why. A person wants neither its locators nor
+    the names of its methods. `patience_s`: how long was waited.
+    """
     lines = [line.strip(" -\u2502") for line in text.splitlines() if line.strip()]
-    if lines and "Timeout" in lines[0] and patience_s:
-        hint = next(
-            (
-                line
-                for line in reversed(lines)
-                if re.search("intercepts|not enabled|not editable|strict", line)
-            ),
-            "",
-        )
-        return f"not there within {patience_s:g} s{f' ({hint})' if hint else ''}"
-    return lines[0] if lines else "no reason given"
+    if not lines:
+        return "no reason given"
+    if not patience_s or "Timeout" not in lines[0]:
+        return lines[0]
+    for line in reversed(lines):
+        if re.search("intercepts|not enabled|not editable|strict", line):
+            return f"not there within {patience_s:g} s ({line})"
+
+    return f"not there within {patience_s:g} s"
 
 
 def _quoted(text: str) -> str:

@@ -1,13 +1,18 @@
-"""What the milestone gate saw, as data: for the bus, for the agents who must mend it, for the note on `main`. Pure.
+"""What the milestone gate saw, as data. Pure.
 
-Verdicts: pass, fail, unknown for a step, a run and a journey; green, red, unknown for the whole. Unknown never passes.
+It is for the bus, for the agents that must mend it, and for the note on `main`. A step,
+a run and a journey have the verdict pass, fail or unknown; the whole has green, red or
+unknown. Unknown never passes.
 """
 
 import msgspec
 
 
 class StepSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One step: what was sent, what was seen, why it failed. `shot`: the file name of a screenshot."""
+    """One step: what was sent, what was seen, why it failed.
+
+    `shot`: the file name of a screenshot.
+    """
 
     number: int
     kind: str
@@ -20,7 +25,11 @@ class StepSeen(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One run of a journey. `against`: "null app", "app, first time" or "app, second time". `after`: what was wrong when it stopped."""
+    """One run of a journey.
+
+    `against`: "null app", "app, first time" or "app, second time". `after`: what was
+    wrong when it stopped.
+    """
 
     against: str
     verdict: str
@@ -45,7 +54,11 @@ class Shown(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Criterion(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One exit criterion of the roadmap: a command (pass, fail, unknown), or a sentence that only a person can judge ("yours")."""
+    """One exit criterion of the roadmap.
+
+    It is a command with the verdict pass, fail or unknown, or a sentence that only a
+    person can judge, with the verdict "yours".
+    """
 
     text: str
     verdict: str
@@ -53,7 +66,10 @@ class Criterion(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Evidence(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The whole. It speaks of this commit and tree only. `reasons` is empty when, and only when, the verdict is green."""
+    """The whole. It speaks of this commit and tree only.
+
+    `reasons` is empty when, and only when, the verdict is green.
+    """
 
     catherd: int = 1
     verdict: str = "unknown"
@@ -68,23 +84,31 @@ class Evidence(msgspec.Struct, kw_only=True, omit_defaults=True):
     tier: str = ""
     seconds: float = 0.0
     journeys: list[Shown] = []
-    unshown: list[
-        str
-    ] = []  # stories of the milestone without a journey: claimed, not shown
-    goal: str = ""  # of the milestone, as the roadmap says it; so are the next three
+    # Stories of the milestone without a journey: claimed, not shown.
+    unshown: list[str] = []
+    # Of the milestone, as the roadmap says it; so are the next three.
+    goal: str = ""
     demo: str = ""
     entry: list[str] = []
     exits: list[Criterion] = []
-    own: list[str] = []  # who wrote journeys and the code that they prove, a line each
+    own: list[str] = []  # a line on each who wrote a journey and the code it proves
     waiver: str = ""  # a person's words that let the browser steps go unseen
     known_gaps: list[str] = []
     log: str = ""  # of the installation
 
 
 def judge_evidence(evidence: Evidence, red: list[str], unknown: list[str]) -> Evidence:
-    """The evidence with its verdict: red if anything is wrong, else unknown if anything was not seen, else green."""
+    """The evidence with its verdict.
+
+    It is red if anything is wrong, else unknown if anything was not seen, else green.
+    """
     evidence.reasons = red + unknown
-    evidence.verdict = "red" if red else "unknown" if unknown else "green"
+    evidence.verdict = "green"
+    if unknown:
+        evidence.verdict = "unknown"
+    if red:
+        evidence.verdict = "red"
+
     return evidence
 
 
@@ -94,7 +118,7 @@ def failed_step(run: Run) -> StepSeen | None:
 
 
 def run_told(shown: Shown, run: Run) -> str:
-    """One line that says what went wrong in a run: the journey, the step, what was sent and seen."""
+    """One line on what went wrong in a run: journey, step, what was sent and why."""
     head = f"{shown.id} ({shown.title}), {run.against}"
     step = failed_step(run)
     if step is None:

@@ -1,6 +1,8 @@
-"""`app/app.yaml`: how the app is started and which journeys prove which story. The format is docs/handbook/app.md.
+"""`app/app.yaml`: how the app is started and which journeys prove which story.
 
-`load` reads and types it (CatherdError with file:line:col and a fix); `apprules.findings` are the rules that a well-formed file can still break.
+The format is docs/handbook/app.md. `load_manifest` reads and types the file, and raises
+CatherdError with file:line:col and a fix. The rules that a well-formed file can still
+break are in `manifest_rules`.
 """
 
 import hashlib
@@ -48,7 +50,7 @@ class Path(_Strict):
 
 
 class Target(_Strict):
-    """What an action is about: by role and name, by text, by label or by placeholder."""
+    """What an action is about, by role and name, text, label or placeholder."""
 
     role: str = ""
     name: str = ""
@@ -60,7 +62,7 @@ class Target(_Strict):
 
 
 class Action(_Strict):
-    """One thing done in the browser; exactly one field is set."""
+    """One thing done in the browser. Exactly one field is set."""
 
     goto: str | None = None
     fill: Target | None = None
@@ -77,7 +79,7 @@ class Action(_Strict):
 
 
 class Expect(_Strict):
-    """What must be seen; which fields a step may use depends on its kind."""
+    """What must be seen. Which fields a step may use depends on its kind."""
 
     status: int | list[int] | None = None
     exit: int | list[int] | None = None
@@ -100,7 +102,7 @@ class Expect(_Strict):
 
 
 class Step(_Strict):
-    """One step; exactly one of the first five is set."""
+    """One step. Exactly one of the first five is set."""
 
     http: Http | None = None
     cli: Cli | None = None
@@ -182,11 +184,16 @@ class Manifest(msgspec.Struct, frozen=True):
 
 def shown_scalar(value: Scalar) -> str:
     """A scalar as a command line or a form holds it: `true`, not `True`."""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
 def load_manifest(tree: str) -> Manifest:
-    """The manifest of the app in `tree`. Raises CatherdError when it is missing, is not YAML or has a wrong shape."""
+    """The manifest of the app in `tree`.
+
+    Raises CatherdError when it is missing, is not YAML or has a wrong shape.
+    """
     path = os.path.join(tree, NAME)
     try:
         text = yaml_read.text_of(path, NAME)
@@ -196,17 +203,17 @@ def load_manifest(tree: str) -> Manifest:
             where=NAME,
             fix="write it as docs/handbook/app.md shows",
         ) from None
+
     return parse_manifest(text)
 
 
 def _has_nul(data: object) -> bool:
+    """Whether any text in the data, also a key, holds a NUL character."""
     if isinstance(data, dict):
-        return any(_has_nul(one) for pair in data.items() for one in pair)
-    return (
-        any(map(_has_nul, data))
-        if isinstance(data, list)
-        else isinstance(data, str) and "\0" in data
-    )
+        return any(map(_has_nul, data)) or any(map(_has_nul, data.values()))
+    if isinstance(data, list):
+        return any(map(_has_nul, data))
+    return isinstance(data, str) and "\0" in data
 
 
 def parse_manifest(text: str, name: str = NAME) -> Manifest:
@@ -218,6 +225,7 @@ def parse_manifest(text: str, name: str = NAME) -> Manifest:
             where=name,
             fix="take it out",
         )
+
     try:
         app = yaml_read.typed(document, App)
     except CatherdError as error:
@@ -225,11 +233,14 @@ def parse_manifest(text: str, name: str = NAME) -> Manifest:
             error.fix = (
                 "delete the key, or see docs/handbook/app.md for the one that you mean"
             )
+
         raise
+
     for journey in app.journeys:
         for step in journey.steps:
             if step.cli is not None:
                 step.cli.args = [shown_scalar(word) for word in step.cli.args]
+
     return Manifest(
         app=app, document=document, sha256=hashlib.sha256(text.encode()).hexdigest()
     )

@@ -1,4 +1,7 @@
-"""The app that does nothing, in the place of the real one: what passes against it too shows nothing."""
+"""The null app: it does nothing, in the place of the real one.
+
+A journey that passes against it, too, shows nothing.
+"""
 
 import socket
 import subprocess
@@ -9,22 +12,28 @@ from catherd.app.manifest_file import App
 from catherd.app.stage import free_port
 from catherd.box import relay
 
+_NAMES = {"host": "127.0.0.1", "data": "/data"}  # the placeholders of every journey
+
 
 class NullStage:
-    """The app that does nothing: 200 and an echo to every request; a command that prints nothing and exits 0.
+    """The stage on which the null app plays.
 
-    It has no state, so one serves all journeys: it listens from the first `begin` until `close`.
+    As a server it answers 200 and an echo to every request. As a command it prints
+    nothing and exits 0. It has no state, so one serves all journeys: it listens from
+    the first `begin` until `close`.
     """
 
     def __init__(self, app: App, browser: Browser | None) -> None:
-        self.app, self.browser = app, browser
-        self._netns = browser.netns if browser is not None else None
+        self.app = app
+        self.browser = browser
+        self.port = 0  # until it listens
+
+        self.prober: relay.Prober | None = None
+        self.names: dict[str, Any] = dict(_NAMES)
+
         self._page: BrowserPage | None = None
         self._listening: socket.socket | None = None
         self._child: subprocess.Popen[bytes] | None = None
-        self.prober: relay.Prober | None = None
-        self.port = 0
-        self.names: dict[str, Any] = {"host": "127.0.0.1", "data": "/data"}
 
     def begin(self) -> str:
         """Listen, in the browser's network if there is one."""
@@ -34,10 +43,11 @@ class NullStage:
         return ""
 
     def _listen(self) -> None:
+        netns = self.browser.netns if self.browser is not None else None
         port = free_port()
-        self._listening = relay.listen_inside(self._netns, port)
+        self._listening = relay.listen_inside(netns, port)
         self._child = relay.null_app(self._listening)
-        self.prober = relay.Prober(self._netns)
+        self.prober = relay.Prober(netns)
         self.port = port
 
     def ask(
@@ -70,7 +80,7 @@ class NullStage:
         if self._page is not None:
             self._page.close()
             self._page = None
-        self.names = {"host": "127.0.0.1", "data": "/data"}
+        self.names = dict(_NAMES)
         return [], ""
 
     def close(self) -> None:

@@ -1,4 +1,8 @@
-"""A person tries the app: a server in its box with a relay to a printed address, or a command run once, on data that stays."""
+"""A person tries the app, on data that stays.
+
+A web app runs in its box, with a relay to a printed address. A command is run in its
+box each time that the person types a line.
+"""
 
 import os
 import shutil
@@ -19,14 +23,14 @@ class Served:
     def __init__(self, app: App, stage: AppStage, port: int) -> None:
         self.app, self._stage = app, stage
         self.url = f"http://127.0.0.1:{port}"
-        self.try_it = str(expectations.fill_placeholders(app.try_it, {"url": self.url}))
+        self.try_it = expectations.filled_text(app.try_it, {"url": self.url})
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Whether the app has ended (by itself) within so many seconds."""
         return self._stage.box is None or self._stage.box.wait(timeout_s)
 
     def log(self) -> str:
-        """What it has printed so far, escaped; the last 64 KiB."""
+        """The last 64 KiB of what it has printed so far, escaped."""
         return self._stage.box.result().log if self._stage.box is not None else ""
 
 
@@ -34,9 +38,11 @@ class Served:
 def serve(
     tree: str, data: str, port: int = 0, *, wheels: str = "", minimum: str = "bwrap"
 ) -> Iterator[Served]:
-    """The web app of `tree` in its box, on the directory `data`, at 127.0.0.1:`port` (0: any free one) until the block ends.
+    """The web app of `tree`, served at 127.0.0.1:`port` until the block ends.
 
-    Raises CatherdError when the port is taken or the app does not start (its last words are in the error).
+    It runs in its box, on the directory `data`. Port 0 is any free one. Raises
+    CatherdError when the port is taken or the app does not start; the error quotes the
+    end of its log.
     """
     app = manifest_file.load_manifest(tree).app
     with (
@@ -51,6 +57,7 @@ def serve(
                     where=manifest_file.NAME,
                     fix="read its log above",
                 )
+
             assert stage.box is not None  # noqa: S101 - it has just begun
             carrier = relay.start_relay(listening, stage.box.netns, stage.names["port"])
             try:
@@ -65,8 +72,10 @@ def serve(
 def commands(
     tree: str, data: str, *, wheels: str = "", minimum: str = "bwrap"
 ) -> Iterator[Callable[[list[str], bytes], sandbox.BoxResult]]:
-    """The command (kind cli or library) of `tree`, installed once: what it gives runs it with arguments and standard input, each
-    time in a box of its own, on the directory `data`.
+    """The command of `tree`, of kind cli or library, installed once.
+
+    Gives a function that runs it with arguments and standard input, each time in a box
+    of its own, on the directory `data`.
     """
     app = manifest_file.load_manifest(tree).app
     with _prepared(app, tree, data, wheels, minimum) as stage:
@@ -97,6 +106,7 @@ def _prepared(
                 where=manifest_file.NAME,
                 fix=log[-300:] or "correct install:",
             )
+
         yield AppStage(
             app,
             installed,

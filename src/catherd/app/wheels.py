@@ -1,8 +1,11 @@
-"""What an app depends on: a lock file read strictly, its wheels fetched outside the box, nothing of them run there.
+"""What an app depends on: its lock file, and the wheels that this names.
 
-`app/requirements.lock` holds `name==version --hash=sha256:…` lines and nothing else: no option, address, path or variable
-reaches pip. Only wheels are taken (a source archive would run its setup here), each held to its hash. They are kept in
-`.catherd/wheels/<sha256 of the lock>` and shown to the box as /wheels, where `install:` works without a network.
+`app/requirements.lock` is read strictly. It holds lines like `name==version
+--hash=sha256:…` and nothing else: no option, address, path or variable reaches pip. The
+wheels are fetched outside the box, and nothing of them runs there. Only wheels are
+taken, because a source archive would run its setup; each is held to its hash. They are
+kept in `.catherd/wheels/<sha256 of the lock>` and shown to the box as /wheels, where
+`install:` works without a network.
 """
 
 import hashlib
@@ -28,7 +31,10 @@ class Unfetched(CatherdError):
 
 
 def read_lock(text: str) -> list[str]:
-    """The requirements of a lock file, one a line, as pip gets them. Raises CatherdError naming the first line that is none."""
+    """The requirements of a lock file, one a line, as pip gets them.
+
+    Raises CatherdError for the first line that is no pinned requirement.
+    """
     made = []
     joined = re.sub(r"\\\r?\n", " ", text)
     for number, line in enumerate(joined.splitlines(), 1):
@@ -43,14 +49,17 @@ def read_lock(text: str) -> list[str]:
                 where=f"{LOCK}:{number}",
                 fix=fix,
             )
+
         made.append(f"{found[1]}=={found[2]} {' '.join(found[3].split())}")
+
     return made
 
 
 def fetch_wheels(root: str, tree: str) -> str:
-    """The directory with the wheels of the lock in `tree`, fetched if need be; "" where it locks nothing.
+    """The directory with the wheels of the lock in `tree`, fetched if need be.
 
-    Raises CatherdError for a lock that is not right, Unfetched when a wheel cannot be had.
+    It is "" where nothing is locked. Raises CatherdError for a lock that is not right,
+    Unfetched when a wheel cannot be had.
     """
     path = os.path.join(tree, LOCK)
     if not os.path.isfile(path):
@@ -65,52 +74,41 @@ def fetch_wheels(root: str, tree: str) -> str:
     if os.path.isdir(folder):
         return folder
     os.makedirs(home, exist_ok=True)
-    stage = tempfile.mkdtemp(prefix=".part-", dir=home)
+    partial = tempfile.mkdtemp(prefix=".part-", dir=home)
     try:
-        _download(text, stage)
-        os.chmod(stage, 0o755)  # noqa: S103 - the box's user reads it
+        _download(text, partial)
+        os.chmod(partial, 0o755)  # noqa: S103 - the box's user reads it
         with effect("rename", f".catherd/wheels/{os.path.basename(folder)[:12]}"):
-            os.rename(stage, folder)
+            os.rename(partial, folder)
     except OSError:
         if not os.path.isdir(folder):  # somebody else was first
             raise
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
+
     return folder
 
 
 def _download(text: str, into: str) -> None:
+    """Let pip put the wheels of these requirements into a directory.
+
+    Raises Unfetched with the reason that pip gives.
+    """
     lock = os.path.join(into, ".lock")
     with open(lock, "w", encoding="utf-8") as file:
         file.write(text)
-    argv = [
-        sys.executable,
-        "-I",
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "--no-input",
-        "download",
-        "--quiet",
-    ]
-    argv += [
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--no-deps",
-        "--dest",
-        into,
-        "-r",
-        lock,
-    ]
-    known = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
-    env = {
-        k: v
-        for k, v in os.environ.items()
-        if k in known or k.startswith("PIP_") or k.lower().endswith("_proxy")
-    }
+    pip = [sys.executable, "-I", "-m", "pip"]
+    quietly = ["--disable-pip-version-check", "--no-input"]
+    strictly = ["--only-binary=:all:", "--require-hashes", "--no-deps"]
+    wanted = ["--dest", into, "-r", lock]
     try:
         done = subprocess.run(
-            argv, cwd=into, env=env, capture_output=True, text=True, timeout=SECONDS
+            [*pip, *quietly, "download", "--quiet", *strictly, *wanted],
+            cwd=into,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise Unfetched(
@@ -118,21 +116,32 @@ def _download(text: str, into: str) -> None:
             where=LOCK,
             fix="look at the network",
         ) from None
+
     os.unlink(lock)
     if done.returncode:
-        said = next(
-            (
-                row
-                for row in reversed(done.stderr.splitlines())
-                if row.startswith("ERROR")
-            ),
-            done.stderr[-300:],
-        )
-        raise Unfetched(
-            f"its wheels cannot be had: {said.removeprefix('ERROR: ')}",
-            where=LOCK,
-            fix=_fix(said),
-        )
+        said = _reason(done.stderr)
+        what = f"its wheels cannot be had: {said.removeprefix('ERROR: ')}"
+        raise Unfetched(what, where=LOCK, fix=_fix(said))
+
+
+def _environment() -> dict[str, str]:
+    """The variables that pip may see: where it is, its own, and those for a proxy."""
+    known = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
+    env = {}
+    for name, value in os.environ.items():
+        own = name in known or name.startswith("PIP_")
+        if own or name.lower().endswith("_proxy"):
+            env[name] = value
+
+    return env
+
+
+def _reason(printed: str) -> str:
+    """The last error that pip printed, else the end of what it printed."""
+    for line in reversed(printed.splitlines()):
+        if line.startswith("ERROR"):
+            return line
+    return printed[-300:]
 
 
 def _fix(said: str) -> str:

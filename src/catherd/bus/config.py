@@ -15,6 +15,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,30}\Z")
 RESERVED = frozenset(
     {"human", "you", "me", "open", "blocked", "done", "catherd", "main"}
 )
+_ENDINGS = (".yaml", ".yml")
 IGNORED = re.compile(r"(\..*|.*~|.*\.sw[a-z]|4913|#.*#)\Z")  # editors' leftovers
 
 
@@ -104,9 +105,8 @@ def readable_agents(
     found: dict[str, Agent] = {}
     wrong: list[CatherdError] = []
     names: dict[str, str] = {}
-    folder = os.path.join(root, "agents")
-    for file in sorted(os.listdir(folder) if os.path.isdir(folder) else []):
-        if not file.endswith((".yaml", ".yml")) or IGNORED.match(file):
+    for file in _files(root, "agents"):
+        if not file.endswith(_ENDINGS) or IGNORED.match(file):
             continue
         try:
             one = agent(root, f"agents/{file}", told)
@@ -140,41 +140,20 @@ def _alone(
 
 
 def agent(root: str, path: str, told: list[str] | None = None) -> Agent:
-    """The agent in `path` (relative to `root`); its id is checked against what may be a directory and a branch name."""
-    folder, _, file = path.rpartition("/")
-    name = file.rpartition(".")[0]
-    if folder != "agents":
-        raise CatherdError(
-            "an agent's file stands in agents/", where=path, fix=f"mv '{path}' agents/"
-        )
-    if not NAME.match(name) or name in RESERVED:
-        why = (
-            "is reserved"
-            if name in RESERVED
-            else "must be lower-case letters, digits and dashes, beginning with a letter"
-        )
-        raise CatherdError(
-            f"an agent's name {why}, not '{name}'",
-            where=path,
-            fix=f"mv '{path}' agents/another-name.yaml",
-        )
+    """The agent in `path` (relative to `root`).
+
+    Its id is checked against what may be a directory and a branch name.
+    """
+    name = _agent_name(path)
     try:
         document = yaml_read.read_yaml(os.path.join(root, path), path)
     except FileNotFoundError:
-        there = [
-            f
-            for f in sorted(os.listdir(os.path.join(root, "agents")))
-            if f.endswith((".yaml", ".yml"))
-        ]
+        there = [file for file in _files(root, "agents") if file.endswith(_ENDINGS)]
         raise CatherdError(
             "no such agent", where=path, fix=f"there are: {', '.join(there)}"
         ) from None
-    if isinstance(document.data, dict):
-        for key in ("options", "rehearsal"):
-            if isinstance(document.data.get(key), dict):
-                document.data[key] = {
-                    k: _plain(v) for k, v in document.data[key].items()
-                }
+
+    _write_out(document.data)
     one = yaml_read.typed(document, Agent)
     if one.runs not in {"here", "elsewhere"}:
         raise CatherdError(
@@ -182,10 +161,46 @@ def agent(root: str, path: str, told: list[str] | None = None) -> Agent:
             where=document.where("runs"),
             fix="runs: here",
         )
+
     _tell(told, document, Agent, set(document.data))
     one.id = name
     one.name = one.name or name.capitalize()
     return one
+
+
+def _agent_name(path: str) -> str:
+    """The id that an agent's file gives it."""
+    folder, _, file = path.rpartition("/")
+    name = file.rpartition(".")[0]
+    if folder != "agents":
+        raise CatherdError(
+            "an agent's file stands in agents/", where=path, fix=f"mv '{path}' agents/"
+        )
+    if NAME.match(name) and name not in RESERVED:
+        return name
+
+    why = "must be lower-case letters, digits and dashes, beginning with a letter"
+    if name in RESERVED:
+        why = "is reserved"
+    raise CatherdError(
+        f"an agent's name {why}, not '{name}'",
+        where=path,
+        fix=f"mv '{path}' agents/another-name.yaml",
+    )
+
+
+def _write_out(data: Any) -> None:
+    """Turn the values of `options` and `rehearsal` into text, as the model's package takes them."""
+    for key in ("options", "rehearsal"):
+        values = data.get(key) if isinstance(data, dict) else None
+        if isinstance(values, dict):
+            data[key] = {name: _plain(value) for name, value in values.items()}
+
+
+def _files(root: str, folder: str) -> list[str]:
+    """The names in a folder of the repository, sorted; none where it is not there."""
+    path = os.path.join(root, folder)
+    return sorted(os.listdir(path)) if os.path.isdir(path) else []
 
 
 def _tell(
@@ -230,44 +245,47 @@ def phases_stamp(root: str) -> list[tuple[str, int]]:
 
 def phases(root: str, told: list[str] | None = None) -> dict[str, Phase]:
     """Every `phases/*.yaml` by name; keys that are not known go to `told`, as in `agents`."""
-    folder = os.path.join(root, "phases")
-    names = sorted(
-        f
-        for f in (os.listdir(folder) if os.path.isdir(folder) else [])
-        if f.endswith(".yaml") and f[0] != "."
-    )
-    if not names:
+    found = {}
+    for file in _files(root, "phases"):
+        if file.endswith(".yaml") and not file.startswith("."):
+            phase = _phase(root, file, told)
+            found[phase.name] = phase
+    if not found:
         raise CatherdError(
             "no phase file", where="phases/", fix=".venv/bin/catherd init ."
         )
-    found = {}
-    for file in names:
-        path = f"phases/{file}"
-        document = yaml_read.read_yaml(os.path.join(root, path), path)
-        phase = yaml_read.typed(document, Phase)
-        phase.name = file.removesuffix(".yaml")
-        _tell(told, document, Phase, set(document.data))
-        for name, gate in phase.gates.items():
-            gate.name, gate.phase = name, phase.name
-            _tell(
-                told, document, Gate, set(document.data["gates"][name]), "gates", name
-            )
-            seconds(gate.timebox, document.where("gates", name, "timebox"))
-            if gate.template and not os.path.isfile(
-                os.path.join(root, "templates", gate.template)
-            ):
-                raise CatherdError(
-                    f"the template templates/{gate.template} is not there",
-                    where=document.where("gates", name, "template"),
-                    fix=_meant(
-                        root,
-                        gate.template,
-                        {other.template for other in phase.gates.values()},
-                    ),
-                )
-        seconds(phase.grace, document.where("grace"))
-        found[phase.name] = phase
     return _ordered(found)
+
+
+def _phase(root: str, file: str, told: list[str] | None) -> Phase:
+    path = f"phases/{file}"
+    document = yaml_read.read_yaml(os.path.join(root, path), path)
+    phase = yaml_read.typed(document, Phase)
+    phase.name = file.removesuffix(".yaml")
+    _tell(told, document, Phase, set(document.data))
+
+    for name, gate in phase.gates.items():
+        gate.name, gate.phase = name, phase.name
+        _tell(told, document, Gate, set(document.data["gates"][name]), "gates", name)
+        seconds(gate.timebox, document.where("gates", name, "timebox"))
+        _check_template(root, phase, gate, document)
+
+    seconds(phase.grace, document.where("grace"))
+    return phase
+
+
+def _check_template(
+    root: str, phase: Phase, gate: Gate, document: yaml_read.Document
+) -> None:
+    path = os.path.join(root, "templates", gate.template)
+    if not gate.template or os.path.isfile(path):
+        return
+    used = {other.template for other in phase.gates.values()}
+    raise CatherdError(
+        f"the template templates/{gate.template} is not there",
+        where=document.where("gates", gate.name, "template"),
+        fix=_meant(root, gate.template, used),
+    )
 
 
 def _ordered(found: dict[str, Phase]) -> dict[str, Phase]:

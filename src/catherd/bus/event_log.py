@@ -1,8 +1,9 @@
 """The log of what happened, made whole again: whatever stands on the bus has its line in `events/`.
 
-A process that is killed between a post and its line leaves a file without one; one that is killed in a call leaves a call
-without an answer, which nobody makes again when its turn is not needed any more. `settle` adds those lines; ids are stable, so
-a line that is there twice is one event.
+A process that is killed between a post and its line leaves a file without one. One that
+is killed in a call leaves a call without an answer, which nobody makes again when its
+turn is not needed any more. `log_missing` adds those lines. Ids are stable, so a line
+that is there twice is one event.
 """
 
 import os
@@ -18,11 +19,17 @@ _ID = re.compile(r'"id":"((?:[^"\\]|\\.)*)"')
 
 
 def log_missing(bus: Bus) -> list[str]:
-    """Log what was posted and is not logged; the paths. Costs a look at every file of the game: for `make` and landings."""
-    known, posted = _logged(bus), _posted(bus.path)
+    """Log what was posted and is not logged; the paths.
+
+    It looks at every file of the game, so it is for `make` and for landings.
+    """
+    known = _logged(bus)
+    posted = _posted(bus.path)
+
     late = [path for path in posted if f"posted:{path}" not in known]
     for path in late:
         bus.event("posted", path)
+
     for call in _lost(bus, posted):
         if f"may-have-been-billed:{call}" not in known:
             bus.event("may-have-been-billed", call)
@@ -30,18 +37,27 @@ def log_missing(bus: Bus) -> list[str]:
 
 
 def _lost(bus: Bus, posted: list[str]) -> list[str]:
-    """The calls without an answer, but for those that a daemon made that lives: it may be waiting for one."""
-    there, lost = set(posted), list[str]()
+    """The calls without an answer that nobody waits for."""
+    there = set(posted)
+    lost = []
     for path in posted:
         found = _CALL.match(path)
-        if found and f"{found[1]}.answer.yaml" not in there:
-            lock = f"agents/{found[2]}.lock"  # written when its daemon began
-            if (
-                not bus.alive(found[2])
-                or os.stat(bus.here(path)).st_mtime < os.stat(bus.here(lock)).st_mtime
-            ):
-                lost.append(found[1])
+        if found is None:
+            continue
+        call, agent = found.groups()
+        is_answered = f"{call}.answer.yaml" in there
+        if not is_answered and not _is_awaited(bus, path, agent):
+            lost.append(call)
     return lost
+
+
+def _is_awaited(bus: Bus, path: str, agent: str) -> bool:
+    """Whether the agent's daemon lives and has made the call at `path` itself."""
+    if not bus.alive(agent):
+        return False
+    made = os.stat(bus.here(path)).st_mtime
+    began = os.stat(bus.here(f"agents/{agent}.lock")).st_mtime
+    return made >= began
 
 
 def _logged(bus: Bus) -> set[str]:
@@ -61,10 +77,10 @@ def _posted(top: str) -> list[str]:
         inside = os.path.relpath(folder, top)
         if inside == ".":
             folders[:] = [name for name in folders if name not in APART]
-        paths = (os.path.normpath(os.path.join(inside, name)) for name in names)
-        found += [
-            path
-            for path in paths
-            if POSTED.match(path) and not os.path.basename(path).startswith(".")
-        ]
+
+        for name in names:
+            path = os.path.normpath(os.path.join(inside, name))
+            if POSTED.match(path) and not name.startswith("."):
+                found.append(path)
+
     return sorted(found)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -37,7 +38,7 @@ def terminal_text(text: str) -> str:
     return hidden.removed(text.replace("\n", " ").replace("\t", " "))
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class VoteOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a vote ended, as it is told."""
 
     method: str
@@ -67,7 +68,7 @@ class Teller:
         self._steps: set[str] = set()
         self._troubles: set[str] = set()
 
-    # Plain doors
+    # Plain output
 
     def line(self, text: str) -> None:
         """One line, over the line that says who is thinking."""
@@ -198,6 +199,12 @@ class Teller:
         what = "ballots" if ask.kind == "ballot" else "heard"
         self.line(f"{gate} closed: {counted} of {of} {what}{silent}")
 
+    def code_names(self, titles: Mapping[str, str]) -> None:
+        """Code name → title, said when proposals begin to go by code names."""
+        named = "; ".join(f"{code} is {titles[code]}" for code in sorted(titles))
+        text = f"from here on each proposal goes by a code name: {named}"
+        self.line(textwrap.fill(terminal_text(text), self.width))
+
     def merged(self, bus: Bus, name: str) -> None:
         """A pull request is on main."""
         pr = bus.look(f"prs/{name}/pr.yaml", Pr)
@@ -210,69 +217,56 @@ class Teller:
     def work(
         self, bus: Bus, gate: str, prs: list[str], done: int, of: int, waited: float
     ) -> None:
-        """What moves while tasks are worked on: these pull requests and their reviews as they come, and one line on the rest."""
+        """What moves while tasks are worked on.
+
+        These pull requests and their reviews are told as they come, and one line of the
+        rest: `done` of `of` tasks after `waited` seconds.
+        """
         said = bus.chat()
         if gate not in self._steps:
             self._steps.add(gate)
             self._told |= {f"chat/{stem}" for stem in said}
             self.line(f"── {gate} {'─' * max(4, self.width - len(gate) - 4)}")
         for stem, message in said.items():
-            if not message.wrote.get("turn", "").startswith(
-                MARK
-            ):  # the lines below say the same
+            # A line of the work is told as what it is about.
+            if not message.wrote.get("turn", "").startswith(MARK):
                 self._once(f"chat/{stem}", who(stem), message.text, "»")
         for name in prs:
-            pr = bus.look(f"prs/{name}/pr.yaml", Pr)
-            if pr is not None:
-                self._once(
-                    f"prs/{name}",
-                    pr.author,
-                    f"opens {name}: {pr.task}, {pr.title}",
-                    "│",
-                )
-            for file in bus.names(f"prs/{name}"):
-                if (
-                    file.startswith("needs-")
-                    and (needs := bus.look(f"prs/{name}/{file}", Needs)) is not None
-                ):
-                    first = " ".join([*needs.files, *needs.findings][:1])
-                    self._once(
-                        f"prs/{name}/{file}",
-                        "catherd",
-                        f"{name} goes back: {needs.why}. {first}".strip(),
-                        "│",
-                    )
-            for file in bus.names(f"prs/{name}/reviews"):
-                key = f"prs/{name}/reviews/{file}"
-                if (
-                    key not in self._told
-                    and (review := bus.look(key, Review)) is not None
-                ):
-                    reason = (
-                        review.notes[0].text
-                        if review.notes and review.verdict != "approve"
-                        else ""
-                    )
-                    word = (
-                        "approves"
-                        if review.verdict == "approve"
-                        else "asks for changes in"
-                    )
-                    self._once(
-                        key,
-                        file.removesuffix(".yaml").partition(".")[2],
-                        f"{word} {name}. {reason}".strip(),
-                        "│",
-                    )
+            self._opened(bus, name)
+            self._sent_back(bus, name)
+            self._reviewed(bus, name)
         if self.tty:
             self._line(f"{gate}: {done} of {of} tasks merged, {int(waited)} s")
+
+    def _opened(self, bus: Bus, name: str) -> None:
+        pr = bus.look(f"prs/{name}/pr.yaml", Pr)
+        if pr is not None:
+            text = f"opens {name}: {pr.task}, {pr.title}"
+            self._once(f"prs/{name}", pr.author, text, "│")
+
+    def _sent_back(self, bus: Bus, name: str) -> None:
+        for file in bus.names(f"prs/{name}"):
+            path = f"prs/{name}/{file}"
+            needs = bus.look(path, Needs) if file.startswith("needs-") else None
+            if needs is not None:
+                first = " ".join([*needs.files, *needs.findings][:1])
+                text = f"{name} goes back: {needs.why}. {first}".strip()
+                self._once(path, "catherd", text, "│")
+
+    def _reviewed(self, bus: Bus, name: str) -> None:
+        for file in bus.names(f"prs/{name}/reviews"):
+            path = f"prs/{name}/reviews/{file}"
+            review = None if path in self._told else bus.look(path, Review)
+            if review is not None:
+                reviewer = file.removesuffix(".yaml").partition(".")[2]
+                self._once(path, reviewer, _verdict(name, review), "│")
 
     def _once(self, key: str, speaker: str, text: str, mark: str) -> None:
         if key not in self._told:
             self._told.add(key)
             self._say(speaker, text, mark)
 
-    def decided(self, outcome: Decision) -> None:
+    def decided(self, outcome: VoteOutcome) -> None:
         """The decision, in one line."""
         how = {
             "condorcet": "it beats every rival",
@@ -315,29 +309,33 @@ class Teller:
 
     def pick(self, card: str, options: list[str]) -> str:
         """Your choice among the tied, on a terminal; "" without one."""
-        self.line(
-            "\n".join(
-                terminal_text(line) if line.strip() else "" for line in card.split("\n")
-            )
-        )
-        if self.asking:
-            self.bell()
-        while self.asking:
-            listed = "/".join(str(n) for n in range(1, len(options) + 1))
-            sys.stdout.write(
-                ", ".join(f"{n} {o}" for n, o in enumerate(options, 1))
-                + f"  {listed}? "
-            )
-            sys.stdout.flush()
-            typed = sys.stdin.readline()
-            if not typed:
-                break
-            typed = typed.strip()
-            if typed.isdigit() and 1 <= int(typed) <= len(options):
-                return options[int(typed) - 1]
-            if typed in options:
-                return typed
+        lines = [
+            terminal_text(line) if line.strip() else "" for line in card.split("\n")
+        ]
+        self.line("\n".join(lines))
+        if not self.asking:
+            return ""
+        self.bell()
+        while typed := self._choice_typed(options):
+            choice = _chosen(typed.strip(), options)
+            if choice:
+                return choice
         return ""
+
+    def _choice_typed(self, options: list[str]) -> str:
+        """A line with a choice, "" at the end of the input."""
+        offered = ", ".join(f"{n} {one}" for n, one in enumerate(options, 1))
+        numbers = "/".join(str(n) for n in range(1, len(options) + 1))
+        sys.stdout.write(f"{offered}  {numbers}? ")
+        sys.stdout.flush()
+        return sys.stdin.readline()
+
+
+def _chosen(typed: str, options: list[str]) -> str:
+    """The option that was typed, by its number or its name; "" when it is none."""
+    if typed.isdigit() and 1 <= int(typed) <= len(options):
+        return options[int(typed) - 1]
+    return typed if typed in options else ""
 
 
 def trouble(one: Trouble) -> str:
@@ -372,50 +370,61 @@ def folded(line: str) -> str:
 def headline(message: Pitch | Argument | Ballot | Bid) -> str:
     """An answer in a line or two."""
     if isinstance(message, Pitch):
-        first = next(
-            (
-                line
-                for line in message.body.splitlines()
-                if line.strip() and not line.startswith("#")
-            ),
-            "",
-        )
-        return f"{message.title}. {first}"
-    if isinstance(message, Bid) and message.kind == "swap" and not message.swap:
-        return "keeps what it has"
-    if isinstance(message, Bid) and message.swap:
-        return f"would give {message.swap.get('give', '')} for {message.swap.get('take', '')}. {message.note}".strip()
+        return f"{message.title}. {_first_sentence(message.body)}"
     if isinstance(message, Bid):
-        best = sorted(message.fits, key=lambda task: (-message.fits[task], task))[:3]
-        return (
-            "would take "
-            + ", ".join(f"{task} (fit {message.fits[task]})" for task in best)
-            if best
-            else "bids for nothing"
-        )
+        return _bid_line(message)
     if isinstance(message, Ballot):
-        if message.abstain:
-            return f"abstains. {message.why}".strip()
-        return " > ".join(
-            "=".join(r) if isinstance(r, list) else str(r) for r in message.ranking
-        )
-    if message.objections:
-        return "; ".join(
-            f"to {one.to}: {one.objection}" for one in message.objections[:1]
-        ) + (
-            f" (and {len(message.objections) - 1} more)"
-            if len(message.objections) > 1
-            else ""
-        )
-    if message.decision:
-        accepted = sum(one.verdict == "accept" for one in message.answers)
-        to = f" with {message.merge_with}" if message.merge_with else ""
-        return f"{message.decision}{to}; accepts {accepted} of {len(message.answers)} objections"
-    return (
-        f"for {message.speaks_for}: {message.body}"
-        if message.speaks_for
-        else message.body
-    )
+        return _ballot_line(message)
+    return _argument_line(message)
+
+
+def _first_sentence(body: str) -> str:
+    """The first line that is neither blank nor a heading."""
+    for line in body.splitlines():
+        if line.strip() and not line.startswith("#"):
+            return line
+    return ""
+
+
+def _bid_line(bid: Bid) -> str:
+    if bid.swap:
+        give, take = bid.swap.get("give", ""), bid.swap.get("take", "")
+        return f"would give {give} for {take}. {bid.note}".strip()
+    if bid.kind == "swap":
+        return "keeps what it has"
+    best = sorted(bid.fits, key=lambda task: (-bid.fits[task], task))[:3]
+    if not best:
+        return "bids for nothing"
+    return "would take " + ", ".join(f"{task} (fit {bid.fits[task]})" for task in best)
+
+
+def _ballot_line(ballot: Ballot) -> str:
+    if ballot.abstain:
+        return f"abstains. {ballot.why}".strip()
+    ranks = [r if isinstance(r, list) else [str(r)] for r in ballot.ranking]
+    return " > ".join("=".join(equal) for equal in ranks)
+
+
+def _argument_line(argument: Argument) -> str:
+    if argument.objections:
+        first, *others = argument.objections
+        more = f" (and {len(others)} more)" if others else ""
+        return f"to {first.to}: {first.objection}{more}"
+    if argument.decision:
+        accepted = [one for one in argument.answers if one.verdict == "accept"]
+        to = f" with {argument.merge_with}" if argument.merge_with else ""
+        of = f"{len(accepted)} of {len(argument.answers)} objections"
+        return f"{argument.decision}{to}; accepts {of}"
+    if argument.speaks_for:
+        return f"for {argument.speaks_for}: {argument.body}"
+    return argument.body
+
+
+def _verdict(pr: str, review: Review) -> str:
+    if review.verdict == "approve":
+        return f"approves {pr}."
+    reason = review.notes[0].text if review.notes else ""
+    return f"asks for changes in {pr}. {reason}".strip()
 
 
 def _pace(*, rehearsal: bool) -> float:

@@ -14,7 +14,7 @@ import stat
 import time
 from collections import deque
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -28,10 +28,10 @@ M = TypeVar("M", bound=Base)
 
 OPEN = "open.yaml"
 TIEBREAK = "debate/tiebreak.yaml"
-DECISION = (
-    "docs/debate/decision.yaml"  # from the root: what every clone knows the game by
-)
-RELIST = 5.0  # seconds for which the names that a watch heard are taken for all that came into the chat
+# From the root: the file by which every clone knows the game.
+DECISION = "docs/debate/decision.yaml"
+# Seconds for which the names that a watch heard are taken for all that came to the chat.
+RELIST = 5.0
 
 
 def now() -> str:
@@ -61,21 +61,20 @@ def tidy_text(text: str) -> str:
 
 
 class Bus:
-    """`<root>/bus`. Holds no state but a cache: chat messages already parsed."""
+    """`<root>/bus`, as this process sees it.
+
+    The files are the state. Beside them it holds `by` (whose events these are) and the
+    tail of the chat, parsed, so that no message is read twice. `heard` are names under
+    chat/ that a watch tells of, where there is one.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.path = os.path.join(root, "bus")
-        self.by = "catherd"  # whose events these are
-        self.heard: deque[str] | None = (
-            None  # names under chat/ that a watch tells of, where one does
-        )
-        self._chat: dict[
-            str, tuple[tuple[int, int, int], Chat | None]
-        ] = {}  # with what changes when it is edited
-        self._chat_at = (-1, 0, 0)
+        self.by = "catherd"
+        self.heard: deque[str] | None = None
         self.relist_s = RELIST
-        self._relist = 0.0  # when the chat is due to be listed, 0: it was, and nothing has come since
+        self._tail = ChatTail(self)
 
     # Reading
 
@@ -187,90 +186,12 @@ class Bus:
         return bool(message.seal) and message.seal != seal_of(message)
 
     def chat(self, last: int = 200, *, fresh: bool = False) -> dict[str, Chat]:
-        """The last messages of the chat by stem (`<utc>.<who>`), oldest first; a broken one is reported once and left out.
+        """The last messages of the chat by stem (`<utc>.<who>`), oldest first.
 
-        What you edit in place is seen with the next message that comes, or when `fresh` asks for it; a broken one at once.
-        Where a watch fills `heard`, what it named is taken for what came, and the folder is listed some seconds later: a long
-        chat costs a turn no more than a short one, and a lost event costs those seconds.
+        A broken one is reported once and left out. What you edit in place is seen with
+        the next message that comes, or when `fresh` asks for it; a broken one at once.
         """
-        try:
-            info = os.stat(self.here("chat"))
-        except FileNotFoundError:
-            return {}
-        at = (info.st_mtime_ns, info.st_ino, last)
-        told = self.heard if self.heard is not None else deque[str]()
-        many = len(told) == told.maxlen  # perhaps more than it could hold
-        names = {told.popleft() for _ in range(len(told))}
-        heard = {
-            name.removesuffix(".yaml")
-            for name in names
-            if name.endswith(".yaml") and not IGNORED.match(name)
-        }
-        broken = [stem for stem, (_, message) in self._chat.items() if message is None]
-        mended = {stem for stem in broken if self._mark(stem) != self._chat[stem][0]}
-        due = at[1:] != self._chat_at[1:] or 0 < self._relist < time.monotonic()
-        if fresh or many or due or mended or (at != self._chat_at and not heard):
-            found, self._relist = (
-                {stem: self._said(stem) for stem in self._newest(last)},
-                0.0,
-            )
-        else:
-            found = self._chat | {stem: self._said(stem) for stem in heard}
-            found = {
-                stem: found[stem]
-                for stem in sorted(found, key=lambda stem: f"{stem}.yaml")[-last:]
-            }
-            for gone in [
-                stem
-                for stem in heard & found.keys()
-                if not self.there(f"chat/{stem}.yaml")
-            ]:
-                del found[gone]
-            self._relist = self._relist or (
-                time.monotonic() + self.relist_s if heard else 0.0
-            )
-        self._chat_at = at
-        for gone in set(broken) - found.keys():
-            self.solved(slug(f"chat/{gone}.yaml"))
-        self._chat = found
-        return {
-            stem: message for stem, (_, message) in found.items() if message is not None
-        }
-
-    def _newest(self, last: int) -> list[str]:
-        """The last stems of the chat. What is older than the oldest of last time need not be sorted again."""
-        names = os.listdir(self.here("chat"))
-        oldest = next(iter(self._chat), "")
-        newer = [name for name in names if name >= oldest]
-        found = sorted(newer if len(newer) > last else names, reverse=True)
-        good = (
-            name.removesuffix(".yaml")
-            for name in found
-            if name.endswith(".yaml") and not IGNORED.match(name)
-        )
-        return list(islice(good, last))[::-1]
-
-    def _mark(self, stem: str) -> tuple[int, int, int]:
-        """What changes when the message is edited."""
-        try:
-            info = os.lstat(self.here(f"chat/{stem}.yaml"))
-        except OSError:
-            return (0, 0, 0)
-        return (info.st_mtime_ns, info.st_ino, info.st_size)
-
-    def _said(self, stem: str) -> tuple[tuple[int, int, int], Chat | None]:
-        path, mark = f"chat/{stem}.yaml", self._mark(stem)
-        before = self._chat.get(stem)
-        if before is not None and before[0] == mark:
-            return before
-        try:
-            found = self.get(path, Chat)
-        except CatherdError as error:
-            self.broken(path, error)
-            return mark, None
-        if before is not None and before[1] is None:
-            self.solved(slug(path))
-        return mark, found
+        return self._tail.read(last, fresh=fresh)
 
     # Writing
 
@@ -355,6 +276,127 @@ class Bus:
         """The trouble of that name is over."""
         if self.there(f"problems/{name}.yaml"):
             atomic.remove(self.path, f"problems/{name}.yaml")
+
+
+class _Read(NamedTuple):
+    """A message of the chat, None when it is broken, with the mark of its file."""
+
+    mark: tuple[int, int, int]
+    message: Chat | None
+
+
+class ChatTail:
+    """The last messages of the chat, each read once for as long as its file stays the same.
+
+    Where a watch fills `bus.heard`, the names in it are taken for all that came, and the
+    folder is listed `bus.relist_s` seconds later. So a long chat costs a turn no more
+    than a short one, and a lost event costs those seconds.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._read: dict[str, _Read] = {}
+        self._folder = (-1, 0, 0)  # its mtime and inode, and how many were asked for
+        self._relist_at = 0.0  # monotonic; 0: nothing has come since it was listed
+
+    def read(self, last: int, *, fresh: bool) -> dict[str, Chat]:
+        """See `Bus.chat`."""
+        try:
+            info = os.stat(self._bus.here("chat"))
+        except FileNotFoundError:
+            return {}
+        folder = (info.st_mtime_ns, info.st_ino, last)
+        heard, overflown = self._take_heard()
+        broken = [stem for stem, read in self._read.items() if read.message is None]
+        unheard = folder != self._folder and not heard
+
+        if fresh or overflown or unheard or self._must_list(folder, broken):
+            found = {stem: self._message(stem) for stem in self._newest(last)}
+            self._relist_at = 0.0
+        else:
+            found = self._with(heard, last)
+
+        for gone in set(broken) - found.keys():
+            self._bus.solved(slug(f"chat/{gone}.yaml"))
+        self._folder, self._read = folder, found
+        return _whole(found)
+
+    def _take_heard(self) -> tuple[set[str], bool]:
+        """The stems that a watch told of, and whether it may have told of more than it could hold."""
+        names = self._bus.heard
+        if names is None:
+            return set(), False
+        overflown = len(names) == names.maxlen
+        taken = {names.popleft() for _ in range(len(names))}
+        return {_stem(name) for name in taken if _is_message(name)}, overflown
+
+    def _must_list(self, folder: tuple[int, int, int], broken: list[str]) -> bool:
+        """Whether the folder is another, it is time to look again, or a broken message was edited."""
+        if folder[1:] != self._folder[1:]:
+            return True
+        if 0 < self._relist_at < time.monotonic():
+            return True
+        return any(self._mark(stem) != self._read[stem].mark for stem in broken)
+
+    def _with(self, heard: set[str], last: int) -> dict[str, _Read]:
+        """What was read before with what was heard of, and without what is gone."""
+        found = self._read | {stem: self._message(stem) for stem in heard}
+        newest = sorted(found, key=lambda stem: f"{stem}.yaml")[-last:]
+        if heard and not self._relist_at:
+            self._relist_at = time.monotonic() + self._bus.relist_s
+        return {
+            stem: found[stem]
+            for stem in newest
+            if stem not in heard or self._bus.there(f"chat/{stem}.yaml")
+        }
+
+    def _newest(self, last: int) -> list[str]:
+        """The last stems of the chat. What is older than the oldest of last time need not be sorted again."""
+        names = os.listdir(self._bus.here("chat"))
+        oldest = next(iter(self._read), "")
+        newer = [name for name in names if name >= oldest]
+        found = sorted(newer if len(newer) > last else names, reverse=True)
+        good = (_stem(name) for name in found if _is_message(name))
+        return list(islice(good, last))[::-1]
+
+    def _mark(self, stem: str) -> tuple[int, int, int]:
+        """What changes when the message is edited."""
+        try:
+            info = os.lstat(self._bus.here(f"chat/{stem}.yaml"))
+        except OSError:
+            return (0, 0, 0)
+        return (info.st_mtime_ns, info.st_ino, info.st_size)
+
+    def _message(self, stem: str) -> _Read:
+        path, mark = f"chat/{stem}.yaml", self._mark(stem)
+        before = self._read.get(stem)
+        if before is not None and before.mark == mark:
+            return before
+        try:
+            found = self._bus.get(path, Chat)
+        except CatherdError as error:
+            self._bus.broken(path, error)
+            return _Read(mark, None)
+        if before is not None and before.message is None:
+            self._bus.solved(slug(path))
+        return _Read(mark, found)
+
+
+def _whole(read: dict[str, _Read]) -> dict[str, Chat]:
+    """The messages that are not broken."""
+    found = {}
+    for stem, one in read.items():
+        if one.message is not None:
+            found[stem] = one.message
+    return found
+
+
+def _is_message(name: str) -> bool:
+    return name.endswith(".yaml") and not IGNORED.match(name)
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(".yaml")
 
 
 def slug(path: str) -> str:

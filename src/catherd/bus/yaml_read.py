@@ -38,6 +38,16 @@ _HINTS = {
 }
 
 
+_EXAMPLES = {
+    "str": "'a text'",
+    "array": "[one, two]",
+    "int": "3",
+    "float": "0.5",
+    "bool": "true",
+    "object": "{a: b}",
+}
+
+
 class Document:
     """Parsed YAML: `.data` as builtins, and the place of every part of it."""
 
@@ -69,7 +79,10 @@ def _place(name: str, mark: Any) -> str:
 
 
 def loads(text: str, name: str, limit: int = LIMIT) -> Document:
-    """The document in `text`; `name` is what errors call it. Empty text is None. Raises CatherdError with place and fix."""
+    """The document in `text`; `name` is what errors call it. Empty text is None.
+
+    Raises CatherdError with place and fix.
+    """
     if len(text) > limit:
         raise CatherdError(
             f"larger than {limit} bytes",
@@ -80,21 +93,7 @@ def loads(text: str, name: str, limit: int = LIMIT) -> Document:
         _shallow(text, name)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = error.problem or "not YAML"
-        hint = next(
-            (fix for part, fix in _HINTS.items() if part in what),
-            "compare with the example in docs/handbook/bus.md",
-        )
-        if error.context and "quoted scalar" in error.context and error.context_mark:
-            mark, what, hint = (
-                error.context_mark,
-                "a quote is opened here and never closed",
-                "close the quote that is open",
-            )
-        raise CatherdError(
-            what, where=_place(name, mark) if mark else name, fix=hint
-        ) from None
+        raise _syntax_error(error, name) from None
     except yaml.YAMLError as error:
         what = str(error).splitlines()[0]
         raise CatherdError(
@@ -103,6 +102,21 @@ def loads(text: str, name: str, limit: int = LIMIT) -> Document:
     if node is None:
         return Document(None, None, name)
     return Document(_build(node, name, text, set()), node, name)
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, name: str) -> CatherdError:
+    if error.context and "quoted scalar" in error.context and error.context_mark:
+        return CatherdError(
+            "a quote is opened here and never closed",
+            where=_place(name, error.context_mark),
+            fix="close the quote that is open",
+        )
+    mark = error.problem_mark or error.context_mark
+    what = error.problem or "not YAML"
+    fix = "compare with the example in docs/handbook/bus.md"
+    hints = [hint for part, hint in _HINTS.items() if part in what]
+    where = _place(name, mark) if mark else name
+    return CatherdError(what, where=where, fix=hints[0] if hints else fix)
 
 
 def _shallow(text: str, name: str) -> None:
@@ -239,8 +253,10 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def typed(document: Document, kind: type[T]) -> T:
-    """`document` as a struct. A wrong type or a missing key is located; a newer format is refused; unknown keys are kept out
-    (ask `unknown` for them).
+    """`document` as a struct.
+
+    Raises CatherdError, with its place, for a wrong type, a missing key and a newer
+    format. Unknown keys are left out (see `unknown`), and so is `key:` without a value.
     """
     data = document.data
     if not isinstance(data, dict):
@@ -257,63 +273,62 @@ def typed(document: Document, kind: type[T]) -> T:
             fix="git pull && make .venv, or make CATHERD=/path/to/a/newer/catherd.whl",
         )
     try:
-        return msgspec.convert(
-            {k: v for k, v in data.items() if v is not None}, kind
-        )  # `key:` alone says nothing
+        said = {key: value for key, value in data.items() if value is not None}
+        return msgspec.convert(said, kind)
     except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
-        parts = re.findall(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]", path)
-        keys = [name or (int(index) if index.isdigit() else 0) for name, index in parts]
-        missing = re.match(r"Object missing required field `(.+)`", what)
-        subject = ".".join(str(k) for k in keys)
-        fix = (
-            f"add a line `{missing[1]}: …`"
-            if missing
-            else _instead(what, keys, document)
-        )
-        if what.startswith("Invalid enum value") and (
-            words := get_args(get_type_hints(kind).get(subject))
-        ):
-            fix = f"one of: {', '.join(map(str, words))}"
-        what = (
-            f"{missing[1]} is missing"
-            if missing
-            else f"{subject}: {what}"
-            if subject
-            else what
-        )
-        raise CatherdError(
-            what[0].lower() + what[1:] if missing else what,
-            where=document.where(*keys),
-            fix=fix,
-        ) from None
+        raise _located(str(error), document, kind) from None
+
+
+def _located(told: str, document: Document, kind: type[Any]) -> CatherdError:
+    """What msgspec told (`Expected `int`, got `str` - at `$.a[0]``), with place and fix."""
+    what, _, path = told.partition(" - at `$")
+    keys = _keys(path)
+    where = document.where(*keys)
+    missing = re.match(r"Object missing required field `(.+)`", what)
+    if missing:
+        fix = f"add a line `{missing[1]}: …`"
+        return CatherdError(f"{missing[1]} is missing", where=where, fix=fix)
+    subject = ".".join(str(key) for key in keys)
+    fix = _instead(what, keys, document)
+    if what.startswith("Invalid enum value"):
+        words = get_args(get_type_hints(kind).get(subject))
+        fix = f"one of: {', '.join(map(str, words))}" if words else fix
+    said = f"{subject}: {what}" if subject else what
+    return CatherdError(said, where=where, fix=fix)
+
+
+def _keys(path: str) -> list[str | int]:
+    """The keys and indices in a path of msgspec's, such as `.a[0].b`; `[...]` is 0."""
+    parts = re.findall(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]", path)
+    return [name or (int(index) if index.isdigit() else 0) for name, index in parts]
 
 
 def _instead(what: str, keys: list[str | int], document: Document) -> str:
     """The line as it would be taken, as far as the wrong type lets one guess."""
-    value = document.data
-    for at in keys:
-        found = (isinstance(value, list) and isinstance(at, int)) or (
-            isinstance(value, dict) and at in value
-        )
-        value = value[at] if found else {}
-    last = next((str(key) for key in reversed(keys) if isinstance(key, str)), "")
+    names = [key for key in keys if isinstance(key, str)]
+    last = names[-1] if names else ""
     key = f"{last}: " if last else ""
-    wanted = re.search(r"Expected `(\w+)", what)
-    if wanted and wanted[1] == "str" and not isinstance(value, list | dict):
-        told = str(value).lower() if isinstance(value, bool) else value
-        return f"{key}'{told}'" if isinstance(keys[-1], str) else f"quote it: '{told}'"
-    like = {
-        "str": "'a text'",
-        "array": "[one, two]",
-        "int": "3",
-        "float": "0.5",
-        "bool": "true",
-        "object": "{a: b}",
-    }
-    if wanted and wanted[1] in like:
-        return f"write it like {key}{like[wanted[1]]}"
+    found = re.search(r"Expected `(\w+)", what)
+    wanted = found[1] if found else ""
+    value = _value_at(document.data, keys)
+    if wanted == "str" and not isinstance(value, list | dict):
+        text = str(value).lower() if isinstance(value, bool) else value
+        return f"{key}'{text}'" if isinstance(keys[-1], str) else f"quote it: '{text}'"
+    if wanted in _EXAMPLES:
+        return f"write it like {key}{_EXAMPLES[wanted]}"
     return f"correct the value of {last}" if last else "correct the value"
+
+
+def _value_at(value: Any, keys: list[str | int]) -> Any:
+    """What stands under `keys`, {} where nothing does."""
+    for key in keys:
+        is_there = isinstance(value, list) and isinstance(key, int)
+        if isinstance(value, dict):
+            is_there = key in value
+        if not is_there:
+            return {}
+        value = value[key]
+    return value
 
 
 def unknown(document: Document, kind: type[msgspec.Struct]) -> list[str]:

@@ -1,6 +1,7 @@
-"""The commands that `make` and people type. Each is thin: it reads its words, calls one thing and prints.
+"""The commands that `make` and people type.
 
-Nothing is decided here. Start with `commands.py`.
+Each is thin: it reads its words, calls one function and prints. Nothing is decided
+here. Start with `commands.py`.
 """
 
 from catherd.cli.commands import main

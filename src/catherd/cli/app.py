@@ -1,4 +1,4 @@
-"""The app and the machine: trying what was proved, running a command in the box, asking where a line came from."""
+"""The app: trying what was proved, the box, and where a line of it came from."""
 
 import os
 import shutil
@@ -15,11 +15,19 @@ from catherd.cli.terminal import teller_of
     type=click.IntRange(0, 65535),
     default=0,
     envvar="PORT",
-    help="0: any free one",
+    help="Where a web app is served; 0 is any free port.",
 )
-@click.option("--args", default="", envvar="ARGS", help="of a command, to run it once")
+@click.option(
+    "--args",
+    default="",
+    envvar="ARGS",
+    help="Run an app of kind cli once, with these arguments.",
+)
 def run(port: int, args: str) -> None:
-    """Start the proved app in its box, show what to try, ask whether it worked."""
+    """Start the proved app in its box.
+
+    It says what to try, and asks afterwards whether it worked.
+    """
     from catherd.game import lifecycle
     from catherd.gates import delivery
 
@@ -29,17 +37,21 @@ def run(port: int, args: str) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("--rw", is_flag=True, help="on the folder itself, not on a copy")
+@click.option("--rw", is_flag=True, help="Work on the folder itself, not on a copy.")
 @click.option(
-    "--seconds", type=click.IntRange(1), default=60, help="how long it may take"
+    "--seconds", type=click.IntRange(1), default=60, help="How long it may take."
 )
 def box(argv: tuple[str, ...], *, rw: bool, seconds: int) -> None:
-    """Run a command in the box, on a copy of what git knows of this folder: catherd box -- python3 -m unittest."""
+    """Run a command in the box, on a copy of this folder.
+
+    The copy holds what git knows. For example: catherd box -- python3 -m unittest
+    """
     from catherd.box import box_trees, sandbox
 
     def tell(stream: int, chunk: bytes) -> None:
         to = sys.stderr if stream else sys.stdout
-        to.buffer.write(sandbox.box_text(chunk).encode() if to.isatty() else chunk)
+        shown = sandbox.box_text(chunk).encode() if to.isatty() else chunk
+        to.buffer.write(shown)
         to.flush()
 
     here = os.getcwd()
@@ -56,6 +68,7 @@ def box(argv: tuple[str, ...], *, rw: bool, seconds: int) -> None:
     finally:
         if tree != here:
             shutil.rmtree(tree, ignore_errors=True)
+
     if result.why:
         click.echo(f"catherd: stopped: {result.why}", err=True)
     sys.exit(result.rc)
@@ -64,15 +77,19 @@ def box(argv: tuple[str, ...], *, rw: bool, seconds: int) -> None:
 @click.command()
 @click.argument("place")
 def why(place: str) -> None:
-    """Which pull request, task, story and vote FILE:LINE came from."""
+    """Say which pull request, task, story and vote a line came from.
+
+    PLACE is FILE:LINE, like app/server.py:12.
+    """
     from catherd.bus.store import Bus
     from catherd.game import lifecycle
-    from catherd.game.why import why_line as ask
+    from catherd.game.why import why_line
     from catherd.git.run import head_branch
 
     root = lifecycle.workspace(os.getcwd())
-    found = Bus(root).game() if os.path.isdir(os.path.join(root, "bus")) else None
-    for line in ask(root, found.branch if found else head_branch(root), place):
+    game = Bus(root).game() if os.path.isdir(os.path.join(root, "bus")) else None
+    branch = game.branch if game else head_branch(root)
+    for line in why_line(root, branch, place):
         click.echo(line)
 
 

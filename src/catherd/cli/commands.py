@@ -1,7 +1,8 @@
-"""The door: one click group, thin. `make` is how people come in; every target calls one of these.
+"""The program `catherd`: one click group with every command.
 
-Exit codes: 0 done, 1 your mistake, 3 ours (with a log to paste), 75 a human must choose, 130 ^C, 141 nobody reads what a
-step of a goal says; make reports any as 2.
+People come in by `make`, and every target calls one of these. Exit codes: 0 done, 1
+your mistake, 3 ours (with a log to paste), 75 a person must choose, 130 ^C, 141 nobody
+reads what a step of a goal says. make reports any of them as 2.
 """
 
 import os
@@ -10,13 +11,16 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from catherd import __version__
 from catherd.cli import app, herding, people, pull_requests, standalone, steps
 from catherd.core.errors import CatherdError, NeedsYou
+
+if TYPE_CHECKING:
+    from catherd.bus.store import Bus
 
 STEPS = {command.name for command in steps.COMMANDS}
 
@@ -44,12 +48,14 @@ class _Group(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            if (
-                isinstance(error, BrokenPipeError) and _unread()
-            ):  # `make status | head -1`; a step that nobody reads has not closed its gate
+            if isinstance(error, BrokenPipeError) and _unread():
+                # `make status | head -1` is done. A step that nobody reads is not: it
+                # has not closed its gate.
                 ctx.exit(141 if ctx.invoked_subcommand in STEPS else 0)
+
             _ours(error)
             ctx.exit(3)
+
         return done
 
 
@@ -58,17 +64,22 @@ def _usage() -> Iterator[None]:
     """What click refuses is your mistake, told as every other."""
     try:
         yield
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        raise click.exceptions.Exit(1) from None
     except click.UsageError as error:
-        what = error.format_message()
-        if not isinstance(error, click.exceptions.NoArgsIsHelpError):
-            typed = error.ctx.command_path if error.ctx else "catherd"
-            what = f"catherd: {CatherdError(what.removesuffix('.'), where=typed, fix=f'.venv/bin/{typed} --help')}"
-        click.echo(what, err=True)
+        what = error.format_message().removesuffix(".")
+        typed = error.ctx.command_path if error.ctx else "catherd"
+        told = CatherdError(what, where=typed, fix=f".venv/bin/{typed} --help")
+        click.echo(f"catherd: {told}", err=True)
         raise click.exceptions.Exit(1) from None
 
 
 def _unread() -> bool:
-    """Whether standard output is a pipe whose reader left; what is still to be said then goes nowhere."""
+    """Whether standard output is a pipe whose reader left.
+
+    What is still to be said then goes nowhere.
+    """
     poll = select.poll()
     poll.register(1, 0)
     if not any(event & select.POLLERR for _, event in poll.poll(0)):
@@ -78,27 +89,35 @@ def _unread() -> bool:
 
 
 def _needs_you(error: NeedsYou, *, step: bool) -> None:
-    """The goal waits for you: `make status` says for what until it is typed again, unless it says so already."""
+    """The goal waits for you: clear it, and say what for.
+
+    Of a step, `make status` says it, too, until the goal is typed again.
+    """
+    from catherd.bus.store import Bus
     from catherd.game import lifecycle
 
     try:
-        from catherd.bus.store import TIEBREAK, Bus
-
         bus = Bus(lifecycle.workspace(os.getcwd()))
-        known = {one.what for one in bus.troubles()} if step else set()
-        if (
-            step
-            and error.what not in known
-            and error.where not in {f"bus/{TIEBREAK}", "bus/claims/blocked/"}
-        ):
+        if step and not _told_already(bus, error):
             bus.trouble("goal", error.where, error.what, error.fix)
         lifecycle.clear_goal(bus, "a person is needed")
     except (CatherdError, OSError):
         pass
+
     click.echo(f"catherd: needs you: {error}", err=True)
 
 
+def _told_already(bus: "Bus", error: NeedsYou) -> bool:
+    """Whether `make status` says it without our help."""
+    from catherd.bus.store import TIEBREAK
+
+    if error.where in {f"bus/{TIEBREAK}", "bus/claims/blocked/"}:
+        return True
+    return any(one.what == error.what for one in bus.troubles())
+
+
 def _ours(error: Exception) -> None:
+    """The failure is a bug of ours: write the log that is to be pasted."""
     lines = "".join(traceback.format_exception(error))
     path = os.path.join(".catherd", "crash.log")
     try:
@@ -107,14 +126,22 @@ def _ours(error: Exception) -> None:
             file.write(f"catherd {__version__}, Python {sys.version}\n{lines}")
     except OSError:
         path = ""
+
     click.echo(f"catherd: this is our fault: {type(error).__name__}: {error}", err=True)
-    click.echo(f"  fix: paste {path} into a bug report" if path else lines, err=True)
+    if path:
+        click.echo(f"  fix: paste {path} into a bug report", err=True)
+    else:
+        click.echo(lines, err=True)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="catherd")
 def main() -> None:
-    """Several AI agents, one git repo, a folder of YAML files for a bus, and Make for a clock."""
+    """Several AI agents build an app together in one git repo.
+
+    A folder of YAML files is their bus, and Make is the pipeline. `make help` lists
+    what you type. These are the commands behind it.
+    """
 
 
 for _command in (

@@ -1,4 +1,4 @@
-"""The herd and the game: one daemon, all of them, and the game that they play."""
+"""The herd: one daemon, all of them, and the game that they play."""
 
 import os
 import sys
@@ -9,25 +9,22 @@ import click
 @click.command()
 @click.argument("file")
 def agent(file: str) -> None:
-    """Be the daemon of the agent in FILE."""
+    """Run the daemon of the agent in FILE, like agents/claude.yaml."""
     from catherd.game import lifecycle
     from catherd.herd import daemon
 
-    here = os.path.dirname(os.path.abspath(file))
-    root = lifecycle.workspace(
-        os.path.dirname(here) if os.path.basename(here) == "agents" else os.getcwd()
-    )
+    path = os.path.abspath(file)
+    folder, above = os.path.dirname(path), os.getcwd()
+    if os.path.basename(folder) == "agents":
+        above = os.path.dirname(folder)
+    root = lifecycle.workspace(above)
     os.chdir(root)
-    sys.exit(
-        daemon.main(
-            root, os.path.relpath(os.path.join(here, os.path.basename(file)), root)
-        )
-    )
+    sys.exit(daemon.main(root, os.path.relpath(path, root)))
 
 
 @click.command()
 def up() -> None:
-    """Start one daemon per agents/*.yaml; those that run are left alone."""
+    """Start a daemon for each agents/*.yaml that has none running."""
     from catherd.bus import config
     from catherd.bus.store import Bus
     from catherd.game import lifecycle
@@ -42,16 +39,15 @@ def up() -> None:
 
 @click.command()
 def down() -> None:
-    """Stop the herd; what was in flight is gone on with next time."""
+    """Stop the herd. The next goal goes on with what was in flight."""
     from catherd.bus.store import Bus
     from catherd.game import lifecycle
     from catherd.herd import processes
 
     bus = Bus(lifecycle.workspace(os.getcwd()))
     stopped = list(processes.living(bus))
-    lifecycle.clear_goal(
-        bus, "down"
-    )  # first, or a gate that waits would start them again
+    # The goal goes first, or a gate that waits would start them again.
+    lifecycle.clear_goal(bus, "down")
     processes.stop_daemons(bus)
     click.echo(f"stopped: {', '.join(stopped)}" if stopped else "none was running")
 
@@ -66,15 +62,17 @@ def go() -> None:
 
 @click.command()
 def new() -> None:
-    """Put this game away (bus/archive/ and refs/catherd/games/) so that another can begin."""
-    from catherd.game import lifecycle
+    """Put this game away, so that another can begin.
 
-    put = lifecycle.archive(lifecycle.workspace(os.getcwd()))
-    click.echo(
-        f"put away: {put}; its bus is refs/catherd/games/{put}"
-        if put
-        else "no game is on"
-    )
+    It is kept in bus/archive/ and as refs/catherd/games/<id>.
+    """
+    from catherd.game import archive, lifecycle
+
+    put = archive.archive_game(lifecycle.workspace(os.getcwd()))
+    if put:
+        click.echo(f"put away: {put}; its bus is refs/catherd/games/{put}")
+    else:
+        click.echo("no game is on")
 
 
 COMMANDS = (agent, up, down, go, new)

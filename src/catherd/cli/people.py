@@ -2,16 +2,20 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from catherd.cli.terminal import on, teller_of
 from catherd.core.errors import CatherdError
 
+if TYPE_CHECKING:
+    from catherd.bus.config import Gate
+
 
 @click.command()
 def status() -> None:
-    """One screen: what needs you first."""
+    """Show the game on one screen: first what needs you."""
     from catherd.game import lifecycle
     from catherd.game.status import status_lines
 
@@ -21,7 +25,10 @@ def status() -> None:
 
 @click.command()
 def costs() -> None:
-    """What the game has cost: by agent, phase and kind of turn; every sum is the journal's."""
+    """Show what the game has cost, by agent, phase and kind of turn.
+
+    Every sum is added up from the journals.
+    """
     from catherd.game import lifecycle
     from catherd.herd.budget import cost_table
 
@@ -31,7 +38,7 @@ def costs() -> None:
 
 @click.command()
 def chat() -> None:
-    """Follow the group chat; piped, print it and stop."""
+    """Follow the group chat. Piped, print it and stop."""
     from catherd.game import lifecycle, talk
 
     root = lifecycle.workspace(os.getcwd())
@@ -41,29 +48,44 @@ def chat() -> None:
 
 
 @click.command()
-@click.option("--to", default="", envvar="TO", help="the agent that should answer")
+@click.option("--to", default="", envvar="TO", help="The agent that should answer.")
 @click.option(
-    "--binding", is_flag=True, help="a constraint that every later ask carries"
+    "--binding",
+    is_flag=True,
+    help="Make it a constraint, which every later ask carries.",
 )
 def say(to: str, *, binding: bool) -> None:
-    """Talk to the herd: CATHERD_MSG (make say MSG=…), or standard input."""
+    """Say something to the herd.
+
+    The text is CATHERD_MSG (make say MSG=…), else standard input.
+    """
     from catherd.bus.store import Bus
     from catherd.game import lifecycle, talk
     from catherd.herd import processes
 
-    text = os.environ.get("CATHERD_MSG", "")
-    if not text:
-        text = sys.stdin.read()
+    text = os.environ.get("CATHERD_MSG", "") or sys.stdin.read()
     root = lifecycle.workspace(os.getcwd())
     click.echo(talk.say(root, text, to=to, binding=binding or on("BINDING")))
     if not processes.living(Bus(root)):
         click.echo("nobody is running; it is read once a goal is typed", err=True)
 
 
+def _ballot_gate(root: str) -> "Gate":
+    """The gate that asks for ballots."""
+    from catherd.bus import config
+
+    gates: list[Gate] = []
+    for phase in config.phases(root).values():
+        gates += phase.gates.values()
+    return next(gate for gate in gates if gate.kind == "ballot")
+
+
 @click.command()
 def ballot() -> None:
-    """Put your ballot where it counts, as a form to fill in."""
-    from catherd.bus import config
+    """Put your ballot there, as a form to fill in.
+
+    It can be filled in until the gate of the ballots closes.
+    """
     from catherd.bus.store import OPEN, Bus
     from catherd.core.messages import Ask
     from catherd.debate import election
@@ -71,12 +93,7 @@ def ballot() -> None:
 
     root = lifecycle.workspace(os.getcwd())
     bus = Bus(root)
-    gate = next(
-        g
-        for phase in config.phases(root).values()
-        for g in phase.gates.values()
-        if g.kind == "ballot"
-    )
+    gate = _ballot_gate(root)
     where = f"bus/{gate.step}/"
     if bus.closed(gate.name):
         raise CatherdError(
@@ -84,6 +101,7 @@ def ballot() -> None:
             where=where,
             fix="make status",
         )
+
     ask = bus.get(f"{gate.step}/{OPEN}", Ask)
     if ask is None:
         raise CatherdError(
@@ -91,6 +109,7 @@ def ballot() -> None:
             where=where,
             fix="make ballots goes on to them",
         )
+
     click.echo(f"bus/{election.ballot_form(bus, ask)}")
 
 

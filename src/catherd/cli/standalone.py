@@ -1,4 +1,8 @@
-"""What needs no game: counting any election, and what a workspace is made of."""
+"""The commands that need no game.
+
+They count any election, lay and restore the files of a workspace, and say what the
+machine lacks.
+"""
 
 import os
 import sys
@@ -12,33 +16,47 @@ from catherd.core.errors import CatherdError
 @click.command()
 @click.argument("file", type=click.Path())
 def count(file: str) -> None:
-    """Count any election with the code that counts the debate (FILE or -)."""
+    """Count any election with the code that counts the debate.
+
+    FILE holds the ballots; - is standard input.
+    """
     from catherd.bus import yaml_read
-    from catherd.debate.count import LIMIT, count_text
+    from catherd.debate.count import count_text
 
     if file == "-":
-        text = yaml_read.decoded(sys.stdin.buffer.read(), "standard input")
-    elif os.path.isdir(file):
-        raise CatherdError(
-            "is a directory", where=file, fix="name a file, or - for standard input"
-        )
+        name = "standard input"
+        text = yaml_read.decoded(sys.stdin.buffer.read(), name)
     else:
-        try:
-            text = yaml_read.text_of(file, limit=LIMIT)
-        except FileNotFoundError:
-            raise CatherdError(
-                "is not there",
-                where=file,
-                fix="name a file that is, or - for standard input",
-            ) from None
-    out, code = count_text(text, "standard input" if file == "-" else file)
+        name, text = file, _election(file)
+
+    out, code = count_text(text, name)
     click.echo(out, nl=False)
     sys.exit(code)
 
 
+def _election(file: str) -> str:
+    """The text of a file. Raises CatherdError where it cannot be read."""
+    from catherd.bus import yaml_read
+    from catherd.debate.count import LIMIT
+
+    if os.path.isdir(file):
+        raise CatherdError(
+            "is a directory", where=file, fix="name a file, or - for standard input"
+        )
+
+    try:
+        return yaml_read.text_of(file, limit=LIMIT)
+    except FileNotFoundError:
+        raise CatherdError(
+            "is not there",
+            where=file,
+            fix="name a file that is, or - for standard input",
+        ) from None
+
+
 @click.command()
 def schemas() -> None:
-    """Write templates/schemas/, by which an editor checks what you type."""
+    """Write templates/schemas/, for the editor that you type in."""
     from catherd.bus.schemas import write_schemas
     from catherd.game import lifecycle
 
@@ -49,7 +67,10 @@ def schemas() -> None:
 @click.command()
 @click.argument("folder", type=click.Path(), default=".")
 def init(folder: str) -> None:
-    """Lay the files of a game into FOLDER, a new or an existing repository; nothing is overwritten."""
+    """Lay the files of a game into FOLDER. Nothing is overwritten.
+
+    FOLDER is a new or an existing repository.
+    """
     from catherd.git import workspace
 
     laid = workspace.init_workspace(folder)
@@ -59,14 +80,16 @@ def init(folder: str) -> None:
         click.echo(f"first commit: {laid.commit}")
     for line in laid.todo:
         click.echo(f"yours to do: {line}")
-    click.echo(
-        f"next: cd '{folder}' && make debate" if folder != "." else "next: make debate"
-    )
+    go_there = "" if folder == "." else f"cd '{folder}' && "
+    click.echo(f"next: {go_there}make debate")
 
 
 @click.group()
 def bus() -> None:
-    """The bus as git keeps it: every gate saves it to refs/catherd/bus."""
+    """Look at the bus as git keeps it.
+
+    Every gate saves it to refs/catherd/bus.
+    """
 
 
 @bus.command()
@@ -75,11 +98,15 @@ def bus() -> None:
     "--from",
     "ref",
     default="",
-    help="another snapshot: refs/catherd/games/<id>, or a commit",
+    help="Another snapshot: refs/catherd/games/<id>, or a commit.",
 )
-@click.option("--overwrite", is_flag=True, help="also write over files that are there")
+@click.option("--overwrite", is_flag=True, help="Also write over files that are there.")
 def restore(path: str, ref: str, *, overwrite: bool) -> None:
-    """Write back what is missing from bus/ (all, or PATH and what is below it); a file that is there stays as it is."""
+    """Write back what is missing from bus/.
+
+    That is everything, or PATH and what is below it. A file that is there stays as it
+    is.
+    """
     from catherd.bus import atomic
     from catherd.bus.store import Bus
     from catherd.game import lifecycle
@@ -95,11 +122,11 @@ def restore(path: str, ref: str, *, overwrite: bool) -> None:
         overwrite=overwrite,
     )
     back = Bus(root)
-    if (
-        not told and "goal" in written and back.closed(back.goal())
-    ):  # it was reached: nobody is on the way there
+    # A goal that was reached is not restored: nobody is on the way there.
+    if not told and "goal" in written and back.closed(back.goal()):
         atomic.remove(back.path, "goal")
         written.remove("goal")
+
     for name in written:
         click.echo(f"bus/{name}")
     if not written:
@@ -108,7 +135,7 @@ def restore(path: str, ref: str, *, overwrite: bool) -> None:
 
 @bus.command()
 def log() -> None:
-    """The snapshots of this bus, newest first."""
+    """List the snapshots of this bus, newest first."""
     from catherd.game import lifecycle
     from catherd.git import bus_ref
 
@@ -118,7 +145,10 @@ def log() -> None:
 
 @click.command()
 def doctor() -> None:
-    """What this machine lacks, with a fix to paste; LIVE=1 tries each model, and exits 1 where something is wrong."""
+    """Say what this machine lacks, with a fix to paste.
+
+    LIVE=1 tries each model, too, and the exit code is 1 where something is wrong.
+    """
     from catherd.bus.store import Bus
     from catherd.game import lifecycle
     from catherd.herd.doctor import doctor_lines
@@ -129,6 +159,7 @@ def doctor() -> None:
     for line in doctor_lines(root, live=on("LIVE")):
         click.echo(line)
         wrong = wrong or line.startswith("--")
+
     sys.exit(1 if wrong and on("LIVE") else 0)
 
 

@@ -1,24 +1,33 @@
-"""The steps that make calls: before the gates of a goal, at each gate, and after the last."""
+"""The steps that make calls on the way to a goal.
+
+They come before its gates, at each gate, and after the last.
+"""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from catherd.cli.terminal import on, teller_of
 from catherd.core.errors import NeedsYou
 
+if TYPE_CHECKING:
+    from catherd.core.messages import Game
+
 
 @click.command()
 @click.argument("goal")
-@click.option("--dry", is_flag=True, help="only look, as under make -n")
+@click.option("--dry", is_flag=True, help="Only look, as under make -n.")
 def begin(goal: str, *, dry: bool) -> None:
-    """What `make GOAL` does before the gates: look, mend, begin a game, wake the herd."""
+    """Do what comes before the gates of a goal.
+
+    Look, mend what was interrupted, begin a game where none is on, wake the herd.
+    """
     from catherd.bus.narrator import folded
-    from catherd.game import lifecycle
+    from catherd.game import beginning, lifecycle
 
     root = lifecycle.workspace(os.getcwd())
-    begun = lifecycle.begin_goal(
+    begun = beginning.begin_goal(
         root,
         goal,
         brief=os.environ.get("CATHERD_BRIEF", ""),
@@ -35,7 +44,11 @@ def begin(goal: str, *, dry: bool) -> None:
 @click.command()
 @click.argument("name")
 def gate(name: str) -> None:
-    """Close one gate, or follow whoever is closing it; then those that ask nobody, up to the goal. At the goal, say so."""
+    """Close the gate NAME, or follow the process that is closing it.
+
+    The gates after it that wait for nobody's answer are closed, too, up to the goal in
+    CATHERD_GOAL. At the goal, it says so.
+    """
     from catherd.bus import config
     from catherd.core import closing
     from catherd.game import lifecycle
@@ -43,12 +56,13 @@ def gate(name: str) -> None:
 
     root = lifecycle.workspace(os.getcwd())
     teller = teller_of(root)
-    does = {
-        gate.name: gate.does for gate in config.gate_of(root, name)[0].gates.values()
-    }
+    phase, _ = config.gate_of(root, name)
+    does = {gate.name: gate.does for gate in phase.gates.values()}
     goal = os.environ.get("CATHERD_GOAL", name)
-    if closing.onward(does, name, goal):  # while the answers are awaited
+    if closing.onward(does, name, goal):
+        # The gates that follow need it. It is loaded while the answers are awaited.
         from catherd.git import landing  # noqa: F401
+
     try:
         while name:
             crank.turn(root, name, teller)
@@ -56,13 +70,17 @@ def gate(name: str) -> None:
     except NeedsYou:
         teller.bell()
         raise
+
     if last == goal:
         _finish(root, goal)
 
 
 @click.command(hidden=True)
 def stop() -> None:
-    """^C stops what `make GOAL` started: without a goal the herd leaves, each when its call in flight is answered."""
+    """Stop what `make GOAL` started, as ^C does.
+
+    Without a goal the herd leaves, each agent when its call in flight is answered.
+    """
     from catherd.bus.store import Bus
     from catherd.game import lifecycle
 
@@ -73,7 +91,10 @@ def stop() -> None:
 @click.command()
 @click.argument("goal")
 def finish(goal: str) -> None:
-    """What `make GOAL` does after the last gate, if whoever closed that gate did not: the goal is reached, the herd may leave."""
+    """Do what comes after the last gate of a goal.
+
+    `make GOAL` calls it where the process that closed that gate did not do it. The goal is reached, and the herd may leave.
+    """
     from catherd.game import lifecycle
 
     _finish(lifecycle.workspace(os.getcwd()), goal)
@@ -82,23 +103,24 @@ def finish(goal: str) -> None:
 def _finish(root: str, goal: str) -> None:
     from catherd.game import lifecycle
 
-    found, undo = lifecycle.finish_goal(root, goal)
+    game, undo = lifecycle.finish_goal(root, goal)
     teller = teller_of(root)
-    for line in _last_lines(goal, found, undo):
+    for line in _last_lines(goal, game, undo):
         teller.line(line)
     teller.bell()
 
 
-def _last_lines(goal: str, found: Any, undo: str) -> list[str]:
+def _last_lines(goal: str, game: "Game | None", undo: str) -> list[str]:
     lines = [f"{goal}: done"]
-    if found is not None and found.models == "rehearsal":
+    if game is not None and game.models == "rehearsal":
         lines.append(
             "rehearsal: no model was called. For real: set your keys, then make debate LIVE=1"
         )
+
     if undo:
-        lines.append(
-            f"undo: {undo} && make new"
-        )  # with the game still on, make would land it again
+        # With the game still on, make would land it again.
+        lines.append(f"undo: {undo} && make new")
+
     return lines
 
 

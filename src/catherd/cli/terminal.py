@@ -24,4 +24,5 @@ def teller_of(root: str) -> "Teller":
         name: label(agent, game)
         for name, agent in config.readable_agents(root)[0].items()
     }
+
     return Teller(names, rehearsal=game is None or game.models == "rehearsal")

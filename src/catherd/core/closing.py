@@ -1,4 +1,7 @@
-"""May the gate close, and which comes with it? Pure: what is there and how long it waited go in, a verdict comes out."""
+"""Whether a gate may close, and which gate closes with it.
+
+Pure: what is there and how long it waited go in, a verdict comes out.
+"""
 
 from collections.abc import Mapping
 
@@ -17,7 +20,10 @@ KINDS: dict[str, type[Message]] = {
 
 
 class Heard(msgspec.Struct):
-    """One readable answer: the message, its bytes as they counted, and what is wrong with it that the count would drop."""
+    """One readable answer: the message, and its bytes as they counted.
+
+    `fault` says what is wrong with it, so that the count would drop it.
+    """
 
     message: Message
     spoken: Spoken
@@ -25,7 +31,10 @@ class Heard(msgspec.Struct):
 
 
 class CloseVerdict(msgspec.Struct, frozen=True):
-    """`act`: wait, close, or human (nothing will change by waiting). `waiting` are those not heard yet, `why` says it in words."""
+    """`act` is wait, close, or human (nothing will change by waiting).
+
+    `waiting` are those that are waited for, `why` says it in words.
+    """
 
     act: str
     waiting: tuple[str, ...] = ()
@@ -42,53 +51,67 @@ def quorum(roll: int) -> int:
     return roll // 2 + 1
 
 
+class Clock(msgspec.Struct, frozen=True):
+    """How long an ask has waited, and its timebox, both in seconds."""
+
+    waited: float
+    timebox: float
+
+
 def judge_gate(
     roll: list[str],
     heard: set[str],
     excused: set[str],
     pending: int,
-    waited: float,
-    timebox: float,
+    clock: Clock,
     *,
     votes: bool = False,
 ) -> CloseVerdict:
-    """Whether an ask is answered. `excused` missed an earlier timebox and are not waited for until they speak again;
-    `pending` is how many answers to mentions are still owed. The clock `waited` runs in seconds.
+    """Whether an ask is answered.
 
-    Everybody expected has spoken: it closes. The timebox is over: it closes if more than half of the roll spoke; a vote
-    without that quorum gets the same time once more; then a person decides.
+    `excused` missed an earlier timebox and are not waited for until they speak again;
+    `pending` is how many answers to mentions are still owed.
+
+    When everybody expected has spoken, it closes. When the timebox is over, it closes if
+    more than half of the roll spoke; a vote without that quorum gets the same time once
+    more; then a person decides.
     """
-    waiting = tuple(name for name in roll if name not in heard and name not in excused)
     absent = tuple(name for name in roll if name not in heard)
-    enough = len(heard & set(roll)) >= quorum(len(roll))
-    if not waiting and not pending and enough:
+    waiting = tuple(name for name in absent if name not in excused)
+    spoke = len(roll) - len(absent)
+    needed = quorum(len(roll))
+    is_quorate = spoke >= needed
+
+    if is_quorate and not waiting and not pending:
         return CloseVerdict("close", absent=absent)
-    if waited < timebox:
+    if clock.waited < clock.timebox:
         return CloseVerdict("wait", waiting or absent, absent)
-    if enough:
+
+    # The timebox is over.
+    if is_quorate:
         return CloseVerdict("close", absent=absent)
-    if waited < 2 * timebox:
-        return CloseVerdict(
-            "wait", absent, absent, "no quorum: the timebox runs once more"
-        )
-    spoke = len(heard & set(roll))
+    if clock.waited < 2 * clock.timebox:
+        why = "no quorum: the timebox runs once more"
+        return CloseVerdict("wait", absent, absent, why)
+
     what = "ballots" if votes else "answers"
-    return CloseVerdict(
-        "human",
-        absent,
-        absent,
-        f"{spoke} of {len(roll)} {what}; {quorum(len(roll))} are needed",
-    )
+    why = f"{spoke} of {len(roll)} {what}; {needed} are needed"
+    return CloseVerdict("human", absent, absent, why)
 
 
 def onward(does: Mapping[str, str], name: str, goal: str) -> str:
-    """The gate after `name` if it waits for nobody's answer and `goal` is not before it, else "". `does`: a phase's gates in order.
+    """The gate after `name` if it waits for nobody's answer and `goal` is not before it, else "".
 
-    The process that closed `name` closes it, too: another would only cost its start, when there is nothing to hide that behind.
+    `does` are a phase's gates in order. The process that closed `name` closes it, too:
+    another would only cost its start, when there is nothing to hide that behind.
 
     >>> onward({"ballots": "ask", "decision": "count", "debate": "land"}, "ballots", "debate")
     'decision'
     """
+    if name == goal:
+        return ""
     names = list(does)
-    after = names[names.index(name) + 1 :][:1] if name != goal else []
-    return next((gate for gate in after if does[gate] in {"count", "land"}), "")
+    following = names[names.index(name) + 1 :]
+    if not following or does[following[0]] not in {"count", "land"}:
+        return ""
+    return following[0]

@@ -1,13 +1,19 @@
-"""What an agent does next where there is work: a pure function of the tasks, claims and pull requests on the bus."""
+"""What an agent does next where there is work.
+
+It is a pure function of the tasks, claims and pull requests on the bus.
+"""
 
 from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
-from catherd.core.tasks import Task, View, stand
+from catherd.core.merge_rules import stand
+from catherd.core.tasks import Task, View
 
-FIRST_RIGHT = 20.0  # seconds for which a task waits for the one it was allotted to, if that one lives
-ALONE = 120.0  # … and for which it waits until who proves may do what it proves, where nobody else lives
+# Seconds for which a task waits for the living agent that it was allotted to.
+FIRST_RIGHT = 20.0
+# Seconds after which an agent may do a task that it proves, where nobody else lives.
+ALONE = 120.0
 OPEN_PRS = 3  # of one agent at a time
 
 
@@ -31,31 +37,31 @@ def slot(lock: str) -> Slot | None:
     'PR-0007'
     """
     parts = lock.split(".")
-    return (
-        Slot(f"PR-{parts[0][2:]}", parts[1], parts[2])
-        if lock.startswith("R-") and len(parts) == 3
-        else None
-    )
+    if not lock.startswith("R-") or len(parts) != 3:
+        return None
+    number, head12, agent = parts
+    return Slot(f"PR-{number.removeprefix('R-')}", head12, agent)
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """The work on the bus as one agent sees it.
 
-    `open`: claimable tasks whose needs are done; `mine`: claimed by me; `slots` and `my_slots` likewise for reviews; `prs`: the
-    open ones; `age`: seconds since I first saw a lock claimable; `alive`: who holds its lock.
+    `open` are claimable tasks whose needs are done, `later` are open too, but something
+    that they need is not merged yet, `mine` are claimed by me. `slots` and `my_slots`
+    are the same for reviews. `prs` are the open ones, `proves` the tasks that write
+    journeys, `refused` the open tasks that my model would not do. `age` is in seconds
+    since I first saw a lock claimable, `alive` are the agents that hold their lock.
     """
 
     open: dict[str, Task] = msgspec.field(default_factory=dict)
-    later: dict[str, Task] = msgspec.field(
-        default_factory=dict
-    )  # open too, but something they need is not merged yet
+    later: dict[str, Task] = msgspec.field(default_factory=dict)
     mine: dict[str, Task] = msgspec.field(default_factory=dict)
     slots: tuple[Slot, ...] = ()
     my_slots: tuple[Slot, ...] = ()
     prs: dict[str, View] = msgspec.field(default_factory=dict)
     assignment: dict[str, str] = msgspec.field(default_factory=dict)
-    proves: frozenset[str] = frozenset()  # tasks that write journeys
-    refused: frozenset[str] = frozenset()  # open tasks that my model would not do
+    proves: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
     age: dict[str, float] = msgspec.field(default_factory=dict)
     alive: frozenset[str] = frozenset()
     roll: tuple[str, ...] = ()
@@ -91,40 +97,65 @@ Job = Revise | Examine | Write | Take
 
 
 def next_job(me: str, work: Work, resting: Collection[str] = ()) -> Job | None:
-    """The next piece of work of agent `me`: what others wait for comes first. `resting`: jobs, as `repr`, that wait a while."""
+    """The next piece of work of agent `me`: what others wait for comes first.
+
+    `resting` are jobs, as `repr`, that are not tried again for a while.
+    """
     return next((job for job in _jobs(me, work) if repr(job) not in resting), None)
 
 
 def _jobs(me: str, work: Work) -> Iterator[Job]:
     mine = {view.pr.task: view for view in work.prs.values() if view.pr.author == me}
+    yield from _revisions(work, mine)
+    yield from _reviews(me, work)
+    yield from _writing(me, work, mine)
+
+
+def _revisions(work: Work, mine: Mapping[str, View]) -> Iterator[Job]:
     for task in sorted(work.mine):
         view = mine.get(task)
         if view is not None and stand(view, work.roll, work.vendors).act == "revise":
             yield Revise(view.name, task)
+
+
+def _reviews(me: str, work: Work) -> Iterator[Job]:
     for one in sorted(work.my_slots):
         yield Examine(one)
     for one in sorted(work.slots):
         if _may_review(me, one, work):
             yield Examine(one)
-    after = {
-        t: (-deep, -many)
-        for t, (deep, many) in waiting({**work.open, **work.mine}, work.later).items()
-    }
-    for task in sorted(work.mine, key=lambda t: (after[t], t)):
+
+
+def _writing(me: str, work: Work, mine: Mapping[str, View]) -> Iterator[Job]:
+    """Tasks of mine that have no PR yet, then tasks to claim: first those for which most others wait."""
+    chains = waiting({**work.open, **work.mine}, work.later)
+
+    def urgency(task: str) -> tuple[int, int, str]:
+        depth, count = chains[task]
+        return -depth, -count, task
+
+    for task in sorted(work.mine, key=urgency):
         if task not in mine:
             yield Write(task)
-    if len(mine) < OPEN_PRS:
-        for task in sorted(
-            work.open, key=lambda t: (work.assignment.get(t) != me, after[t], t)
-        ):
-            if task not in work.refused and _may_take(me, task, work):
-                yield Take(task)
+    if len(mine) >= OPEN_PRS:
+        return
+
+    # What was allotted to me comes before what was not.
+    allotted = [task for task in work.open if work.assignment.get(task) == me]
+    others = work.open.keys() - set(allotted)
+    ordered = sorted(allotted, key=urgency) + sorted(others, key=urgency)
+    for task in ordered:
+        if task not in work.refused and _may_take(me, task, work):
+            yield Take(task)
 
 
 def waiting(
     tasks: Mapping[str, Task], later: Mapping[str, Task]
 ) -> dict[str, tuple[int, int]]:
-    """Task → (how long the longest chain is that cannot begin before it is merged, how many tasks that are): most goes first.
+    """How much waits for each of `tasks`: the task with most goes first.
+
+    Of each, the length of the longest chain of tasks that cannot begin before it is
+    merged, and how many such tasks there are. `later` are tasks that wait.
 
     >>> a, b, c = (Task(kind="design", title="", needs=needs) for needs in ([], ["a"], ["b"]))
     >>> waiting({"a": a}, {"b": b, "c": c})
@@ -135,57 +166,80 @@ def waiting(
         for need in task.needs:
             needed.setdefault(need, []).append(name)
 
-    def behind(one: str, seen: frozenset[str]) -> tuple[int, frozenset[str]]:
-        found = [
-            (behind(n, seen | {one}), n) for n in needed.get(one, []) if n not in seen
-        ]
-        depth = max((1 + deep for (deep, _), _ in found), default=0)
-        return depth, frozenset(n for (_, below), name in found for n in (name, *below))
+    found = {}
+    for name in tasks:
+        depth, below = _behind(name, needed, frozenset({name}))
+        found[name] = (depth, len(below))
+    return found
 
-    made = {name: behind(name, frozenset({name})) for name in tasks}
-    return {name: (depth, len(below)) for name, (depth, below) in made.items()}
+
+def _behind(
+    task: str, needed: Mapping[str, list[str]], seen: frozenset[str]
+) -> tuple[int, set[str]]:
+    """The longest chain behind a task, and all tasks behind it; a cycle is followed once."""
+    depth, below = 0, set[str]()
+    for name in needed.get(task, []):
+        if name not in seen:
+            deeper, further = _behind(name, needed, seen | {task})
+            depth = max(depth, 1 + deeper)
+            below |= {name, *further}
+    return depth, below
 
 
 def _may_review(me: str, one: Slot, work: Work) -> bool:
     view = work.prs.get(one.pr)
-    if (
-        view is None
-        or view.head[:12] != one.head12
-        or view.pr.author == me
-        or me in view.reviews
-        or me not in work.roll
-    ):
+    if view is None or not _is_reviewable(me, one, view) or me not in work.roll:
         return False
     if one.agent == me or one.agent not in work.alive:
         return True
-    return one.agent not in view.objectors and work.age.get(one.lock, 0.0) > FIRST_RIGHT
+    first_right_passed = work.age.get(one.lock, 0.0) > FIRST_RIGHT
+    return one.agent not in view.objectors and first_right_passed
+
+
+def _is_reviewable(me: str, one: Slot, view: View) -> bool:
+    is_last_head = view.head[:12] == one.head12
+    return is_last_head and view.pr.author != me and me not in view.reviews
 
 
 def _may_take(me: str, task: str, work: Work) -> bool:
-    """Whether `me` may claim a task now: its own, or one whose owner is dead or has let its first right pass. Who should never
-    may where nobody else is left who could; the milestone's note says so then.
+    """Whether `me` may claim a task now.
+
+    It may if the task is its own, or if its owner is dead or has let its first right
+    pass. An agent that should never claim it may where nobody else is left who could;
+    the milestone's note says so then.
     """
     owner, age = work.assignment.get(task), work.age.get(task, 0.0)
     if owner == me:
         return True
-    others = {name for name in work.roll if name != me}
-    able = any(may_ever(name, task, work) for name in others & work.alive)
-    if others and not may_ever(me, task, work) and (able or age <= ALONE):
+    if not may_ever(me, task, work) and _is_for_others(me, task, work):
         return False
     return owner is None or owner not in work.alive or age > FIRST_RIGHT
 
 
+def _is_for_others(me: str, task: str, work: Work) -> bool:
+    """Whether another agent could do a task, or there are others and it is early to give up on them."""
+    others = {name for name in work.roll if name != me}
+    for name in others & work.alive:
+        if may_ever(name, task, work):
+            return True
+    return bool(others) and work.age.get(task, 0.0) <= ALONE
+
+
 def may_ever(me: str, task: str, work: Work) -> bool:
-    """Whether `me` may claim a task, now or later. Who writes the journeys of a milestone keeps away from the code that they
+    """Whether `me` may claim a task, now or later.
+
+    The agent that writes the journeys of a milestone keeps away from the code that they
     prove, mends of it included, and the other way round.
     """
-    given = {t for t, a in work.assignment.items() if a == me}
+    given = {name for name, agent in work.assignment.items() if agent == me}
     if task in given:
         return True
+
     proves = bool(work.proves & given)
-    posted = work.open.get(task) or work.mine.get(task) or work.later.get(task)
-    return (
-        proves
-        if task in work.proves
-        else not proves and (posted is None or me not in posted.apart)
-    )
+    if task in work.proves:
+        return proves
+
+    known = {**work.later, **work.mine, **work.open}
+    posted = known.get(task)
+    is_apart = posted is not None and me in posted.apart
+    return not proves and not is_apart

@@ -1,7 +1,7 @@
-"""Tasks, bids, pull requests, reviews: what stands in their files, and the rules over them. Pure.
+"""Tasks, bids, pull requests, reviews: what stands in their files. Pure.
 
 A task's state is the directory that its lockfile stands in. A PR's state follows from its files: its heads, the reviews of
-the last one, what it still needs, whether it is merged. Nothing else says so.
+the last one, what it still needs, whether it is merged. Nothing else says so. The rules over them are in `merge_rules.py`.
 """
 
 from collections.abc import Collection, Mapping
@@ -64,8 +64,12 @@ class Bid(Base, kw_only=True):
 
 
 class Tries(msgspec.Struct, frozen=True):
-    """What `tasks/<id>.try/` says: the number of the `last` attempt, and `whose` it is while it is not over; of those since the
-    task was last blocked how many `count` (one that a model refused does not), who `began` one, who was `refused`.
+    """What `tasks/<id>.try/` says of the attempts at a task.
+
+    `last` is the number of the last one, `whose` the agent that is at it, "" when it is
+    over. The others are about the time since the task was last blocked: how many
+    attempts `count` (one that a model refused does not), who `began` one, who was
+    `refused` one by its model.
     """
 
     last: int = 0
@@ -76,31 +80,37 @@ class Tries(msgspec.Struct, frozen=True):
 
 
 def tries(names: Collection[str]) -> Tries:
-    """The attempts at a task by the names of their files, `<n>.<agent>.yaml`, `.failed`, `.refused` and `.blocked` beside it.
+    """The attempts at a task by the names of their files: `<n>.<agent>.yaml` begins one,
+    `.failed`, `.refused` and `.blocked` beside it end it.
 
     >>> tries(["1.bo.yaml", "1.bo.failed.yaml", "1.bo.blocked.yaml", "2.al.yaml", "2.al.refused.yaml", "3.bo.yaml"])
     Tries(last=3, whose='bo', count=1, began=frozenset({'al', 'bo'}), refused=frozenset({'al'}))
     """
-    parts = [
-        (int(p[0]), p[1], p[2])
-        for name in names
-        if (p := name.split("."))[0].isdigit() and len(p) > 2
-    ]
-    before = max((n for n, _, word in parts if word == "blocked"), default=0)
-    begun = {n: who for n, who, word in parts if word == "yaml"}
-    over = {n for n, _, word in parts if word != "yaml"}
-    refused = {n: who for n, who, word in parts if word == "refused" and n > before}
-    last, since = (
-        max(begun, default=0),
-        {n: who for n, who in begun.items() if n > before},
-    )
+    marks: dict[str, dict[int, str]] = {}
+    for name in names:
+        parts = name.split(".")
+        if parts[0].isdigit() and len(parts) > 2:
+            marks.setdefault(parts[2], {})[int(parts[0])] = parts[1]
+
+    begun = marks.pop("yaml", {})
+    last = max(begun, default=0)
+    is_over = any(last in ended for ended in marks.values())
+
+    blocked = max(marks.get("blocked", {}), default=0)
+    since = _after(blocked, begun)
+    refused = _after(blocked, marks.get("refused", {}))
+
     return Tries(
-        last,
-        begun[last] if begun and last not in over else "",
-        len(since.keys() - refused.keys()),
-        frozenset(since.values()),
-        frozenset(refused.values()),
+        last=last,
+        whose="" if is_over else begun.get(last, ""),
+        count=len(since.keys() - refused.keys()),
+        began=frozenset(since.values()),
+        refused=frozenset(refused.values()),
     )
+
+
+def _after(number: int, attempts: Mapping[int, str]) -> dict[int, str]:
+    return {n: agent for n, agent in attempts.items() if n > number}
 
 
 class Assignment(Base, kw_only=True):
@@ -207,162 +217,27 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     needs: Needs | None = None
 
 
-class Stand(msgspec.Struct, frozen=True):
-    """How a PR stands: `act` is merge, wait, revise or human; `approvals` by whom; `forged` reviews that were not counted."""
-
-    act: str
-    approvals: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
-    why: str = ""
-    forged: tuple[str, ...] = ()
-
-
-ROUNDS = 3  # heads at which changes were asked for before a person is called
-HEADS = 8  # … and heads in all, whatever sent them back
-
-
-def wanted(author: str, roll: Collection[str]) -> int:
-    """Approvals that a PR needs: two, or all others where there are fewer."""
-    return min(2, len([name for name in roll if name != author]))
-
-
-def stand(view: View, roll: Collection[str], vendors: Mapping[str, str]) -> Stand:
-    """Whether an open PR may merge. A review counts for exactly the head that it saw, and never the author's own.
-
-    At least two approvals by others, another vendor among them where there is one; `changes` blocks until that reviewer looks
-    at a later head; your approval overrides them, but no conflict and no red check; alone, yours is the one that is needed.
-    """
-    author = view.pr.author
-    forged = tuple(
-        sorted(
-            who
-            for who, review in view.reviews.items()
-            if who == author
-            or review.head != view.head
-            or (who not in roll and who != "human")
-        )
-    )
-    counted = {who: review for who, review in view.reviews.items() if who not in forged}
-    approvals = tuple(
-        sorted(who for who, review in counted.items() if review.verdict == "approve")
-    )
-    if "human" in approvals and (view.needs is None or view.needs.yours):
-        return Stand(
-            "merge",
-            tuple(a for a in approvals if a != "human"),
-            ("human",),
-            forged=forged,
-        )
-    blocking = sorted(
-        who for who, review in counted.items() if review.verdict != "approve"
-    )
-    need = wanted(author, roll)
-    if view.needs is not None or (
-        blocking and (len(counted) >= need or "human" in blocking)
-    ):
-        why = (
-            view.needs.why
-            if view.needs is not None
-            else f"{' and '.join('you' if who == 'human' else who for who in blocking)} asked for changes"
-        )
-        if view.rejected >= ROUNDS or view.heads >= HEADS:
-            return Stand(
-                "human",
-                approvals,
-                why=f"no agreement after {view.heads} rounds: {why}",
-                forged=forged,
-            )
-        return Stand("revise", approvals, why=why, forged=forged)
-    if need == 0:
-        return Stand(
-            "human",
-            why="nobody else can review it: your approval is needed",
-            forged=forged,
-        )
-    if "human" in view.objectors and "human" not in counted:
-        return Stand(
-            "human",
-            approvals,
-            why="you asked for changes; it was worked on, look again",
-            forged=forged,
-        )
-    again = [who for who in view.objectors if who not in counted]
-    others = {vendors.get(name, "") for name in roll if name != author} - {
-        vendors.get(author, "")
-    }
-    foreign = [
-        who for who in approvals if vendors.get(who, "") != vendors.get(author, "")
-    ]
-    if (
-        len(approvals) >= need
-        and not blocking
-        and not again
-        and (foreign or not others)
-    ):
-        return Stand("merge", approvals, forged=forged)
-    return Stand(
-        "wait", approvals, why=f"{len(approvals)} of {need} approvals", forged=forged
-    )
-
-
-def reviewers(
-    view: View,
-    roll: Collection[str],
-    vendors: Mapping[str, str],
-    load: Mapping[str, int],
-    asked: Collection[str] = (),
-    spent: Collection[str] = (),
-) -> list[str]:
-    """Who is to be asked now for a review of the last head, beside those who are `asked` already; `spent`: in vain.
-
-    Whoever asked for changes looks again; then as many as are missing, another vendor among them, those with least work first.
-    """
-    author = view.pr.author
-    free = [
-        n
-        for n in sorted(roll)
-        if n != author and n not in view.reviews and n not in asked and n not in spent
-    ]
-    free.sort(
-        key=lambda n: (n not in view.objectors, load.get(n, 0), _turn(view.name, n))
-    )
-    there = {who for who in view.reviews if who != "human"} | set(asked)
-    again = [n for n in free if n in view.objectors]
-    chosen = free[: max(wanted(author, roll) - len(there), len(again))]
-    foreign = [
-        n
-        for n in sorted(roll)
-        if vendors.get(n, "") != vendors.get(author, "") and n != author
-    ]
-    if foreign and not set(foreign) & (there | set(chosen)):
-        able = [n for n in free if n in foreign][:1]
-        chosen = (
-            [*(chosen[:-1] if len(chosen) > len(again) else chosen), *able]
-            if able
-            else chosen
-        )
-    return chosen
-
-
-def _turn(pr: str, name: str) -> int:
-    """A rotation by PR number, so that reviews spread evenly."""
-    digits = "".join(c for c in pr if c.isdigit()) or "0"
-    return (sum(name.encode()) + 7 * int(digits)) % 97
-
-
 def cycle(tasks: Mapping[str, Task]) -> list[str]:
     """A cycle among the needs, as a path that ends where it begins; empty when there is none."""
     done: set[str] = set()
+    for name in sorted(tasks):
+        found = _cycle_from(name, [], tasks, done)
+        if found:
+            return found
+    return []
 
-    def visit(one: str, path: list[str]) -> list[str]:
-        if one in path:
-            return [*path[path.index(one) :], one]
-        if one in done or one not in tasks:
-            return []
-        for need in tasks[one].needs:
-            if found := visit(need, [*path, one]):
-                return found
-        done.add(one)
+
+def _cycle_from(
+    name: str, path: list[str], tasks: Mapping[str, Task], done: set[str]
+) -> list[str]:
+    """A cycle that `path` leads to by way of `name`; `done` collects the tasks without one."""
+    if name in path:
+        return [*path[path.index(name) :], name]
+    if name in done or name not in tasks:
         return []
-
-    return next((found for one in sorted(tasks) if (found := visit(one, []))), [])
+    for need in tasks[name].needs:
+        found = _cycle_from(need, [*path, name], tasks, done)
+        if found:
+            return found
+    done.add(name)
+    return []

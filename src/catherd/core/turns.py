@@ -7,25 +7,25 @@ import msgspec
 
 from catherd.core.messages import Ask, Chat, Game
 
-YOU = frozenset(
-    {"human", "you", "me"}
-)  # what stands before `.yaml` in the name of a message of yours
+# What stands before `.yaml` in the name of a message of yours.
+YOU = frozenset({"human", "you", "me"})
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A fresh look at the bus: the open asks in the order of their gates, who has answered which, and the chat's tail."""
+    """A fresh look at the bus.
+
+    `asks` are open, in the order of their gates. `said` tells for each step which names
+    have a file there. `chat` is its tail, each message by its stem. `listening` are the
+    agents that answer to their name: those that run here.
+    """
 
     game: Game | None
     goal: str = ""
     paused: bool = False
     asks: tuple[Ask, ...] = ()
-    said: dict[str, frozenset[str]] = msgspec.field(
-        default_factory=dict
-    )  # step → names with a file there
-    chat: dict[str, Chat] = msgspec.field(default_factory=dict)  # stem → message
-    listening: frozenset[str] = (
-        frozenset()
-    )  # agents that answer to their name: those that run here
+    said: dict[str, frozenset[str]] = msgspec.field(default_factory=dict)
+    chat: dict[str, Chat] = msgspec.field(default_factory=dict)
+    listening: frozenset[str] = frozenset()
     mentions: int = 1
     human_mentions: int = 20
 
@@ -61,7 +61,7 @@ def next_turn(me: str, snapshot: Snapshot) -> Turn | None:
 
 
 def who(stem: str) -> str:
-    """Whose message it is: the name says it.
+    """The author of a message, as its name says.
 
     >>> who("20261122T101204.123Z.gemini")
     'gemini'
@@ -78,46 +78,59 @@ def named(text: str) -> list[str]:
 
 def from_you(me: str, snapshot: Snapshot) -> list[str]:
     """Your messages that name `me` and that it has not answered, up to the cap of the game."""
-    mine = answered(snapshot.chat).get(me, set())
-    yours = [
-        s for s, m in snapshot.chat.items() if who(s) in YOU and me in named(m.text)
-    ]
-    return (
-        [stem for stem in yours[: snapshot.human_mentions] if stem not in mine]
-        if me in snapshot.listening
-        else []
-    )
+    if me not in snapshot.listening:
+        return []
+
+    yours = []
+    for stem, message in snapshot.chat.items():
+        if who(stem) in YOU and me in named(message.text):
+            yours.append(stem)
+
+    due = yours[: snapshot.human_mentions]
+    done = answered(snapshot.chat).get(me, set())
+    return [stem for stem in due if stem not in done]
 
 
 def owed(ask: Ask, snapshot: Snapshot) -> dict[str, list[str]]:
     """Agent → messages said with answers to `ask` that name it and that it still owes a reply.
 
-    Only once everybody who will speak has spoken, and the first by writer's name: so a game at another speed has the same
-    conversation. An answer to a mention is owed no further answer, or two agents would never stop.
+    None is owed before everybody who will speak has spoken, and the first by writer's
+    name: so a game at another speed has the same conversation. An answer to a mention is
+    owed no further answer, or two agents would never stop.
     """
     spoke = snapshot.said.get(ask.step, frozenset())
-    if any(name not in spoke for name in ask.roll if name in snapshot.listening):
+    speakers = snapshot.listening.intersection(ask.roll)
+    if not speakers <= spoke:
         return {}
+
     done = answered(snapshot.chat)
-    due: dict[str, list[str]] = {}
-    said = [
-        (who(s), s)
-        for s, m in snapshot.chat.items()
-        if m.wrote.get("turn", "").startswith(f"{ask.step}.")
-    ]
+    still: dict[str, list[str]] = {}
+    for name, stems in _mentions(ask, snapshot).items():
+        due = stems[: snapshot.mentions]
+        open_ = [stem for stem in due if stem not in done.get(name, set())]
+        if open_:
+            still[name] = open_
+
+    return still
+
+
+def _mentions(ask: Ask, snapshot: Snapshot) -> dict[str, list[str]]:
+    """Agent that answered `ask` → messages said with an answer to it that name the agent, by writer."""
+    said = []
+    for stem, message in snapshot.chat.items():
+        turn = message.wrote.get("turn", "")
+        if turn.startswith(f"{ask.step}."):
+            said.append((who(stem), stem))
+
+    spoke = snapshot.said.get(ask.step, frozenset())
+    able = snapshot.listening & spoke
+    found: dict[str, list[str]] = {}
     for writer, stem in sorted(said):
-        for name in dict.fromkeys(named(snapshot.chat[stem].text)):
-            if name in snapshot.listening and name in spoke and name != writer:
-                due.setdefault(name, []).append(stem)
-    return {
-        name: [
-            stem
-            for stem in stems[: snapshot.mentions]
-            if stem not in done.get(name, set())
-        ]
-        for name, stems in due.items()
-        if any(stem not in done.get(name, set()) for stem in stems[: snapshot.mentions])
-    }
+        addressed = set(named(snapshot.chat[stem].text))
+        for name in sorted(addressed & able - {writer}):
+            found.setdefault(name, []).append(stem)
+
+    return found
 
 
 def answered(chat: Mapping[str, Chat]) -> dict[str, set[str]]:

@@ -1,8 +1,9 @@
-"""Opening an ask: all that its prompts will show is gathered once, listed by path and sha256, and held in the ask.
+"""Opening an ask: all that its prompts will show is gathered once and held in the ask.
 
-Only what receipts counted is gathered. A text that somebody edits after its gate closed
-is not taken up; it is reported. The chat that is shown is the chat at the moment of
-asking, and it stays the same for every agent and after every restart.
+It is listed by path and sha256. Only what receipts counted is gathered. A text that
+somebody edits after its gate closed is not taken up; it is reported. The chat that is
+shown is the chat at the moment of asking, and it stays the same for every agent and
+after every restart.
 """
 
 import itertools
@@ -17,7 +18,7 @@ from catherd.core.errors import CatherdError, NeedsYou
 from catherd.core.messages import Argument, Ask, Game, Input, Pitch, Spoken, Veto
 from catherd.core.turns import YOU
 from catherd.debate import proposals
-from catherd.debate.proposals import Closed, Source
+from catherd.debate.proposals import ClosedAsk, Source
 
 CHAT_SHOWN = 40  # messages that an ask shows as new, at most
 
@@ -30,11 +31,11 @@ class Record(msgspec.Struct, kw_only=True):
     """
 
     names: dict[str, str]
-    said: list[Closed]
+    said: list[ClosedAsk]
     paths: dict[tuple[str, str], Source]
     edited: list[str]
 
-    def of_kind(self, kind: str) -> list[Closed]:
+    def of_kind(self, kind: str) -> list[ClosedAsk]:
         """The closed asks of that kind."""
         return [closed for closed in self.said if closed.kind == kind]
 
@@ -67,17 +68,26 @@ def record(bus: Bus, phase: Phase) -> Record:
         if receipt is None:
             continue
         made.names = made.names or dict(receipt.data.get("names", {}))
+
         said: dict[str, Message] = {}
         for spoken in receipt.counted:
             agent = spoken.path.rpartition("/")[2].removesuffix(".yaml")
-            document = yaml_read.loads(spoken.text, f"bus/{spoken.path}")
-            said[agent] = yaml_read.typed(document, KINDS.get(gate.kind, Argument))
+            said[agent] = _message(spoken, gate)
             made.paths[gate.name, agent] = (spoken.path, spoken.sha256)
             if spoken.edited:
                 made.edited.append(spoken.path)
             _report_if_changed(bus, gate.name, spoken)
-        made.said.append(Closed(gate.name, gate.kind, said))
+
+        closed = ClosedAsk(gate.name, gate.kind, said)
+        made.said.append(closed)
+
     return made
+
+
+def _message(spoken: Spoken, gate: Gate) -> Message:
+    """A message as its receipt holds it."""
+    document = yaml_read.loads(spoken.text, f"bus/{spoken.path}")
+    return yaml_read.typed(document, KINDS.get(gate.kind, Argument))
 
 
 def _report_if_changed(bus: Bus, gate: str, spoken: Spoken) -> None:
@@ -148,21 +158,27 @@ def late(bus: Bus, phase: Phase) -> list[str]:
         receipt = bus.receipt(gate.name) if gate.does == "ask" else None
         if receipt is None:
             continue
+
         heard = {one.path for one in receipt.counted}
         for entry in receipt.spoiled:
-            heard.add(f"{gate.step}/{entry.partition(': ')[0]}.yaml")
-        for name in bus.names(gate.step):
-            path = f"{gate.step}/{name}"
-            if name.removesuffix(".yaml") in receipt.roll and path not in heard:
+            name = entry.partition(": ")[0]
+            heard.add(f"{gate.step}/{name}.yaml")
+
+        for file in bus.names(gate.step):
+            path = f"{gate.step}/{file}"
+            voter = file.removesuffix(".yaml")
+            if voter in receipt.roll and path not in heard:
                 found.append(path)
+
     return found
 
 
 def ahead(bus: Bus, phase: Phase, game: Game, goal: str, *, asking: bool) -> None:
-    """Open the ask of the first gate of `phase` that is not closed, if `goal` lies there or beyond.
+    """Open the ask of the first gate of `phase` that is not closed.
 
-    So the answers are under way while make starts that gate's process. An ask that must
-    not be hurried is left to the gate itself.
+    It is opened only if `goal` lies there or beyond. So the answers are under way while
+    make starts that gate's process. An ask that must not be hurried is left to the gate
+    itself.
     """
     left = [gate for gate in phase.gates.values() if not bus.closed(gate.name)]
     if not goal or not left or _before(phase, goal, left[0]):
@@ -206,21 +222,24 @@ def _chats(bus: Bus, phase: Phase, known: Record) -> dict[str, list[Input]]:
     """
     there = {f"chat/{stem}.yaml": stem for stem in bus.chat(fresh=True)}
     gates = [closed.gate for closed in known.said]
+
     found: dict[str, list[Input]] = {}
     seen: set[str] = set()
     for gate, after in itertools.pairwise([*gates, ""]):
-        paths = _chat_shown(bus, phase, after)
-        if paths is None:
-            paths = list(there)
+        shown = _chat_shown(bus, phase, after)
+        paths = list(there) if shown is None else shown
+
         fresh = [path for path in paths if path in there and path not in seen]
-        seen |= set(fresh)
+        seen.update(fresh)
+
         stems = [there[path] for path in fresh[-CHAT_SHOWN:]]
         found[gate] = chat_inputs(bus, stems, gate)
+
     return found
 
 
 def _chat_shown(bus: Bus, phase: Phase, gate: str) -> list[str] | None:
-    """The paths of the messages that the ask of `gate` shows; None before it is opened."""
+    """The paths of the messages that the ask of `gate` shows; None until it is open."""
     if gate not in phase.gates:
         return None
     asked = bus.get(f"{phase.gates[gate].step}/{OPEN}", Ask)
@@ -230,7 +249,7 @@ def _chat_shown(bus: Bus, phase: Phase, gate: str) -> list[str] | None:
 
 
 def _ballot_inputs(bus: Bus, known: Record) -> list[Input]:
-    """What a ballot shows: the proposals, what speaks for each, what stands against it."""
+    """What a ballot shows: the proposals, the statements, the open objections."""
     vetoed = _vetoed(bus)
     candidates = {
         name: proposal
@@ -259,15 +278,18 @@ def _candidate_inputs(
     """
     pitched = known.of_kind("pitch")
     first = pitched[0].gate if pitched else ""
+
     sources = {}
     for name, agent in known.names.items():
         if (first, agent) in known.paths:
             sources[name] = known.paths[first, agent]
-    code = proposals.code_of(known.names)
+
     made = proposals.proposal_inputs(candidates, sources)
+    code = proposals.code_of(known.names)
     for shown in made:
         authors = candidates[shown.by].authors
         shown.data["authors"] = [code[author] for author in authors]
+
     return made
 
 
@@ -276,14 +298,23 @@ def _statement_inputs(known: Record) -> list[Input]:
     closed = known.of_kind("final")
     if not closed:
         return []
-    gate, finals = closed[-1].gate, closed[-1].arguments()
+    gate = closed[-1].gate
+    finals = closed[-1].arguments()
     code = proposals.code_of(known.names)
+
     made = []
     for agent in sorted(finals, key=lambda a: code[a]):
         path, sha = known.paths[gate, agent]
-        said, by = finals[agent], code[agent]
-        data = {"speaks_for": said.speaks_for or by, "body": said.body}
-        made.append(Input(path=path, sha256=sha, kind="statement", by=by, data=data))
+        said = finals[agent]
+        by = code[agent]
+        statement = Input(
+            path=path,
+            sha256=sha,
+            kind="statement",
+            by=by,
+            data={"speaks_for": said.speaks_for or by, "body": said.body},
+        )
+        made.append(statement)
     return made
 
 
@@ -336,4 +367,5 @@ def chat_inputs(bus: Bus, stems: list[str], since: str) -> list[Input]:
         made.append(
             Input(path=path, sha256=bus.sha(path), kind="chat", by=by, data=data)
         )
+
     return made

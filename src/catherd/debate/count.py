@@ -1,8 +1,10 @@
-"""`catherd count FILE|-`: any election, counted by the code that counts the debate, so that anyone can audit it.
+"""`catherd count FILE|-`: any election, counted by the code that counts the debate.
+
+So anyone can audit a debate.
 
 In, as YAML: `candidates: [ids]`; `ballots: [[times, [best, …, worst]], …]`, where a
-nested list is an equal rank; and optionally `recused: {0: [ids]}`, by the ballot's place
-in the list, counted from 0. Ids are words or whole numbers.
+nested list is an equal rank; and optionally `recused: {0: [ids]}`, by the ballot's
+place in the list, counted from 0. Ids are words or whole numbers.
 
 Out, as YAML: rule, method, winner (null when none), tied (empty when decided, all
 candidates when nothing was cast), pairwise (`a: {b: how many put a above b}`), rounds,
@@ -42,13 +44,14 @@ def count_text(text: str, where: str) -> tuple[str, int]:
     for key in document.data:
         if key not in {*KEYS, "catherd"}:
             notes.append(f"the key '{key}' is not used")
+
     result = tally.count_ballots(names, casts, recused)
     told = yaml_write.dumps(_told(result, names, notes))
     return told, 75 if result.winner is None else 0
 
 
 def _check_form(document: yaml_read.Document) -> None:
-    """Whether there is a list of candidates and one of ballots, whatever they hold."""
+    """Check that there is a list of candidates and one of ballots."""
     if not isinstance(document.data, dict):
         raise CatherdError("not an election", where=document.where(), fix=EXAMPLE)
     for key in ("candidates", "ballots"):
@@ -102,6 +105,7 @@ def _cast(document: yaml_read.Document, n: int, ballot: Any) -> Cast:
     ):
         place = document.where("ballots", n)
         raise _misread(f"ballot {n} is not [times, [ids]]", place)
+
     times, ranking = ballot
     if isinstance(times, bool) or not isinstance(times, int) or times < 0:
         place = document.where("ballots", n, 0)
@@ -115,6 +119,7 @@ def _cast(document: yaml_read.Document, n: int, ballot: Any) -> Cast:
             levels.append([str(each) for each in level])
         else:
             levels.append(str(level))
+
     return Cast(f"ballot {n}", levels, times)
 
 
@@ -187,6 +192,7 @@ def _told(
     pairwise = {}
     for a, row in result.pairwise.items():
         pairwise[names[a]] = {names[b]: votes for b, votes in row.items()}
+
     return {
         "rule": tally.RULE,
         "method": result.method,
@@ -202,6 +208,7 @@ def _round(each: Round, names: Mapping[str, Id]) -> dict[str, Any]:
     counts: dict[Id, int | str] = {}
     for candidate, votes in each.counts.items():
         counts[names[candidate]] = votes if isinstance(votes, int) else str(votes)
+
     told: dict[str, Any] = {
         "remaining": [names[one] for one in each.remaining],
         "counts": counts,
@@ -211,6 +218,7 @@ def _round(each: Round, names: Mapping[str, Id]) -> dict[str, Any]:
         ids = getattr(each, key)
         if ids:
             told[key] = [names[one] for one in ids]
+
     if each.head_to_head:
         told["head_to_head"] = True
     return told

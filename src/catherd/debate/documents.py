@@ -1,5 +1,6 @@
-"""What the debate delivers, as files: statements by author, the vote, the decision, the chat, the events.
+"""What the debate delivers, as files.
 
+They are statements by author, the vote, the decision, the chat and the events.
 This reads receipts and the chat and gives path → bytes; it writes nothing. The same bus
 gives the same bytes, so landing them again changes nothing.
 """
@@ -13,12 +14,13 @@ from catherd.bus import yaml_write
 from catherd.bus.config import Agent, Phase
 from catherd.bus.store import Bus
 from catherd.core.escape import escape_inline, quote
-from catherd.core.messages import Argument, Game, Objection, Pitch
+from catherd.core.messages import Answered, Argument, Game, Objection, Pitch
 from catherd.core.turns import YOU, who
 from catherd.debate import election, proposals, report
 from catherd.debate import vote as votes
 from catherd.debate.asks import Record
 from catherd.debate.asks import record as read_record
+from catherd.debate.vote import Vote
 
 # Events that are not told in the documents. Most of them tell of the life of processes.
 # Git itself says what "landed"; were that told here, landing again after a kill would
@@ -44,24 +46,38 @@ class Made(msgspec.Struct, frozen=True):
 
 
 def debate(bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent]) -> Made:
-    """Everything that `make debate` lands, after the vote: an agent must not learn the authors from git."""
+    """Everything that `make debate` lands.
+
+    It lands after the vote: an agent must not learn the authors from git.
+    """
     known = read_record(bus, phase)
     vote = election.assemble(bus, phase, game, agents, known)
-    decided = bus.receipt("decision")
-    if decided is not None and decided.data.get("choice"):
-        vote = msgspec.structs.replace(
-            vote, choice=decided.data["choice"], reason=decided.data.get("reason", "")
-        )
+    vote = _with_your_choice(bus, vote)
     result, ifs = votes.counted(vote)
-    files = {
-        f"docs/debate/{path}": text.encode()
-        for path, text in _statements(known, agents).items()
-    }
-    files["docs/debate/vote-results.md"] = report.results_md(vote, result, ifs).encode()
     decision = report.decision_yaml(vote, result)
-    files["docs/debate/decision.yaml"] = yaml_write.dumps(decision).encode()
+
+    texts = _statements(known, agents)
+    texts["vote-results.md"] = report.results_md(vote, result, ifs)
+    texts["decision.yaml"] = yaml_write.dumps(decision)
+
+    files = {}
+    for path, text in texts.items():
+        files[f"docs/debate/{path}"] = text.encode()
+
     files |= talk(bus, agents)
     return Made(files, str(decision["title"]))
+
+
+def _with_your_choice(bus: Bus, vote: Vote) -> Vote:
+    """The vote with what you chose, where the decision was yours."""
+    decided = bus.receipt("decision")
+    if decided is None or not decided.data.get("choice"):
+        return vote
+    return msgspec.structs.replace(
+        vote,
+        choice=decided.data["choice"],
+        reason=decided.data.get("reason", ""),
+    )
 
 
 def talk(bus: Bus, agents: dict[str, Agent]) -> dict[str, bytes]:
@@ -73,21 +89,31 @@ def talk(bus: Bus, agents: dict[str, Agent]) -> dict[str, bytes]:
 
 
 def _statements(known: Record, agents: dict[str, Agent]) -> dict[str, str]:
-    """Path below docs/debate/ → what an agent said, of every round before the ballots."""
-    code = proposals.code_of(known.names)
+    """Path below docs/debate/ → what an agent said, for each round but the ballots."""
     made = {}
     for closed in known.said:
         if closed.kind == "ballot":
             continue
-        gate = closed.gate
+
         for name, message in closed.messages.items():
-            shown = f"{escape_inline(_shown(name, agents))}, {gate.replace('-', ' ')}"
-            spoke = f"Spoke as **{code.get(name, name)}**."
-            if any(path.endswith(f"{gate}/{name}.yaml") for path in known.edited):
-                spoke += " Edited by you."
+            head = _spoke(known, closed.gate, name, _shown(name, agents))
             body = _said(closed.kind, message)
-            made[f"{gate}/agent-{name}.md"] = f"# {shown}\n\n{spoke}\n\n{body}\n"
+            file = f"{closed.gate}/agent-{name}.md"
+            made[file] = f"{head}\n\n{body}\n"
+
     return made
+
+
+def _spoke(known: Record, gate: str, name: str, shown: str) -> str:
+    """The speaker, the round, and the code name."""
+    code = proposals.code_of(known.names).get(name, name)
+    answer = f"{gate}/{name}.yaml"
+    edited = ""
+    if any(path.endswith(answer) for path in known.edited):
+        edited = " Edited by you."
+
+    title = f"# {escape_inline(shown)}, {gate.replace('-', ' ')}"
+    return f"{title}\n\nSpoke as **{code}**.{edited}"
 
 
 def _shown(name: str, agents: dict[str, Agent]) -> str:
@@ -111,17 +137,26 @@ def _argument(kind: str, message: Argument) -> str:
     if kind == "final" and message.speaks_for:
         parts.append(f"Speaks for **{escape_inline(message.speaks_for)}**.")
     if message.decision:
-        partner = escape_inline(message.merge_with)
-        with_whom = f" with {partner}" if message.merge_with else ""
-        parts.append(f"Decision: {escape_inline(message.decision)}{with_whom}.")
+        parts.append(_decision(message))
+
     parts += [_objection(one) for one in message.objections]
-    for answer in message.answers:
-        head = f"## {answer.verdict.capitalize()}s {escape_inline(answer.by)}"
-        parts.append(f"{head}\n\n{answer.text}")
+    parts += [_answer(one) for one in message.answers]
+
     if message.title and message.decision in {"revise", "merge"}:
         parts.append(f"## {escape_inline(message.title)}, revised")
     parts.append(message.body)
     return "\n\n".join(part for part in parts if part)
+
+
+def _decision(message: Argument) -> str:
+    told = f"Decision: {escape_inline(message.decision)}"
+    if message.merge_with:
+        told += f" with {escape_inline(message.merge_with)}"
+    return f"{told}."
+
+
+def _answer(one: Answered) -> str:
+    return f"## {one.verdict.capitalize()}s {escape_inline(one.by)}\n\n{one.text}"
 
 
 def _objection(one: Objection) -> str:
@@ -140,13 +175,18 @@ def _chat(bus: Bus, agents: dict[str, Agent]) -> str:
     lines = ["# The group chat", ""]
     said = bus.chat(last=100_000)
     for stem, message in said.items():
-        author = escape_inline(_speaker(stem, agents))
-        to = ""
+        head = f"**{escape_inline(_speaker(stem, agents))}**"
         if message.reply_to in said:
-            to = f", to {_speaker(message.reply_to, agents)}"
-        kind = ", binding" if message.kind == "constraint" else ""
+            head += f", to {_speaker(message.reply_to, agents)}"
+        if message.kind == "constraint":
+            head += ", binding"
         at = message.at[11:19] or stem[9:15]
-        lines += [f"**{author}**{to}{kind} · {at}", "", quote(message.text), ""]
+
+        lines.append(f"{head} · {at}")
+        lines.append("")
+        lines.append(quote(message.text))
+        lines.append("")
+
     return "\n".join(lines)
 
 
@@ -178,4 +218,5 @@ def _events(bus: Bus) -> dict[str, list[str]]:
                 seen.add(event["id"])
                 told = msgspec.json.encode(event).decode()
                 made.setdefault(date, []).append(f"{told}\n")
+
     return made

@@ -1,11 +1,14 @@
-"""The vote of a debate: from receipts to a `Vote`, from the count to a decision, and to you when it ties."""
+"""The vote of a debate: from receipts to a `Vote`, and from the count to a decision.
+
+Where the vote ties, the decision is asked of you.
+"""
 
 import hashlib
 from typing import Any
 
 from catherd.bus import atomic, yaml_read
 from catherd.bus.config import Agent, Gate, Phase
-from catherd.bus.narrator import Decision, Teller
+from catherd.bus.narrator import Teller, VoteOutcome
 from catherd.bus.store import OPEN, TIEBREAK, Bus
 from catherd.core import closing
 from catherd.core.errors import NeedsYou
@@ -55,11 +58,13 @@ def _candidates(ask: Ask, known: Record) -> tuple[Candidate, ...]:
     for one in ask.inputs:
         if one.kind == "statement":
             statements[one.by] = str(one.data.get("body", ""))
+
     made = []
     for name, shown in _on_ballot(ask).items():
         against = [o for o in objections if o["to"] == name]
         statement = statements.get(name, "")
         made.append(_candidate(shown, known.names, statement, against))
+
     return tuple(made)
 
 
@@ -74,6 +79,7 @@ def _sheets(gate: Gate, receipt: Receipt, known: Record) -> tuple[Sheet, ...]:
     cast: dict[str, Ballot] = {}
     for closed in known.of_kind("ballot"):
         cast |= closed.ballots()
+
     return tuple(
         _sheet(voter, ballot, f"{gate.step}/{voter}.yaml" in edited)
         for voter, ballot in sorted(cast.items())
@@ -101,7 +107,7 @@ def _candidate(
     statement: str,
     objections: list[dict[str, Any]],
 ) -> Candidate:
-    """The proposal as the ballot showed it; `objections` are all that were raised to it."""
+    """The proposal as the ballot showed it; `objections` are all that it met."""
     title, body = str(shown.data["title"]), str(shown.data["body"])
     still_open = tuple(
         Open(by=o["by"], text=o["objection"], risk=o["risk"], answer=o["answer"])
@@ -146,7 +152,7 @@ def _sheet(voter: str, ballot: Ballot, edited: bool) -> Sheet:
 
 
 def _late(bus: Bus, gate: Gate, receipt: Receipt, roll: list[str]) -> list[str]:
-    """Who of the roll left a ballot that came after the gate closed."""
+    """The voters on the roll whose ballots came after the gate closed."""
     counted = {one.path for one in receipt.counted}
     spoiled = _spoiled(receipt)
     found = []
@@ -156,6 +162,7 @@ def _late(bus: Bus, gate: Gate, receipt: Receipt, roll: list[str]) -> list[str]:
             continue
         if f"{gate.step}/{file}" not in counted:
             found.append(voter)
+
     return found
 
 
@@ -166,6 +173,7 @@ def _same_vendor(roll: list[str], agents: dict[str, Agent], game: Game) -> str:
     for name in roll:
         if name in agents and agents[name].vendor:
             by.setdefault(agents[name].vendor, []).append(name)
+
     shared = [
         f"{' and '.join(names)} are of one vendor ({vendor})"
         for vendor, names in by.items()
@@ -176,7 +184,7 @@ def _same_vendor(roll: list[str], agents: dict[str, Agent], game: Game) -> str:
 
 def decide(
     bus: Bus, phase: Phase, game: Game, agents: dict[str, Agent], teller: Teller
-) -> Decision:
+) -> VoteOutcome:
     """The decision, asked of you when the count gives none.
 
     Raises NeedsYou while it is yours to make.
@@ -187,7 +195,7 @@ def decide(
     titles = {c.id: c.title for c in vote.candidates}
     turnout = votes.turnout(vote)
     if verdict.winner:
-        return Decision(
+        return VoteOutcome(
             method=verdict.method,
             winner=verdict.winner,
             title=titles[verdict.winner],
@@ -201,7 +209,7 @@ def decide(
         if not picked:
             raise _yours_to_decide(bus, verdict, turnout)
         found = Tiebreak(choice=picked)
-    return Decision(
+    return VoteOutcome(
         method="human",
         winner=found.choice,
         title=titles[found.choice],
@@ -254,7 +262,7 @@ def _write_tiebreak(bus: Bus, options: list[str], titles: dict[str, str]) -> Non
 
 
 def ballot_form(bus: Bus, ask: Ask) -> str:
-    """Write your ballot as a form to fill in, at the path where it counts; return the path.
+    """Write your ballot as a form, at the path where it counts; return the path.
 
     Nothing counts until the form ranks something.
     """

@@ -35,6 +35,7 @@ class Hearing:
             self._seen.pop(gone)
             self.heard.pop(gone, None)
             self.broken.pop(gone, None)
+
         for name in names:
             path = f"{self.ask.step}/{name}.yaml"
             try:
@@ -60,6 +61,7 @@ class Hearing:
         except FileNotFoundError:
             self._seen.pop(name, None)
             return
+
         sha = hashlib.sha256(text.encode()).hexdigest()
         fault = None
         if isinstance(message, Ballot):
@@ -77,7 +79,7 @@ class Hearing:
         self.heard[name] = Heard(message, spoken, fault.what if fault else "")
 
     def _tell(self, path: str, fault: CatherdError | None, sha: str) -> None:
-        """Report a fault once per content of the file, or that there is none any more."""
+        """Report a fault once per content of the file, or that there is none now."""
         if fault is None:
             self.bus.solved(slug(path))
         else:
@@ -111,7 +113,7 @@ class Hearing:
         return None
 
     def _dropped(self, voter: str, one: str, seen: Collection[str]) -> str:
-        """Why the count would drop an id that comes after those `seen`; "" if it counts."""
+        """Why the count would drop an id that comes after those `seen`; "" if not."""
         ids = self.candidates()
         if one not in ids:
             return f"'{one}' is not on this ballot; it lists {', '.join(ids)}"

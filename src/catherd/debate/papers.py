@@ -1,4 +1,4 @@
-"""Ballots as they are counted: what a ballot says after everything that does not count is dropped. Pure.
+"""Ballots as they are counted, without anything that does not count. Pure.
 
 A ballot ranks best first. A nested list is an equal rank. Candidates that a ballot does
 not rank are level with each other and below all that it ranks. An id that is unknown,
@@ -68,19 +68,31 @@ def read_papers(
     known = frozenset(ids)
     order = sorted(casts, key=_cast_order)
     own = {voter: known.intersection(struck) for voter, struck in recused.items()}
-    papers = [_paper(cast, known, own.get(cast.voter, _NOTHING)) for cast in order]
+
     notes: list[str] = []
-    if known and not any(paper.counts for paper in papers):
+    papers = [_paper(cast, known, own.get(cast.voter, _NOTHING)) for cast in order]
+    if not any(paper.counts for paper in papers):
         unstruck = [_paper(cast, known, _NOTHING) for cast in order]
-        voters = [paper.voter for paper in unstruck if paper.counts]
-        if voters and all(own.get(voter) == known for voter in voters):
+        if _only_own(unstruck, known, own):
             papers = unstruck
             notes.append(
                 "every voter is an author of every candidate: self-votes are counted"
             )
+
     for paper in papers:
         notes += [f"{paper.voter}: {note}" for note in paper.notes]
+
     return Papers(papers, notes)
+
+
+def _only_own(
+    papers: Iterable[Paper],
+    known: frozenset[str],
+    own: Mapping[str, frozenset[str]],
+) -> bool:
+    """Whether some papers count, all of them by authors of every candidate."""
+    voters = [paper.voter for paper in papers if paper.counts]
+    return bool(voters) and all(own.get(voter) == known for voter in voters)
 
 
 def natural(text: str) -> list[tuple[int, str]]:
@@ -97,6 +109,7 @@ def _paper(cast: Cast, known: frozenset[str], own: frozenset[str]) -> Paper:
     times = max(cast.times, 0)
     if cast.abstain:
         return Paper(cast.voter, times, (), own, ("abstains",))
+
     left = set(known - own)
     levels: list[Level] = []
     notes: list[str] = []
@@ -108,8 +121,12 @@ def _paper(cast: Cast, known: frozenset[str], own: frozenset[str]) -> Paper:
                 kept.append(each)
             else:
                 notes.append(_dropped(each, known, own))
-        if kept:
-            levels.append(kept[0] if len(kept) == 1 else tuple(sorted(kept)))
+
+        if len(kept) == 1:
+            levels.append(kept[0])
+        elif kept:
+            levels.append(tuple(sorted(kept)))
+
     if not levels:
         notes.append("blank")
     return Paper(cast.voter, times, tuple(levels), own, tuple(notes))
@@ -143,6 +160,7 @@ def pairwise_table(ids: Sequence[str], papers: Iterable[Paper]) -> Pairwise:
                 row = table[a]
                 for b in below:
                     row[b] += paper.times
+
     return table
 
 

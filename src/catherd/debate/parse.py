@@ -1,15 +1,15 @@
-"""What an agent said in a debate, read from its answer: lenient in, strict after. No I/O.
+"""What an agent said in a debate, read from its answer. No I/O.
 
 `read_statement` returns the message to post, or raises Unusable with sentences that can
-be sent back to the model as they stand. Nothing is guessed: a ballot that cannot be read
-is an error each time, and only the caller may abstain for a voter. With `last_try=True`
-a text that is too long is cut at its limit, and a part that is missing from a text is
-let pass; `notes` say so. Limits are in words, as `str.split` counts them.
+be sent back to the model as they stand. Nothing is guessed: a ballot that cannot be
+read is an error each time, and only the caller may abstain for a voter. With
+`last_try=True` a text that is too long is cut at its limit, and a part that is missing
+from a text is let pass; `notes` say so. Limits are in words, as `str.split` counts
+them.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -26,6 +26,7 @@ from catherd.core.messages import (
     Objection,
     Pitch,
 )
+from catherd.debate.page import AnswerPage
 
 PITCH_WORDS = 400
 SECTION_WORDS = 150
@@ -64,54 +65,23 @@ class Statement(msgspec.Struct, frozen=True):
     notes: list[str] = msgspec.field(default_factory=list)
 
 
-class _Page(msgspec.Struct):
-    """One answer while it is read: what it holds, what is wrong with it, what was let pass."""
-
-    ask: Ask
-    card: Card
-    head: dict[str, Any]
-    body: str
-    last_try: bool
-    errors: list[str] = msgspec.field(default_factory=list)
-    notes: list[str] = msgspec.field(default_factory=list)
-
-    def text(self, key: str) -> str:
-        """The value of a key of the front matter as one string; a list is joined."""
-        value = self.head.get(key, "")
-        if isinstance(value, list):
-            return " ".join(str(each) for each in value)
-        return str(value).strip()
-
-    def fit(self, what: str, text: str, limit: int) -> str:
-        """`text`, if it keeps to its limit; on the last try cut there."""
-        count = len(text.split())
-        if count <= limit:
-            return text
-        if not self.last_try:
-            self.errors.append(f"{what} has {count} words; the limit is {limit}")
-            return text
-        self.notes.append(f"{what} had {count} words and was cut at {limit}")
-        return passages.cut_words(text, limit)
-
-    def lack(self, error: str) -> None:
-        """Note that something is missing that a second try should bring and a third need not."""
-        if self.last_try:
-            self.notes.append(error)
-        else:
-            self.errors.append(error)
-
-
 def read_statement(
     ask: Ask, card: Card, text: str, *, last_try: bool = False
 ) -> Statement:
-    """What `card`'s agent said to `ask`: a Pitch, Argument, Ballot or, for a mention, Chat. Raises Unusable."""
-    page = _page(ask, card, envelopes.parse_envelope(text), last_try=last_try)
+    """What `card`'s agent said to `ask`. Raises Unusable.
+
+    The message is a Pitch, Argument, Ballot or, for a mention, Chat.
+    """
+    envelope = envelopes.parse_envelope(text)
+    page = _page(ask, card, envelope, last_try=last_try)
     wanted = prompts.answer_form(ask)
     said = page.text("kind").lower()
+
     # Any other word is a slip of the pen, not another answer.
     if said in prompts.FORMS.values() and said != wanted:
         raise Unusable([f"kind: '{said}' where '{wanted}' was asked for"])
-    read: dict[str, Callable[[_Page], Pitch | Argument | Ballot | Chat]] = {
+
+    read: dict[str, Callable[[AnswerPage], Pitch | Argument | Ballot | Chat]] = {
         "pitch": _pitch,
         "objections": _objections,
         "answers": _answers,
@@ -121,6 +91,7 @@ def read_statement(
     }
     if wanted not in read:
         raise Unusable([f"nothing here reads an answer to '{wanted}'"])
+
     message = read[wanted](page)
     aside, reply_to = "", ""
     if wanted in {"objections", "answers", "final"}:
@@ -130,16 +101,16 @@ def read_statement(
     return Statement(message, aside, reply_to, page.notes)
 
 
-def _page(ask: Ask, card: Card, envelope: Envelope, *, last_try: bool) -> _Page:
+def _page(ask: Ask, card: Card, envelope: Envelope, *, last_try: bool) -> AnswerPage:
     """The answer with the keys of its front matter in one spelling."""
     head = {}
     for key, value in envelope.head.items():
         head[str(key).strip().lower().replace(" ", "_")] = value
     body, notes = envelope.body.strip(), list(envelope.notes)
-    return _Page(ask, card, head, body, last_try, notes=notes)
+    return AnswerPage(ask, card, head, body, last_try, notes=notes)
 
 
-def _pitch(page: _Page) -> Pitch:
+def _pitch(page: AnswerPage) -> Pitch:
     title, body = _titled(page.text("title"), page.body)
     if not title:
         page.errors.append("title: missing; give the app a name in the front matter")
@@ -151,15 +122,22 @@ def _titled(title: str, body: str) -> tuple[str, str]:
     """(title, body): a first `# Heading` is the title, said once more or only there."""
     first, _, rest = body.partition("\n")
     found = passages.HEADING.match(first)
-    if found is None or len(found[1]) != 1:
+    if found is None:
         return title, body
-    for pattern in HEADINGS.values():
-        if re.search(pattern, found[2], re.IGNORECASE):
-            return title, body
-    return title or found[2], rest.strip()
+
+    mark, heading = found[1], found[2]
+    if mark != "#" or _is_section(heading):
+        return title, body
+    return title or heading, rest.strip()
 
 
-def _proposal(page: _Page, body: str) -> str:
+def _is_section(heading: str) -> bool:
+    """Whether a heading is that of a section of a proposal."""
+    patterns = HEADINGS.values()
+    return any(re.search(one, heading, re.IGNORECASE) for one in patterns)
+
+
+def _proposal(page: AnswerPage, body: str) -> str:
     if not body:
         page.errors.append("the proposal has no text")
         return ""
@@ -175,7 +153,7 @@ def _proposal(page: _Page, body: str) -> str:
     return page.fit("the proposal", body, PITCH_WORDS)
 
 
-def _objections(page: _Page) -> Argument:
+def _objections(page: AnswerPage) -> Argument:
     rivals = prompts.rivals(page.ask, page.card.name)
     sections = passages.sections(page.body, rivals)
     made: list[Objection] = []
@@ -190,12 +168,13 @@ def _objections(page: _Page) -> Argument:
             made.append(_objection(page, to, part))
         else:
             page.lack(f"{to}: no line 'Objection: …'")
+
     if rivals and not made and not page.errors:
         page.errors.append(f"there is no objection to any of {', '.join(rivals)}")
     return Argument(objections=made)
 
 
-def _objection(page: _Page, to: str, part: Mapping[str, str]) -> Objection:
+def _objection(page: AnswerPage, to: str, part: Mapping[str, str]) -> Objection:
     """The objection to `to`, of the labelled lines of its section."""
     for key, label in (
         ("best", "Best point"),
@@ -204,6 +183,7 @@ def _objection(page: _Page, to: str, part: Mapping[str, str]) -> Objection:
     ):
         if not part.get(key):
             page.lack(f"{to}: no line '{label}: …'")
+
     risk, why = _risk(page, to, part.get("risk", ""))
     return Objection(
         to=to,
@@ -215,7 +195,7 @@ def _objection(page: _Page, to: str, part: Mapping[str, str]) -> Objection:
     )
 
 
-def _risk(page: _Page, to: str, text: str) -> tuple[int, str]:
+def _risk(page: AnswerPage, to: str, text: str) -> tuple[int, str]:
     """(the number from 1 to 5 that a risk begins with, why); 0 where there is none."""
     if not text:
         return 0, ""
@@ -224,35 +204,57 @@ def _risk(page: _Page, to: str, text: str) -> tuple[int, str]:
         begins = " ".join(text.split()[:6])
         page.lack(f"{to}: 'Risk: {begins}' does not begin with a number from 1 to 5")
         return 0, text
+
     return int(found[1]), found[2].strip(" *_")
 
 
-def _answers(page: _Page) -> Argument:
+def _answers(page: AnswerPage) -> Argument:
     """The verdicts on the objections to one's own proposal, and what becomes of it."""
     mine = prompts.code_name(page.ask, page.card.name)
     own = prompts.shown_standing(page.ask).get(mine)
     if own is None:  # without a proposal there is nothing to defend
         body = page.fit("the text", page.body, FINAL_WORDS)
         return Argument(decision="stand", body=body)
+
     lines = page.body.split("\n")
-    starts = (n for n, line in enumerate(lines) if _PROPOSAL.match(line))
-    at = next(starts, len(lines))
+    at = _proposal_line(lines)
     answers = _verdicts(page, mine, "\n".join(lines[:at]))
-    decision = page.text("decision").lower().split(" ")[0].strip(".,;:*")
+
+    decision = _decision(page)
     if decision not in {"stand", "revise", "withdraw", "merge"}:
         page.lack(f"decision: '{decision}' is none of stand, revise, withdraw, merge")
         return Argument(decision="stand", answers=answers)
-    title = body = ""
+
+    title = body = partner = ""
     if decision in {"revise", "merge"}:
         title, body = _new_text(page, decision, own, lines[at:])
-    partner = _partner(page) if decision == "merge" else ""
+    if decision == "merge":
+        partner = _partner(page)
     return Argument(
-        decision=decision, merge_with=partner, answers=answers, title=title, body=body
+        decision=decision,
+        merge_with=partner,
+        answers=answers,
+        title=title,
+        body=body,
     )
 
 
+def _proposal_line(lines: Sequence[str]) -> int:
+    """Where `# Proposal: …` stands; behind the last line where it is missing."""
+    for n, line in enumerate(lines):
+        if _PROPOSAL.match(line):
+            return n
+    return len(lines)
+
+
+def _decision(page: AnswerPage) -> str:
+    """The first word of `decision:`."""
+    first = page.text("decision").lower().split(" ")[0]
+    return first.strip(".,;:*")
+
+
 def _new_text(
-    page: _Page, decision: str, own: Input, lines: Sequence[str]
+    page: AnswerPage, decision: str, own: Input, lines: Sequence[str]
 ) -> tuple[str, str]:
     """(title, body) of a revised or merged proposal; `lines` begin with its title."""
     found = _PROPOSAL.match(lines[0]) if lines else None
@@ -261,16 +263,19 @@ def _new_text(
             f"decision: {decision}, but there is no line '# Proposal: <title>' with the whole new text below it"
         )
         return "", ""
+
     title, body = _titled(
         found[1].strip(" *`") or page.text("title"), "\n".join(lines[1:]).strip()
     )
     title = page.fit("title", title or str(own.data["title"]), TITLE_WORDS)
     body = _proposal(page, body)
+
     before = (own.data["title"], str(own.data["body"]).strip())
     if decision == "revise" and (title, body) == before:
         page.errors.append(
             "decision: revise, but the text is the same as before; change it or write stand"
         )
+
     return title, body
 
 
@@ -280,13 +285,15 @@ def objectors(ask: Ask, mine: str) -> list[str]:
     for shown in ask.inputs:
         if shown.kind != "argument" or shown.by in found:
             continue
+
         objections = shown.data.get("objections") or []
         if any(objection.get("to") == mine for objection in objections):
             found.append(shown.by)
+
     return found
 
 
-def _verdicts(page: _Page, mine: str, body: str) -> list[Answered]:
+def _verdicts(page: AnswerPage, mine: str, body: str) -> list[Answered]:
     """The answer to each objection that was shown to one's own proposal."""
     received = objectors(page.ask, mine)
     sections = passages.sections(body, received)
@@ -305,10 +312,11 @@ def _verdicts(page: _Page, mine: str, body: str) -> list[Answered]:
             )
         text = page.fit(f"the answer to {by}", part[given[0]], REPLY_WORDS)
         made.append(Answered(by=by, verdict=given[0], text=text))
+
     return made
 
 
-def _partner(page: _Page) -> str:
+def _partner(page: AnswerPage) -> str:
     rivals = prompts.rivals(page.ask, page.card.name)
     wanted = page.text("merge_with").strip("`").lower()
     if wanted not in rivals:
@@ -318,7 +326,7 @@ def _partner(page: _Page) -> str:
     return wanted
 
 
-def _final(page: _Page) -> Argument:
+def _final(page: AnswerPage) -> Argument:
     mine = prompts.code_name(page.ask, page.card.name)
     still = prompts.still_open(page.ask, page.card.name)
     wanted = page.text("speaks_for").strip("`").lower()
@@ -332,19 +340,21 @@ def _final(page: _Page) -> Argument:
         page.errors.append(
             f"speaks_for: '{wanted}', but your own proposal {mine} is on the ballot; speak for it"
         )
+
     if not page.body:
         page.errors.append("the statement has no text")
     body = page.fit("the statement", page.body, FINAL_WORDS)
     return Argument(speaks_for=wanted, body=body)
 
 
-def _ballot(page: _Page) -> Ballot:
+def _ballot(page: AnswerPage) -> Ballot:
     on = prompts.shown_candidates(page.ask, page.card.name)
     if page.text("abstain").lower() in {"true", "yes", "y", "1"}:
         why = page.fit("why", page.text("why") or page.body, SECTION_WORDS)
         if not why:
             page.lack("abstain: true needs a reason in 'why:'")
         return Ballot(abstain=True, why=why, shown=on)
+
     ranking = _ranking(page, on)
     reasons = _reasons(page, on)
     for each in on:
@@ -352,13 +362,17 @@ def _ballot(page: _Page) -> Ballot:
             page.lack(
                 f"reasons: no section '## {each}' says why it stands where you put it"
             )
+
+    left = [each for each in on if each not in ranking]
     if ranking and set(ranking) < set(on):
-        left = ", ".join(each for each in on if each not in ranking)
-        page.notes.append(f"not ranked, so level with each other at the end: {left}")
+        page.notes.append(
+            f"not ranked, so level with each other at the end: {', '.join(left)}"
+        )
+
     return Ballot(ranking=ranking, reasons=reasons, shown=on)
 
 
-def _reasons(page: _Page, on: list[str]) -> dict[str, str]:
+def _reasons(page: AnswerPage, on: list[str]) -> dict[str, str]:
     """Candidate → why it stands where it was put.
 
     A section of the text comes before the front matter's `reasons:`.
@@ -369,15 +383,18 @@ def _reasons(page: _Page, on: list[str]) -> dict[str, str]:
         for key, value in given.items():
             if key in on:
                 reasons[str(key)] = str(value)
+
     sections = passages.sections(page.body, on)
     for each in on:
-        text = "\n".join(sections.get(each, [])).strip()
+        lines = sections.get(each, [])
+        text = "\n".join(lines).strip()
         if text:
             reasons[each] = passages.cut_words(text, SECTION_WORDS)
+
     return {each: reason for each, reason in reasons.items() if reason}
 
 
-def _ranking(page: _Page, on: list[str]) -> list[str]:
+def _ranking(page: AnswerPage, on: list[str]) -> list[str]:
     """The ranking of the front matter or of the section `## Ranking`.
 
     Where both are there they must agree.
@@ -389,17 +406,20 @@ def _ranking(page: _Page, on: list[str]) -> list[str]:
         page.errors.append(
             f"ranking: the front matter says {', '.join(above)}, the section says {', '.join(below)}; give one"
         )
+
     ranking = above or below
     if not ranking:
         page.errors.append(
             f"ranking: missing; list {', '.join(on)} under '## Ranking', best first, or write abstain: true"
         )
+
     for each in dict.fromkeys(ranking):
         _check_rank(page, each, ranking.count(each), on)
+
     return list(ranking)
 
 
-def _check_rank(page: _Page, each: str, times: int, on: list[str]) -> None:
+def _check_rank(page: AnswerPage, each: str, times: int, on: list[str]) -> None:
     """Tell what is wrong with one entry of a ranking, which stands there `times`."""
     if "=" in each:
         page.errors.append(
@@ -413,7 +433,7 @@ def _check_rank(page: _Page, each: str, times: int, on: list[str]) -> None:
         page.errors.append(f"ranking: '{each}' stands there twice")
 
 
-def _chat(page: _Page) -> Chat:
+def _chat(page: AnswerPage) -> Chat:
     said = page.body or page.text("text") or page.text("aside")
     text = " ".join(said.split())
     if not text:
@@ -423,8 +443,8 @@ def _chat(page: _Page) -> Chat:
     return Chat(text=page.fit("the message", text, ASIDE_WORDS), reply_to=reply_to)
 
 
-def _aside(page: _Page) -> tuple[str, str]:
-    """(a line for the chat, the stem that it answers); both empty where there is none."""
+def _aside(page: AnswerPage) -> tuple[str, str]:
+    """(a line for the chat, the stem that it answers); empty where there is none."""
     text = " ".join(page.text("aside").split())
     copied = text.startswith("(a line for the chat")  # the form's own words
     if not text or copied or text.lower() in {"none", "null", "-", "n/a", "(none)"}:
@@ -432,7 +452,7 @@ def _aside(page: _Page) -> tuple[str, str]:
     return page.fit("aside", text, ASIDE_WORDS), _reply_to(page)
 
 
-def _reply_to(page: _Page) -> str:
+def _reply_to(page: AnswerPage) -> str:
     """The stem that `reply_to` means.
 
     A message that was not shown is dropped and noted: it is not worth another call.

@@ -1,8 +1,9 @@
-"""What a debate knows at each step: code names, how each proposal stands, what the next ask shows. Pure.
+"""What a debate knows at each step. Pure.
 
-Proposals and critics appear under code names until the vote. Hiding who wrote what
-evens out the weight given to oneself and to others (Choi, 2510.07517). This is fairness,
-not secrecy: receipts hold the names, and a person may look.
+That is the code names, how each proposal stands, and what the next ask shows. Proposals
+and critics appear under code names until the vote. Hiding who wrote what evens out the
+weight given to oneself and to others (Choi, 2510.07517). This is fairness, not secrecy:
+receipts hold the names, and a person may look.
 """
 
 import re
@@ -57,7 +58,7 @@ WORDS = [
 Source = tuple[str, str]  # (path, sha256) of a file that an input was read from
 
 
-class Closed(NamedTuple):
+class ClosedAsk(NamedTuple):
     """What the closed gate of one ask counted; `messages` are by agent."""
 
     gate: str
@@ -100,22 +101,30 @@ def code_names(
     The names are drawn from the seed and the texts, not from who wrote them or when. A
     word that stands in a title is passed over. An agent that made no pitch is a guest.
     """
-    texts = " ".join(sorted(p.title.lower() for p in pitches.values()))
-    drawn = sorted(WORDS, key=lambda word: draw(str(seed), texts, word))
-    words = [word for word in drawn if word not in texts]
+    titles = [pitch.title.lower() for pitch in pitches.values()]
+    words = _free_words(" ".join(sorted(titles)), seed)
 
     def lot(agent: str) -> str:
         pitch = pitches[agent]
         return draw(str(seed), pitch.title, pitch.body, agent)
 
     named = {}
-    for i, agent in enumerate(sorted(pitches, key=lot)):
-        named[words[i] if i < len(words) else f"p-{i + 1}"] = agent
+    for n, agent in enumerate(sorted(pitches, key=lot)):
+        word = words[n] if n < len(words) else f"p-{n + 1}"
+        named[word] = agent
+
     names = dict(sorted(named.items()))
     guests = [agent for agent in roll if agent not in pitches]
-    for i, agent in enumerate(guests):
-        names[f"guest-{i + 1}"] = agent
+    for n, agent in enumerate(guests, 1):
+        names[f"guest-{n}"] = agent
+
     return names
+
+
+def _free_words(titles: str, seed: int) -> list[str]:
+    """The words that stand in no title, in the order in which they are drawn."""
+    drawn = sorted(WORDS, key=lambda word: draw(str(seed), titles, word))
+    return [word for word in drawn if word not in titles]
 
 
 def code_of(names: Mapping[str, str]) -> dict[str, str]:
@@ -128,28 +137,36 @@ def standing(
     pitches: Mapping[str, Pitch],
     rounds: Iterable[Mapping[str, Argument]],
 ) -> dict[str, Proposal]:
-    """Every proposal by code name after the counted rounds, each a map agent → argument.
+    """Every proposal by code name after the counted rounds.
 
-    A revision replaces the text. A merge holds only if both authors name each other in
-    the same round, each with the whole merged text. The one that comes first by code
-    name goes on for both, in its words. An agent that merges alone, or says nothing,
-    stands as before.
+    Each round is a map agent → argument. A revision replaces the text. A merge holds
+    only if both authors name each other in the same round, each with the whole merged
+    text. The one that comes first by code name goes on for both, in its words. An agent
+    that merges alone, or says nothing, stands as before.
     """
     stand: dict[str, Proposal] = {}
     for name, agent in names.items():
         if agent in pitches:
-            pitch = pitches[agent]
-            stand[name] = Proposal(
-                id=name, title=pitch.title, body=pitch.body, authors=[agent]
-            )
+            stand[name] = _pitched(name, agent, pitches[agent])
+
     code = code_of(names)
     for arguments in rounds:
-        decisions = {code[a]: m for a, m in arguments.items() if code[a] in stand}
+        decisions = {}
+        for agent, said in arguments.items():
+            if code[agent] in stand:
+                decisions[code[agent]] = said
+
         for name, said in decisions.items():
             if stand[name].status == "open":
                 _decide(stand[name], said)
         _merge(stand, decisions)
+
     return stand
+
+
+def _pitched(name: str, agent: str, pitch: Pitch) -> Proposal:
+    """A proposal as it was pitched."""
+    return Proposal(id=name, title=pitch.title, body=pitch.body, authors=[agent])
 
 
 def _decide(mine: Proposal, said: Argument) -> None:
@@ -241,6 +258,7 @@ def standing_inputs(
         if one.status == "open" and part:
             data["changed"] = part
         made.append(Input(path="", sha256="", kind="standing", by=name, data=data))
+
     return made
 
 
@@ -268,38 +286,55 @@ def _headings(sections: Iterable[str]) -> list[str]:
 
 def timeline(
     names: Mapping[str, str],
-    said: Sequence[Closed],
+    said: Sequence[ClosedAsk],
     sources: Mapping[tuple[str, str], Source],
     chats: Mapping[str, list[Input]],
 ) -> list[Input]:
     """What an ask shows, in the order in which it came to be shown.
 
     An ask begins with all that the one before it showed: vendors' prompt caches live on
-    this order. `said` is what each closed gate counted. `sources` are per (gate, agent).
-    `chats` is what was new in the chat when the ask after that gate was opened.
+    this order. `said` is what each closed gate counted. `sources` are per (gate,
+    agent). `chats` is what was new in the chat when the ask after that gate was opened.
     """
     code = code_of(names)
     rounds: list[dict[str, Argument]] = []
     pitches: dict[str, Pitch] = {}
     made: list[Input] = []
+
     for closed in said:
-        gate = closed.gate
         if closed.kind == "pitch":
             pitches |= closed.pitches()
-            found = {code[a]: sources[gate, a] for a in pitches if (gate, a) in sources}
-            made += proposal_inputs(standing(names, pitches, []), found)
+            made += _pitch_inputs(closed, names, sources)
         elif closed.kind in {"objections", "answers"}:
             made += _argument_inputs(closed, code, sources)
+
         if closed.kind == "answers":
             before = standing(names, pitches, rounds)
             rounds.append(closed.arguments())
-            made += standing_inputs(before, standing(names, pitches, rounds))
-        made += chats.get(gate, [])
+            now = standing(names, pitches, rounds)
+            made += standing_inputs(before, now)
+
+        made += chats.get(closed.gate, [])
+
     return made
 
 
+def _pitch_inputs(
+    closed: ClosedAsk,
+    names: Mapping[str, str],
+    sources: Mapping[tuple[str, str], Source],
+) -> list[Input]:
+    """The proposals as they were pitched."""
+    pitches = closed.pitches()
+    found = {}
+    for name, agent in names.items():
+        if agent in pitches and (closed.gate, agent) in sources:
+            found[name] = sources[closed.gate, agent]
+    return proposal_inputs(standing(names, pitches, []), found)
+
+
 def _argument_inputs(
-    closed: Closed,
+    closed: ClosedAsk,
     code: Mapping[str, str],
     sources: Mapping[tuple[str, str], Source],
 ) -> list[Input]:

@@ -1,8 +1,10 @@
-"""The record of a vote: ballots as cast, the count, which rung decided, what would flip it, who was missing.
+"""The record of a vote, for people and for programs. Pure.
 
-Pure. `results_md` is docs/debate/vote-results.md, `decision_yaml` is
+It tells the ballots as cast, the count, which rung decided and what would flip it.
+`results_md` is docs/debate/vote-results.md, `decision_yaml` is
 docs/debate/decision.yaml. No clock is read: the same vote gives the same bytes. What
-agents and people wrote is quoted or escaped, so it cannot pass for a part of the record.
+agents and people wrote is quoted or escaped, so it cannot pass for a part of the
+record.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,8 +45,8 @@ from catherd.debate.vote import (
 def decision_yaml(vote: Vote, result: CountResult) -> dict[str, Any]:
     """docs/debate/decision.yaml: what was decided, for programs.
 
-    `winner` is null while nobody decided. With `base` the `roll` is what `catherd audit`
-    proves the merges from.
+    `winner` is null while nobody decided. With `base` the `roll` is what `catherd
+    audit` proves the merges from.
     """
     verdict = decided(vote, result)
     winner = _winner(vote, verdict)
@@ -154,11 +156,17 @@ def _rungs(vote: Vote, result: CountResult, verdict: Decided) -> str:
         *_count_rungs(result),
         *_your_rung(vote, verdict),
     ]
-    numbered = [_item(f"{n}. ", prose(rung, 95)) for n, rung in enumerate(rungs, 1)]
-    notes = [_item("- ", prose(escape_inline(note), 96)) for note in result.notes]
-    if notes:
-        numbered.append("")
-    return "\n".join([*numbered, *notes])
+    lines = []
+    for n, rung in enumerate(rungs, 1):
+        item = _item(f"{n}. ", prose(rung, 95))
+        lines.append(item)
+
+    if result.notes:
+        lines.append("")
+    for note in result.notes:
+        item = _item("- ", prose(escape_inline(note), 96))
+        lines.append(item)
+    return "\n".join(lines)
 
 
 def _item(mark: str, text: str) -> str:
@@ -200,8 +208,9 @@ def _your_rung(vote: Vote, verdict: Decided) -> list[str]:
 
 
 def _blocked(a: str, result: CountResult) -> str:
-    """Whom `a` fails to beat: the first one that it loses to, else the first that it is level with."""
-    level_with, loses_to = [], []
+    """The first rival that `a` loses to, else the first that it is level with."""
+    level_with = []
+    loses_to = []
     for b, won in sorted(result.pairwise[a].items()):
         lost = result.pairwise[b][a]
         told = f"{escape_inline(b)} {won} : {lost}"
@@ -209,18 +218,26 @@ def _blocked(a: str, result: CountResult) -> str:
             loses_to.append(f"loses to {told}")
         elif won == lost:
             level_with.append(f"is level with {told}")
-    return f"{escape_inline(a)} {(loses_to + level_with)[0]}"
+
+    first = (loses_to + level_with)[0]
+    return f"{escape_inline(a)} {first}"
 
 
 def _candidates(vote: Vote) -> list[str]:
     rows = []
     for one in vote.candidates:
-        title = escape_inline(cut_columns(one.title, 36))
-        rows.append([escape_inline(one.id), title, names(one.authors), one.sha256[:12]])
+        row = [
+            escape_inline(one.id),
+            escape_inline(cut_columns(one.title, 36)),
+            names(one.authors),
+            one.sha256[:12],
+        ]
+        rows.append(row)
+
     parts = [markdown_table(["id", "title", "by", "sha256"], rows)]
     if vote.gone:
-        gone = "\n".join(_gone(one) for one in vote.gone)
-        parts += ["Off the ballot:", gone]
+        gone = [_gone(one) for one in vote.gone]
+        parts += ["Off the ballot:", "\n".join(gone)]
     return parts
 
 
@@ -271,12 +288,16 @@ def _faults(vote: Vote) -> list[str]:
     """What is to be said about ballots beside the ballots themselves."""
     faults = []
     for voter, why in sorted(vote.spoiled.items()):
-        faults.append(f"{names([voter])}: spoiled, not counted: {escape_inline(why)}")
+        told = escape_inline(why)
+        faults.append(f"{names([voter])}: spoiled, not counted: {told}")
+
     faults += [f"{names([voter])}: late, not counted" for voter in vote.late]
     faults += [f"{names([voter])}: no ballot" for voter in vote.missing]
+
     for sheet in vote.sheets:
         voter = names([sheet.voter])
         faults += [f"{voter}: {escape_inline(note)}" for note in sheet.notes]
+
     if vote.same_vendor:
         faults.append(escape_inline(vote.same_vendor))
     return faults
@@ -284,15 +305,21 @@ def _faults(vote: Vote) -> list[str]:
 
 def _reasons(sheet: Sheet) -> list[str]:
     """A voter's reasons, quoted; empty when it gave none."""
-    said = [sheet.why.strip()] if sheet.why.strip() else []
+    said = []
+    if sheet.why.strip():
+        said.append(sheet.why.strip())
     for candidate, reason in sheet.reasons.items():
         if reason.strip():
-            said.append(f"- {candidate}: {' '.join(reason.split())}")
+            told = " ".join(reason.split())
+            said.append(f"- {candidate}: {told}")
+
     if not said:
         return []
+
     head = f"Reasons of {names([sheet.voter])}"
     if sheet.shown:
-        head += f", who was shown {escape_inline(', '.join(sheet.shown))}"
+        shown = escape_inline(", ".join(sheet.shown))
+        head += f", who was shown {shown}"
     return [prose(f"{head}:"), quote("\n".join(said))]
 
 
@@ -313,10 +340,13 @@ def _duels(a: str, ids: Sequence[str], result: CountResult) -> list[str]:
         if b == a:
             cells.append("")
             continue
-        votes_for, votes_against = result.pairwise[a][b], result.pairwise[b][a]
+
+        votes_for = result.pairwise[a][b]
+        votes_against = result.pairwise[b][a]
         won += votes_for > votes_against
         lost += votes_for < votes_against
         cells.append(f"{votes_for} : {votes_against}")
+
     even = len(ids) - 1 - won - lost
     return [escape_inline(a), *cells, f"{won}–{even}–{lost}"]
 
@@ -327,8 +357,10 @@ def _rounds(result: CountResult) -> str:
         counts = escape_inline(scores_told(each.counts))
         if each.head_to_head:
             counts += " (head to head)"
+
         then = escape_inline(_end_of_round(each))
         rows.append([str(n), counts, str(each.exhausted), then])
+
     head = ["", "first choices", "exhausted", "then"]
     return markdown_table(head, rows, right=[0, 2])
 
@@ -402,25 +434,29 @@ def _open(vote: Vote, winner: Candidate | None) -> list[str]:
         parts += [against, quote(still.text)]
         if still.answer.strip():
             parts += ["Answered:", quote(still.answer)]
+
     return parts or ["No objection."]
 
 
 def _audit(vote: Vote) -> list[str]:
     """The whole vote as `catherd count` reads it: JSON words are YAML words."""
-    candidates = _json([candidate.id for candidate in vote.candidates])
-    lines = [f"candidates: {candidates}"]
-    lines.append("ballots:" if vote.sheets else "ballots: []")
-    for sheet in vote.sheets:
+    own = recused(vote)
+    ballots, struck = [], []
+    for n, sheet in enumerate(vote.sheets):
         ranking = [] if sheet.abstain else _plain_ranking(sheet.ranking)
         voter = cut_columns(sheet.voter, 40)
-        lines.append(f"- [1, {_json(ranking)}]  # {voter}")
-    own = recused(vote)
-    struck = []
-    for n, sheet in enumerate(vote.sheets):
+        ballots.append(f"- [1, {_json(ranking)}]  # {voter}")
         if own[sheet.voter]:
             struck.append(f"  {n}: {_json(own[sheet.voter])}")
+
+    ids = [candidate.id for candidate in vote.candidates]
+    lines = [f"candidates: {_json(ids)}"]
+    lines.append("ballots:" if ballots else "ballots: []")
+    lines += ballots
     if struck:
-        lines += ["recused:", *struck]
+        lines.append("recused:")
+        lines += struck
+
     return [
         prose(f"Rule {vote.rule}. `.venv/bin/catherd count FILE` says the same of:"),
         fence("\n".join(lines), "yaml"),

@@ -1,4 +1,4 @@
-"""The instant runoff of rule catherd-tally/1, over every way of breaking ties for last. Pure.
+"""The instant runoff of rule catherd-tally/1. Pure.
 
 First choices are counted among the candidates that remain; an equal rank is split into
 exact fractions. All candidates without a first choice go at once, else the lowest goes.
@@ -85,6 +85,7 @@ def instant_runoff(ids: Alive, piles: Piles, pairwise: Pairwise) -> Runoff:
             winners.update(*todo)
             gave_up = f"gave up after {SETS} sets: all who may still win are tied"
             return Runoff(sorted(winners), rounds, [gave_up])
+
     return Runoff(sorted(winners), rounds, _tie_notes(winners, rounds, len(seen)))
 
 
@@ -107,18 +108,26 @@ def _round(alive: Alive, piles: Piles, pairwise: Pairwise) -> Round:
     if len(alive) == 1:
         return Round(alive, counts, exhausted, elected=alive)
     if len(alive) == 2:
-        a, b = alive
-        duel: dict[str, Number] = {a: pairwise[a][b], b: pairwise[b][a]}
-        best = max(duel.values())
-        elected = tuple(c for c in alive if duel[c] == best)
-        return Round(alive, duel, exhausted, elected=elected, head_to_head=True)
+        return _head_to_head(alive, pairwise, exhausted)
+
     low = min(counts.values())
-    last = tuple(c for c in alive if counts[c] == low)
+    last = tuple(each for each in alive if counts[each] == low)
     if low == 0 or len(last) == 1:
         return Round(alive, counts, exhausted, eliminated=last)
-    if gone := _lost_anyway(alive, counts):
+
+    gone = _lost_anyway(alive, counts)
+    if gone:
         return Round(alive, counts, exhausted, eliminated=gone)
     return Round(alive, counts, exhausted, tied=last)
+
+
+def _head_to_head(alive: Alive, pairwise: Pairwise, exhausted: int) -> Round:
+    """The round of the last two."""
+    a, b = alive
+    duel: dict[str, Number] = {a: pairwise[a][b], b: pairwise[b][a]}
+    best = max(duel.values())
+    elected = tuple(each for each in alive if duel[each] == best)
+    return Round(alive, duel, exhausted, elected=elected, head_to_head=True)
 
 
 def _lost_anyway(alive: Alive, counts: Mapping[str, Number]) -> tuple[str, ...]:
@@ -143,6 +152,7 @@ def first_choices(piles: Piles, alive: Alive) -> FirstChoices:
     # each of these, since they are slow to add.
     shared: Counter[tuple[str, int]] = Counter()
     exhausted = 0
+
     for ranking, times in piles.items():
         top = _top(ranking, whole)
         if not top:
@@ -152,9 +162,11 @@ def first_choices(piles: Piles, alive: Alive) -> FirstChoices:
         else:
             for each in top:
                 shared[each, len(top)] += times
+
     counts: dict[str, Number] = dict(whole)
     for (each, among), times in shared.items():
         counts[each] += Fraction(times, among)
+
     return FirstChoices({c: _plain(n) for c, n in counts.items()}, exhausted)
 
 

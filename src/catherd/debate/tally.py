@@ -1,6 +1,7 @@
-"""The count, rule catherd-tally/1: a strict Condorcet winner, else an instant runoff over all, else a person.
+"""The count, rule catherd-tally/1: a Condorcet winner, else a runoff, else a person.
 
-Pure: the same candidates and ballots give the same result in whatever order they come.
+Pure: the same candidates and ballots give the same result in any order. The runoff is
+an instant runoff over all candidates.
 Ids are sorted by code point.
 
 - What a ballot says is told in `papers`, the runoff in `runoff`.
@@ -32,9 +33,9 @@ _NOBODY: Mapping[str, Collection[str]] = {}
 class CountResult(msgspec.Struct, frozen=True):
     """The result of a count.
 
-    `method` is condorcet, irv or unopposed, which name a `winner`, or tie or no_ballots,
-    which list who is `tied`. `pairwise[a][b]` is how many ballots put a above b.
-    `rounds` is empty unless a runoff was needed.
+    `method` is condorcet, irv or unopposed, which name a `winner`, or tie or
+    no_ballots, which list who is `tied`. `pairwise[a][b]` is how many ballots put a
+    above b. `rounds` is empty unless a runoff was needed.
     """
 
     method: str
@@ -47,7 +48,7 @@ class CountResult(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """Who would have won, by which method; `tied` where nobody would."""
+    """The winner under another rule, and the method; `tied` where there is none."""
 
     method: str
     winner: str | None
@@ -58,10 +59,10 @@ class WhatIfs(msgspec.Struct, frozen=True):
     """For information; none of it decides.
 
     `borda`: over all pairs, votes for less votes against. On full ballots it orders as
-    the Borda count does, and recusal leaves it neutral. `copeland`: pairs won less pairs
-    lost. `pivotal`: voters without whom the result would be another. `first_shown`: how
-    many ballots rank the first-shown candidate first, of how many that were shown and
-    ranked anything.
+    the Borda count does, and recusal leaves it neutral. `copeland`: pairs won less
+    pairs lost. `pivotal`: voters without whom the result would be another.
+    `first_shown`: how many ballots rank the first-shown candidate first, of how many
+    that were shown and ranked anything.
     """
 
     self_votes: Outcome
@@ -162,7 +163,7 @@ def _outcome(result: CountResult) -> Outcome:
 
 
 def _differ(one: Outcome, other: Outcome) -> bool:
-    """Whether two outcomes elect differently, by whatever method."""
+    """Whether two outcomes elect differently; the method does not matter."""
     return (one.winner, one.tied) != (other.winner, other.tied)
 
 
@@ -211,4 +212,5 @@ def _first_shown(
         if paper.ranking and could:
             told += 1
             same += paper.ranking[0] == could[0]
+
     return same, told

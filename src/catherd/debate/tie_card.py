@@ -34,13 +34,19 @@ def tie_card(vote: Vote, result: CountResult, ifs: WhatIfs) -> str:
     too, where you choose among all.
     """
     options = decided(vote, result).options
-    lines = [*wrap_columns(_why(vote, result), WIDE), ""]
+
+    lines = wrap_columns(_why(vote, result), WIDE)
+    lines.append("")
     lines += _proposals(vote, options)
+
     if result.method != "no_ballots":
-        lines += [*_duels(options, result), *_others(ifs), *_flips(ifs)]
-    lines += ["To decide, write one of these lines into bus/debate/tiebreak.yaml:"]
+        lines += _duels(options, result)
+        lines += _others(ifs)
+        lines += _flips(ifs)
+
+    lines.append("To decide, write one of these lines into bus/debate/tiebreak.yaml:")
     lines += [f"  choice: {each}" for each in options]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def _why(vote: Vote, result: CountResult) -> str:
@@ -55,15 +61,20 @@ def _why(vote: Vote, result: CountResult) -> str:
 def _proposals(vote: Vote, options: Sequence[str]) -> list[str]:
     """The proposals in rows of two, numbered from 1, each with its open objection."""
     by_id = {candidate.id: candidate for candidate in vote.candidates}
-    numbered = list(enumerate((by_id[each] for each in options), 1))
+    candidates = [by_id[each] for each in options]
+
     lines = []
-    for n in range(0, len(numbered), 2):
-        pair = numbered[n : n + 2]
-        texts = [
-            _head(number, candidate) + _text(candidate) for number, candidate in pair
-        ]
-        objections = [_objection(candidate) for _, candidate in pair]
-        lines += [*_beside(texts), "", *_beside(objections), ""]
+    for n in range(0, len(candidates), 2):
+        texts, objections = [], []
+        for number, candidate in enumerate(candidates[n : n + 2], n + 1):
+            texts.append(_head(number, candidate) + _text(candidate))
+            objections.append(_objection(candidate))
+
+        lines += _beside(texts)
+        lines.append("")
+        lines += _beside(objections)
+        lines.append("")
+
     return lines
 
 

@@ -17,7 +17,10 @@ FOLDER = "debate/veto"
 
 
 def tell(bus: Bus, phases: Mapping[str, Phase]) -> None:
-    """Report each veto that takes nothing off the ballot, once per content; what was mended or removed is solved."""
+    """Report each veto that takes nothing off the ballot, once per content.
+
+    A veto that was mended or removed is reported as solved.
+    """
     wrong = _wrong(bus, phases)
     for name in bus.names("problems"):
         stem = name.removesuffix(".yaml")
@@ -28,11 +31,12 @@ def tell(bus: Bus, phases: Mapping[str, Phase]) -> None:
 
 
 def _wrong(bus: Bus, phases: Mapping[str, Phase]) -> dict[str, CatherdError]:
-    """Path → what is wrong; nothing when the vote is over, or in a phase without pitches."""
+    """Path → what is wrong; empty after the vote, or in a phase without pitches."""
     gates: dict[str, Gate] = {}
     for phase in phases.values():
         for gate in phase.gates.values():
             gates[gate.kind] = gate
+
     names = bus.names(FOLDER)
     if not names or "pitch" not in gates or "ballot" not in gates:
         return {}
@@ -45,6 +49,7 @@ def _wrong(bus: Bus, phases: Mapping[str, Phase]) -> dict[str, CatherdError]:
         fault = _fault(bus, name, known, shown)
         if fault is not None:
             found[f"{FOLDER}/{name}"] = fault
+
     return found
 
 

@@ -1,4 +1,4 @@
-"""A vote as a whole: proposals, ballots as cast, who was missing, and what came of it. Pure.
+"""A vote as a whole, and what came of it. Pure.
 
 `report` and `tie_card` tell it to people.
 """
@@ -17,7 +17,11 @@ HUMAN = "human"
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True):
-    """An objection that nobody settled: who raised it, the risk it sees (1–5, 0 unknown), what the authors answered."""
+    """An objection that nobody settled.
+
+    `by` raised it, `risk` is from 1 to 5 (0 unknown), `answer` is what the authors
+    said.
+    """
 
     by: str
     text: str
@@ -26,7 +30,11 @@ class Open(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal on the ballot: its code name, its frozen text and the hash of that, whose it is, what stays open."""
+    """A proposal on the ballot.
+
+    `id` is its code name, `sha256` that of its frozen title and text, `objections` are
+    those that stay open.
+    """
 
     id: str
     title: str
@@ -38,7 +46,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gone(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal that is not on the ballot. `how`: vetoed (`why` is your reason), withdrawn, or merged (`into` an id)."""
+    """A proposal that is not on the ballot.
+
+    `how` is vetoed (`why` is your reason), withdrawn, or merged (`into` an id).
+    """
 
     id: str
     title: str
@@ -49,7 +60,11 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """One counted ballot as it stands in its file; `edited` by you after its voter cast it; `notes` from the casting."""
+    """One counted ballot as it stands in its file.
+
+    `edited` says that you edited it after its voter cast it. `notes` are from the
+    casting.
+    """
 
     voter: str
     ranking: Sequence[Any] = ()
@@ -64,9 +79,10 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
 class Vote(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the record of a vote is made of.
 
-    `roll` are the agents that may vote; your own sheet (voter `human`) is extra and not part of the quorum `needed`.
-    `spoiled` maps a voter to what is wrong with its file. `late` and `missing` name voters. `choice` and `reason` are yours,
-    from the tiebreak. `same_vendor` is a sentence, or empty.
+    `roll` are the agents that may vote; your own sheet (voter `human`) is extra and not
+    part of the quorum `needed`. `spoiled` maps a voter to what is wrong with its file.
+    `late` and `missing` name voters. `choice` and `reason` are yours, from the
+    tiebreak. `same_vendor` is a sentence, or empty.
     """
 
     game: str
@@ -88,7 +104,11 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """`by` is herd or human, empty while nobody decided; `options` are those that a person had, or has, to choose from."""
+    """What was decided.
+
+    `by` is herd or human, empty while nobody decided. `options` are those that a person
+    had, or has, to choose from.
+    """
 
     winner: str | None
     method: str
@@ -115,13 +135,15 @@ def recused(vote: Vote) -> dict[str, list[str]]:
 
 
 def decided(vote: Vote, result: CountResult) -> Decided:
-    """Who won and who said so: your choice, else the count, which without a quorum decides nothing."""
+    """The decision: your choice, else the count if there is a quorum."""
     quorate = present(vote) >= vote.needed or result.method == "unopposed"
     options = result.tied if quorate else sorted(result.pairwise)
+
     if vote.choice:
         return Decided(vote.choice, "human", "human", options)
     if not quorate:
         return Decided(None, "no_quorum", "", options)
+
     by = "herd" if result.winner else ""
     return Decided(result.winner, result.method, by, options)
 

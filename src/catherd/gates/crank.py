@@ -1,431 +1,200 @@
-"""The crank: one make step. `catherd gate NAME` takes the crank, waits until the gate is satisfied, links its receipt.
+"""The crank: one make step. `catherd gate NAME` closes the gate NAME.
 
-Whoever finds the crank taken follows and returns when the receipt appears, so typing the command twice is no error. The
-timebox runs only while a gate waits and nothing is paused; starting again restarts it. A receipt is made once, by link(2).
+There is one crank, a lock file. The process that holds it waits until the gate is
+satisfied and links its receipt into `bus/gates/`. A process that finds the crank taken
+follows: it returns when the receipt appears, so typing a command twice is no error. A
+receipt is made once, by link(2).
+
+How to add a gate to a phase:
+
+1. `phases/<phase>.yaml`: a line under `gates:` with its name, what it `does:`, and what
+   that needs (docs/handbook/phases.md lists the keys).
+2. `phases/<phase>.mk`: a rule `$(GATES)/<name>.yaml: | $(GATES)/<gate before>.yaml`.
+
+How to add a kind of gate, a new value of `does:`:
+
+3. Write a module in this package with one function that takes a `Crank`, returns when
+   the gate is satisfied, and ends with `crank.close(Receipt(...))`. It may be killed
+   at any line and is then called again, so everything that it does can be repeated. It
+   raises NeedsYou where a person must choose.
+4. Add a line to `DOES` below, and one to the table in docs/handbook/phases.md.
 """
 
 import os
-import time
+from collections.abc import Callable
 
-import msgspec
-
-from catherd.bus import atomic, chat, config, crashpoints, event_log, size_limits
+from catherd.bus import atomic, config, crashpoints
 from catherd.bus.config import Agent, Gate, Phase
 from catherd.bus.narrator import Teller
-from catherd.bus.reader import Looker
-from catherd.bus.store import OPEN, Bus, now, slug
+from catherd.bus.store import Bus, slug
 from catherd.bus.watch import Watch
-from catherd.core import closing
-from catherd.core.errors import CatherdError, NeedsYou
-from catherd.core.messages import Ask, Game, Input, Pitch, Receipt
-from catherd.core.turns import Snapshot, owed
-from catherd.debate import asks, proposals, vetoes
-from catherd.debate.hearing import Hearing, mended_first
+from catherd.core.errors import CatherdError
+from catherd.gates.step import Crank, bus_removed
 from catherd.git import bus_ref
 from catherd.herd.processes import Herd
 
-REHEARSAL_TIMEBOX = 30.0  # a rehearsal answers at once or never
-
-
-class Crank(msgspec.Struct):
-    """What one make step works with."""
-
-    bus: Bus
-    phase: Phase
-    gate: Gate
-    game: Game
-    agents: dict[str, Agent]
-    herd: Herd
-    teller: Teller
+LOCK = ".crank.lock"
 
 
 def turn(root: str, name: str, teller: Teller) -> None:
-    """Close the gate `name`, or follow whoever is closing it. Raises NeedsYou when a person must choose."""
-    crashpoints.role[0] = "gate"
+    """Close the gate `name`, or follow the process that is closing it.
+
+    Raises NeedsYou when a person must choose, CatherdError when the bus was removed, no
+    game is on, or the gate cannot be closed.
+    """
+    crashpoints.take_role("gate")
     bus = Bus(root)
     phase, gate = config.gate_of(root, name)
+    if gate.does not in DOES:
+        raise CatherdError(
+            f"no gate does '{gate.does}'",
+            where=f"phases/{phase.name}.yaml",
+            fix=f"does: one of {', '.join(DOES)}",
+        )
     if bus.closed(name):
         return
-    lock = (
-        atomic.take_lock(bus.here(".crank.lock"), wait=False)
-        if os.path.isdir(bus.path)
-        else None
-    )
-    if lock is None and os.path.isdir(bus.path):
-        teller.line(f"{name}: another make is at it; following")
-        lock = _follow(bus, name)
+    lock = _take_or_follow(bus, name, teller)
     if lock is None:
         if not bus.closed(name):
-            raise removed()
+            raise bus_removed()
+
         return
-    atomic.touch(bus.here(".crank.lock"))
+
+    atomic.touch(bus.here(LOCK))
     try:
-        if bus.closed(name):
-            return
-        atomic.sweep_writers(bus.path)
-        game = bus.game()
-        if game is None:
-            raise CatherdError(
-                "no game is on",
-                where="bus/game.yaml",
-                fix=f"make {bus.goal() or 'debate'}",
-            )
-        agents, wrong = config.readable_agents(root)
-        for error in wrong:  # the game goes on without what is broken meanwhile; the next goal that is typed refuses it
-            bus.trouble(
-                f"file-{slug(error.where.partition(':')[0])}",
-                error.where,
-                error.what,
-                error.fix,
-            )
-        crank = Crank(
-            bus,
-            phase,
-            gate,
-            game,
-            agents,
-            Herd(bus, {a: c for a, c in agents.items() if a in game.roll}),
-            teller,
-        )
-        DOES[gate.does](crank)
-        failed = bus_ref.snapshot(root, f"{name} closed").error
-        if failed:
-            bus.event("snapshot-failed", name, why=failed)
+        if not bus.closed(name):
+            _close(bus, phase, gate, teller)
     except FileNotFoundError:
         if atomic.whole(bus.path):
             raise
-        raise removed() from None
+
+        raise bus_removed() from None
     finally:
-        atomic.touch(
-            bus.here(".crank.lock")
-        )  # between two gates nobody holds it for a moment: that is not abandoned
+        # Between two gates nobody holds the crank for a moment. The date of the lock
+        # says that it is not abandoned.
+        atomic.touch(bus.here(LOCK))
         os.close(lock)
 
 
+def _take_or_follow(bus: Bus, name: str, teller: Teller) -> int | None:
+    """The crank's lock, as a descriptor. None when somebody else closed the gate."""
+    if not os.path.isdir(bus.path):
+        return None
+    lock = atomic.take_lock(bus.here(LOCK), wait=False)
+    if lock is not None:
+        return lock
+    teller.line(f"{name}: another make is at it; following")
+    return _follow(bus, name)
+
+
 def _follow(bus: Bus, name: str) -> int | None:
-    """Wait until the gate is closed (None), or the crank is free and ours."""
-    with (
-        Watch(bus.path, ("gates",), ()) as watch
-    ):  # not the lock's folder: each of our own looks at it would wake us again
+    """Wait until the gate is closed or the bus is gone (None), or the crank is ours."""
+    # The lock's own folder is not watched: each of our looks at it would wake us again.
+    with Watch(bus.path, ("gates",), ()) as watch:
         while os.path.isdir(bus.path):
             if bus.closed(name):
                 return None
-            lock = atomic.take_lock(bus.here(".crank.lock"), wait=False)
+            lock = atomic.take_lock(bus.here(LOCK), wait=False)
             if lock is not None:
                 return lock
             watch.wait(0.5)
+
     return None
 
 
-def removed() -> CatherdError:
-    """The bus went away under a running game."""
-    return CatherdError(
-        "was removed while the game was on",
-        where="bus/",
-        fix=".venv/bin/catherd bus restore",
-    )
+def _close(bus: Bus, phase: Phase, gate: Gate, teller: Teller) -> None:
+    """Do what the gate does, then save the bus to git. The caller holds the crank."""
+    atomic.sweep_writers(bus.path)
+    game = bus.game()
+    if game is None:
+        raise CatherdError(
+            "no game is on",
+            where="bus/game.yaml",
+            fix=f"make {bus.goal() or 'debate'}",
+        )
+
+    agents = _readable_agents(bus)
+    players = {name: agent for name, agent in agents.items() if name in game.roll}
+    crank = Crank(bus, phase, gate, game, agents, Herd(bus, players), teller)
+    DOES[gate.does](crank)
+    failed = bus_ref.snapshot(bus.root, f"{gate.name} closed").error
+    if failed:
+        bus.event("snapshot-failed", gate.name, why=failed)
 
 
-def timebox(gate: Gate, game: Game, *, yours: bool = False) -> float:
-    """Seconds: the phase file's, cut in a rehearsal that does not wait for an answer of `yours`; `TIMEBOX=2s` overrides both."""
-    if told := os.environ.get("TIMEBOX"):
-        return config.seconds(told, "TIMEBOX")
-    seconds = config.seconds(gate.timebox, gate.name)
-    return (
-        min(seconds, REHEARSAL_TIMEBOX)
-        if game.models == "rehearsal" and not yours
-        else seconds
-    )
+def _readable_agents(bus: Bus) -> dict[str, Agent]:
+    """The agents whose files are right. What is wrong with the others is told.
+
+    The game goes on without those. The next goal that is typed refuses their files.
+    """
+    agents, wrong = config.readable_agents(bus.root)
+    for error in wrong:
+        file = error.where.partition(":")[0]
+        bus.trouble(f"file-{slug(file)}", error.where, error.what, error.fix)
+
+    return agents
+
+
+# What each kind of gate does. The functions import their module when they are called:
+# a make step loads what its own gate needs, and starts sooner for it.
 
 
 def _ask(crank: Crank) -> None:
-    bus, gate = crank.bus, crank.gate
-    roll = list(crank.game.roll)
-    opened = bus.there(f"{gate.step}/{OPEN}")
-    if gate.kind == "ballot" and not opened and crank.teller.vote_too():
-        roll.append("human")
-    shown = _shown(crank)
-    ask = asks.open_ask(bus, crank.phase, gate, crank.game, roll, shown)
-    if "human" in ask.roll:
-        from catherd.debate import (
-            election,
-        )  # here and below: what one gate needs is not imported by the others
+    """Open a step, wait for the answers, count who was heard."""
+    from catherd.gates import asking
 
-        crank.teller.your_ballot(
-            f"bus/{election.ballot_form(bus, ask)}",
-            [i.by for i in ask.inputs if i.kind == "proposal"],
-        )
-    hearing = Hearing(bus, gate, ask)
-    verdict = _wait(crank, ask, hearing)
-    if verdict.act == "human":
-        raise NeedsYou(
-            verdict.why,
-            where=f"bus/{gate.step}/",
-            fix=f"write the missing answers ({', '.join(verdict.waiting)}) there, or type make {bus.goal() or gate.name} to wait again",
-        )
-    _close(crank, ask, hearing, list(verdict.absent))
-    asks.ahead(bus, crank.phase, crank.game, bus.goal(), asking=crank.teller.asking)
+    if crank.gate.kind == "bid":
+        from catherd.gates import bids
 
-
-def _wait(crank: Crank, ask: Ask, hearing: Hearing) -> closing.CloseVerdict:
-    bus, gate, teller = crank.bus, crank.gate, crank.teller
-    looker = Looker(bus, {crank.phase.name: crank.phase}, crank.agents)
-    box = timebox(gate, crank.game, yours="human" in ask.roll)
-    excused = _excused(crank)
-    waited, before, weigh = 0.0, time.monotonic(), size_limits.scale(bus, crank.phase)
-    teller.knows(chat.logged_chat(bus))
-    told = bus.told()
-    with Watch(bus.path, ("", "chat", "problems", ask.step), ()) as watch:
-        crank.herd.ring = watch.ring
-        while True:
-            if not atomic.whole(bus.path):
-                raise removed()
-            seen = looker.look()
-            if crank.herd.goal and not seen.goal:
-                for _ in range(
-                    20
-                ):  # or is all of it being removed? That takes a moment where many write
-                    time.sleep(0.05)
-                    if not atomic.whole(bus.path):
-                        raise removed()
-                raise CatherdError(
-                    "stopped: the goal was cleared",
-                    where="bus/goal",
-                    fix=f"make {crank.herd.goal}",
-                )
-            hearing.look()
-            moment = time.monotonic()
-            weigh()
-            waited, before = waited + (0.0 if seen.paused else moment - before), moment
-            heard = hearing.ready() if waited < box else set(hearing.heard)
-            pending = _pending(ask, seen)
-            verdict = closing.judge_gate(
-                ask.roll,
-                heard,
-                excused - heard,
-                pending,
-                waited,
-                box,
-                votes=gate.kind == "ballot",
-            )
-            for name in heard:
-                crank.herd.fine(name)
-            chat.log_chat(bus)
-            vetoes.tell(bus, looker.phases)
-            teller.said(ask, hearing.heard, seen.chat)
-            teller.troubles(bus.troubles(told))
-            if verdict.act == "wait":
-                mended_first(bus, ask, verdict.waiting)
-            if (
-                verdict.act != "wait"
-                and not seen.paused
-                and _may_go(bus, teller, gate.name)
-            ):
-                return verdict
-            if not seen.paused:
-                crank.herd.look()
-            elif bus.there("problems/cap.yaml"):
-                _money(bus)
-            teller.waiting(gate.name, verdict, seen.paused, waited)
-            watch.wait(
-                teller.patience(
-                    max(
-                        0.05,
-                        min(2.0, box - waited if waited < box else 2 * box - waited),
-                    )
-                )
-            )
-
-
-def _money(bus: Bus) -> None:
-    from catherd.herd import budget
-
-    budget.ask(bus)
-
-
-def _pending(ask: Ask, seen: Snapshot) -> int:
-    return sum(len(stems) for stems in owed(ask, seen).values())
-
-
-def _excused(crank: Crank) -> set[str]:
-    """Who missed the last timebox of this phase."""
-    for gate in reversed([g for g in crank.phase.gates.values() if g.does == "ask"]):
-        receipt = crank.bus.receipt(gate.name)
-        if receipt is not None:
-            return set(receipt.absent)
-    return set()
-
-
-def _may_go(bus: Bus, teller: Teller, name: str) -> bool:
-    """With STEP on, every gate is held, full house or not, until you say `make go`."""
-    if not bus.there("STEP"):
-        return True
-    if bus.there("GO"):
-        atomic.remove(bus.path, "GO")
-        return True
-    teller.held(name)
-    return False
-
-
-def _close(crank: Crank, ask: Ask, hearing: Hearing, absent: list[str]) -> None:
-    """Link the receipt: what counted, who was absent. What is not in it was late."""
-    bus, gate = crank.bus, crank.gate
-    voters = set(ask.roll) | ({"human"} if gate.kind == "ballot" else set())
-    counted = [
-        hearing.heard[name].spoken for name in sorted(hearing.heard) if name in voters
-    ]
-    notes = [
-        f"{name} is not on the roll; bus/{ask.step}/{name}.yaml is not counted"
-        for name in sorted(hearing.heard)
-        if name not in voters
-    ]
-    notes += [f"bus/{one.path} was edited by you" for one in counted if one.edited]
-    data = {}
-    if gate.kind == "pitch":
-        pitches = {
-            n: h.message
-            for n, h in hearing.heard.items()
-            if n in voters and isinstance(h.message, Pitch)
-        }
-        if not pitches:
-            raise NeedsYou(
-                "nobody pitched an app",
-                where=f"bus/{ask.step}/",
-                fix="make debate asks again; or write a pitch there",
-            )
-        data["names"] = proposals.code_names(pitches, ask.roll, crank.game.seed)
-    for one in counted:
-        bus.event("posted", one.path)
-    bus.post(
-        f"gates/{gate.name}.yaml",
-        Receipt(
-            gate=gate.name,
-            closed=now(),
-            roll=ask.roll,
-            counted=counted,
-            absent=[name for name in absent if name not in hearing.broken],
-            spoiled=[
-                f"{name}: {why}"
-                for name, why in sorted(hearing.broken.items())
-                if name in voters
-            ],
-            notes=notes,
-            data=data,
-        ),
-    )
-    crank.teller.closed(
-        gate.name,
-        len([c for c in counted if not c.path.endswith("human.yaml")]),
-        ask,
-        absent,
-    )
+        asking.ask_and_close(crank, bids.shown_inputs(crank))
+    else:
+        asking.ask_and_close(crank, None)
 
 
 def _count(crank: Crank) -> None:
-    """The decision: the count, or you."""
-    from catherd.debate import election
+    """Count the ballots. A tie is for a person."""
+    from catherd.gates import decision
 
-    bus = crank.bus
-    outcome = election.decide(bus, crank.phase, crank.game, crank.agents, crank.teller)
-    bus.post(
-        f"gates/{crank.gate.name}.yaml",
-        Receipt(
-            gate=crank.gate.name,
-            closed=now(),
-            roll=crank.game.roll,
-            outcome=outcome.method,
-            winner=outcome.winner or "",
-            data={"choice": outcome.choice, "reason": outcome.reason},
-        ),
-    )
-    crank.teller.decided(outcome)
+    decision.count_votes(crank)
 
 
 def _land(crank: Crank) -> None:
-    """One commit on the game's branch with everything the debate delivers; its receipt names the commit."""
-    from catherd.debate import documents
-    from catherd.git import landing
+    """Commit the documents of the debate."""
+    from catherd.gates import decision
 
-    bus, game, root = crank.bus, crank.game, crank.bus.root
-    landing.save_before(root, game.id, game.branch)
-    event_log.log_missing(bus)
-    made = documents.debate(bus, crank.phase, game, crank.agents)
-    title = next(iter(made.title.splitlines()), "")
-    landed = landing.land(
-        root,
-        game.branch,
-        made.files,
-        [],
-        f"Land the debate: {title}\n\nGame {game.id}.\n",
-    )
-    bus.event("landed", "debate", commit=landed.sha)
-    bus.post(
-        f"gates/{crank.gate.name}.yaml",
-        Receipt(
-            gate=crank.gate.name,
-            closed=now(),
-            commit=landed.sha,
-            data={"files": sorted(made.files)},
-        ),
-    )
-    crank.teller.landed(landed.sha, landed.where)
-
-
-def _shown(crank: Crank) -> list[Input] | None:
-    """The inputs of an ask that is not about what the debate said. (Imported here: a debate needs none of it.)"""
-    if crank.gate.kind != "bid":
-        return None
-    from catherd.gates import merge_wait
-
-    return merge_wait.inputs(crank.bus, crank.phase, crank.game.branch)
+    decision.land_debate(crank)
 
 
 def _allot(crank: Crank) -> None:
-    """The allotment; whoever could swap without loss to either side is asked once, where the phase file has a step for it."""
-    from catherd.core.tasks import Bid
-    from catherd.pulls import allotment
+    """Give out the tasks by the bids."""
+    from catherd.gates import bids
 
-    bus, gate = crank.bus, crank.gate
-    made = allotment.allot_tasks(bus, crank.phase, crank.game.branch)
-    wishes: dict[str, Bid] = {}
-    if gate.step and (shown := allotment.offers(made)):
-        roll = sorted({one.by for one in shown})
-        ask = asks.open_ask(bus, crank.phase, gate, crank.game, roll, shown)
-        hearing = Hearing(bus, gate, ask)
-        _wait(crank, ask, hearing)
-        wishes = {
-            who: one.message
-            for who, one in hearing.heard.items()
-            if isinstance(one.message, Bid)
-        }
-    allotment.publish_allotment(bus, crank.phase, gate.name, made, wishes, crank.teller)
+    bids.close_allotment(crank)
 
 
 def _tasks(crank: Crank) -> None:
+    """Merge pull requests until every task of the phase is done."""
     from catherd.gates import merge_wait
 
-    merge_wait.merge_all(
-        crank.bus, crank.phase, crank.gate.name, crank.game, crank.herd, crank.teller
-    )
+    merge_wait.merge_all(crank)
 
 
 def _document(crank: Crank) -> None:
+    """Check the whole design document and land what is generated from it."""
     from catherd.gates import document
 
-    document.complete(
-        crank.bus, crank.phase, crank.gate.name, crank.game, crank.herd, crank.teller
-    )
+    document.complete(crank)
 
 
 def _prove(crank: Crank) -> None:
+    """Play every journey of the milestone, and land the note on what was seen."""
     from catherd.gates import proof
 
-    proof.prove(
-        crank.bus, crank.phase, crank.gate.name, crank.game, crank.herd, crank.teller
-    )
+    proof.prove(crank)
 
 
-DOES = {
+# `does:` of a gate in a phase file → the function that closes it.
+DOES: dict[str, Callable[[Crank], None]] = {
     "ask": _ask,
     "count": _count,
     "land": _land,

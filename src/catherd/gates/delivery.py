@@ -1,4 +1,7 @@
-"""`make run`: you try the app that was proved, in its box, and say whether it worked. Only your yes makes a milestone delivered."""
+"""`make run`: you try the app that was proved, in its box, and say whether it worked.
+
+Only your yes makes a milestone delivered.
+"""
 
 import os
 import re
@@ -18,7 +21,7 @@ from catherd.bus.store import Bus, now, tidy_text
 from catherd.core.errors import CatherdError
 from catherd.core.messages import Base, Game
 from catherd.gates import tags
-from catherd.gates.note import note_md, one_line
+from catherd.gates.note import note_md, plain_line
 from catherd.git import landing, objects
 from catherd.pulls import board
 
@@ -26,7 +29,10 @@ Command = Callable[[list[str], bytes], sandbox.BoxResult]
 
 
 class TrialWords(Base, kw_only=True):
-    """`<phase>/said-<n>.yaml`: you tried the app of `commit`; worked: true or false, in your words."""
+    """`<phase>/said-<n>.yaml`: whether the app of `commit` worked when you tried it.
+
+    `words` are your own.
+    """
 
     worked: bool
     commit: str
@@ -35,65 +41,82 @@ class TrialWords(Base, kw_only=True):
 
 
 def latest(bus: Bus) -> tuple[str, str]:
-    """The last milestone that was proved, and the commit that was; main's, where a no of yours has opened it again. Raises
-    CatherdError when there is none.
+    """(phase, commit) of the last milestone that was proved.
+
+    Where a no of yours opened it again, the commit is main's. Raises CatherdError when
+    no milestone is proved.
     """
     for name in reversed(config.phases(bus.root)):
         receipt = bus.receipt(name)
         if receipt is not None and receipt.outcome == "proved":
             return name, str(receipt.data.get("proved", receipt.commit))
-        if receipt is None and (game := bus.game()) is not None and refusals(bus, name):
+        game = bus.game() if receipt is None else None
+        if game is not None and refusals(bus, name):
             return name, landing.tip(bus.root, game.branch)
+
     raise CatherdError("no milestone is proved yet", where="bus/gates/", fix="make poc")
 
 
 def try_app(root: str, teller: Teller, *, port: int = 0, args: str = "") -> int:
-    """Start the proved app and let the person use it; asks afterwards, on a terminal, whether it worked.
+    """Let the person use the proved app. On a terminal, ask whether it worked.
 
-    A web app is served at a printed address until ^C. A command reads lines and runs each in the box, until end of input;
-    with `args` it runs once, on what a pipe brings, and its exit code is given. What it stores stays in `.catherd/run/data`.
+    A web app is served at a printed address until ^C. A command reads lines and runs
+    each in the box, until end of input. With `args` it runs once, on what a pipe
+    brings, and its exit code is given. What the app stores stays in
+    `.catherd/run/data`.
     """
     bus = Bus(root)
     phase, commit = latest(bus)
     data = _data(root, bus)
-    minimum = str(config.phases(root)[phase].options.get("sandbox", "bwrap"))
+    options = config.phases(root)[phase].options
+    minimum = str(options.get("sandbox", "bwrap"))
+
     with box_trees.scratch_directory("run") as tree:
         objects.export(root, commit, tree)
         app, wheels = load_manifest(tree).app, fetch_wheels(root, tree)
-        teller.line(
-            f"{app.name}, {phase} as {'proved' if bus.closed(phase) else 'it is'} at {commit[:12]}: {app.summary}"
-        )
+        state = "proved" if bus.closed(phase) else "it is"
+        teller.line(f"{app.name}, {phase} as {state} at {commit[:12]}: {app.summary}")
         if app.kind == "web":
             _serve(tree, data, port, wheels, minimum, teller)
         else:
             with serve.commands(tree, data, wheels=wheels, minimum=minimum) as command:
                 if args:
-                    return _once(
-                        command,
-                        _words(args),
-                        b"" if sys.stdin.isatty() else sys.stdin.buffer.read(),
-                    )
+                    return _once(command, _words(args), _piped())
                 _lines(command, app.try_it, teller)
+
     if teller.asking:
         _ask(bus, phase, commit, teller)
+
     return 0
 
 
 def _data(root: str, bus: Bus) -> str:
-    """`.catherd/run/data`. What the app of another game stored is set aside first, beside it under that game's id."""
+    """The directory of what the app stores, `.catherd/run/data`.
+
+    What the app of another game stored is set aside first, beside it, under the id of
+    that game. The file `.catherd/run/game` says whose data it is.
+    """
     run, game = os.path.join(root, ".catherd", "run"), bus.game()
     data, owner = os.path.join(run, "data"), os.path.join(run, "game")
-    whose = game.id if game is not None else ""
+    ours = game.id if game is not None else ""
+
     os.makedirs(data, exist_ok=True)
     if os.path.isfile(owner):
         with open(owner, encoding="utf-8") as file:
             other = re.sub(r"[^\w.-]", "", file.read())
-        if other not in {"", whose}:
+        if other not in {"", ours}:
             os.rename(data, os.path.join(run, other))
             os.makedirs(data)
+
     with open(owner, "w", encoding="utf-8") as file:
-        file.write(f"{whose}\n")
+        file.write(f"{ours}\n")
+
     return data
+
+
+def _piped() -> bytes:
+    """What a pipe brings on standard input. A terminal brings nothing."""
+    return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
 
 
 def _words(args: str) -> list[str]:
@@ -124,20 +147,28 @@ def _serve(
 
 
 def _once(command: Command, args: list[str], stdin: bytes = b"") -> int:
-    """Run it once and show what it printed, on a terminal escaped; its exit code, 1 when it was stopped."""
+    """Run it once and show what it printed, on a terminal escaped.
+
+    Gives its exit code, 1 when it was stopped.
+    """
     result = command(args, stdin)
+
     for stream, text in ((sys.stdout, result.out), (sys.stderr, result.err)):
         stream.write(sandbox.box_text(text) if stream.isatty() else text)
-    if result.rc or result.why:
-        sys.stderr.write(
-            f"({f'stopped: {result.why}' if result.why else f'exit {result.rc}'})\n"
-        )
+    if result.why:
+        sys.stderr.write(f"(stopped: {result.why})\n")
+    elif result.rc:
+        sys.stderr.write(f"(exit {result.rc})\n")
+
     sys.stdout.flush()
-    return result.rc or (1 if result.why else 0)
+    return 1 if result.why and not result.rc else result.rc
 
 
 def _lines(command: Command, try_it: str, teller: Teller) -> None:
-    """A small prompt: each line is the command's arguments. ^D stops it, and so does ^C."""
+    """A small prompt: each line is the command's arguments.
+
+    ^D stops it, and so does ^C.
+    """
     if sys.stdin.isatty():
         import readline  # noqa: F401 - with it a line can be edited, and an earlier one called back
     teller.line(try_it.rstrip())
@@ -155,8 +186,11 @@ def _lines(command: Command, try_it: str, teller: Teller) -> None:
 
 
 def _typed() -> str:
-    """The next line. readline looks for a ^C only where its wait for a key was broken off: one that comes while it draws would
-    be lost until the next key. So its wait is broken off a few times a second.
+    """The next line that is typed.
+
+    readline looks for a ^C only where its wait for a key was broken off: one that comes
+    while it draws would be lost until the next key. So a timer breaks its wait off a
+    few times a second.
     """
     signal.signal(signal.SIGALRM, lambda *_: None)
     signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
@@ -171,85 +205,115 @@ def _ask(bus: Bus, phase: str, commit: str, teller: Teller) -> None:
         sys.stdout.write("did it work? [y/n, with a word on what did not] ")
         sys.stdout.flush()
         typed = sys.stdin.readline().strip()
+        if not typed:
+            teller.line("nothing was written down; make run asks again")
+            return
+
         said = re.fullmatch(r"(y|yes|n|no)\b\W*(.*)", typed, re.IGNORECASE)
         if said:
-            return teller.line(
-                say_verdict(
-                    bus, phase, commit, worked=said[1][0] in "yY", words=said[2]
-                )
-            )
-        if not typed:
-            return teller.line("nothing was written down; make run asks again")
+            worked = said[1][0] in "yY"
+            teller.line(say_verdict(bus, phase, commit, worked=worked, words=said[2]))
+            return
 
 
 def say_verdict(bus: Bus, phase: str, commit: str, *, worked: bool, words: str) -> str:
-    """Write down what you said; a yes lands the note as delivered, a no opens the milestone again. Gives what follows."""
-    n = 1 + len(
-        [name for name in bus.names(phase) if re.match(r"said-\d+\.yaml", name)]
-    )
+    """Write down what you said. Gives a line on what follows from it.
+
+    A yes lands the note as delivered. A no opens the milestone again.
+    """
+    number = 1 + max(_said_numbers(bus, phase), default=0)
     bus.by = "human"
     bus.post(
-        f"{phase}/said-{n}.yaml",
+        f"{phase}/said-{number}.yaml",
         TrialWords(worked=worked, commit=commit, words=tidy_text(words), at=now()),
     )
     game = bus.game()
     assert game is not None  # noqa: S101 - something was proved in it
-    about = f"you, {now()[:10]}" + (f": {one_line(words)}" if words else "")
+    said = f"you, {now()[:10]}"
+    if words:
+        said += f": {plain_line(words)}"
     if not worked:
         atomic.remove(bus.path, f"gates/{phase}.yaml")
         bus.event("taken-back", phase, words=words)
-        _note(bus, phase, game, f"not accepted ({about})", f"Take {phase} back")
-        return f"{phase} is open again; make {phase} hands your words to the herd"
+        return _open_again(bus, phase, game, said)
+
     if not bus.closed(phase):
-        for task in [
-            name.removesuffix(".yaml")
-            for name in bus.names("tasks")
-            if name.startswith(f"M-{phase}-no-")
-        ]:
+        return _take_no_back(bus, phase, game)
+
+    return _deliver(bus, phase, game, said)
+
+
+def _open_again(bus: Bus, phase: str, game: Game, said: str) -> str:
+    """You said no, and the gate is open again: the note says so."""
+    _note(bus, phase, game, f"not accepted ({said})", f"Take {phase} back")
+    return f"{phase} is open again; make {phase} hands your words to the herd"
+
+
+def _take_no_back(bus: Bus, phase: str, game: Game) -> str:
+    """You said yes after a no: the herd has nothing to mend for that no any more."""
+    for file in bus.names("tasks"):
+        if file.startswith(f"M-{phase}-no-"):
+            task = file.removesuffix(".yaml")
             board.settle_claim(bus, task, board.holder(bus, task), "done")
             bus.solved(f"blocked-{task.lower()}")
-        _note(bus, phase, game, "to be proved again", f"Take the no to {phase} back")
-        return f"your no is taken back; make {phase} proves it again, then your yes delivers it"
-    landed, app = _note(bus, phase, game, f"delivered ({about})", f"Deliver {phase}")
+
+    _note(bus, phase, game, "to be proved again", f"Take the no to {phase} back")
+    return f"your no is taken back; make {phase} proves it again, then your yes delivers it"
+
+
+def _deliver(bus: Bus, phase: str, game: Game, said: str) -> str:
+    """You said yes to what is proved: the note says so, and the version is tagged."""
+    landed, app = _note(bus, phase, game, f"delivered ({said})", f"Deliver {phase}")
     bus.event("delivered", phase)
     tag = tags.tag_final(bus.root, config.phases(bus.root)[phase], landed, app)
-    return f"{phase} is delivered: docs/milestones/{phase}.md" + (
-        f", tagged {tag}" if tag else ""
-    )
+    tagged = f", tagged {tag}" if tag else ""
+    return f"{phase} is delivered: docs/milestones/{phase}.md{tagged}"
 
 
 def _note(
     bus: Bus, phase: str, game: Game, status: str, subject: str
 ) -> tuple[str, str]:
-    """Land the milestone's note again with another status; the commit, and the app's name."""
+    """Land the milestone's note with another status.
+
+    Gives (the commit, the app's name).
+    """
     path = f"docs/milestones/{phase}/evidence.yaml"
     main = landing.tip(bus.root, game.branch)
-    text = (objects.read_blob(bus.root, main, path) or b"").decode("utf-8", "replace")
+    content = objects.read_blob(bus.root, main, path) or b""
+    text = content.decode("utf-8", "replace")
     evidence = yaml_read.typed(yaml_read.loads(text, path), Evidence)
-    note = note_md(evidence, phase, root=bus.root, shots=phase).partition("\n")[2]
-    made = {
-        f"docs/milestones/{phase}.md": f"# {phase}: {tidy_text(status)}\n{note}".encode()
-    }
-    landed = landing.land(
-        bus.root, game.branch, made, [], f"{subject}\n\nGame {game.id}.\n"
-    )
+
+    proved = note_md(evidence, phase, root=bus.root, shots=phase)
+    body = proved.partition("\n")[2]
+    note = f"# {phase}: {tidy_text(status)}\n{body}"
+
+    made = {f"docs/milestones/{phase}.md": note.encode()}
+    message = f"{subject}\n\nGame {game.id}.\n"
+    landed = landing.land(bus.root, game.branch, made, [], message)
     return landed.sha, evidence.app
 
 
+def _said_numbers(bus: Bus, phase: str) -> list[int]:
+    """The numbers of what you said to this milestone, oldest first."""
+    numbers = []
+    for name in bus.names(phase):
+        found = re.match(r"said-(\d+)\.yaml", name)
+        if found:
+            numbers.append(int(found[1]))
+    return sorted(numbers)
+
+
 def refusals(bus: Bus, phase: str) -> list[tuple[str, str]]:
-    """(task id, words) of every no that you said to this milestone since your last yes, oldest first."""
-    numbers = sorted(
-        int(file[1])
-        for name in bus.names(phase)
-        if (file := re.match(r"said-(\d+)\.yaml", name))
-    )
+    """(task id, your words) of each no to this milestone since your last yes."""
     found: list[tuple[str, str]] = []
-    for n in numbers:
-        said = bus.get(f"{phase}/said-{n}.yaml", TrialWords)
-        if said is not None and said.worked:
+    for number in _said_numbers(bus, phase):
+        said = bus.get(f"{phase}/said-{number}.yaml", TrialWords)
+        if said is None:
+            continue
+        if said.worked:
             found = []
-        elif said is not None:
-            found.append(
-                (f"M-{phase}-no-{n}", said.words or "you said that it did not work")
-            )
+        else:
+            words = said.words or "you said that it did not work"
+            found.append((f"M-{phase}-no-{number}", words))
+
     return found

@@ -1,28 +1,27 @@
-"""The note of a milestone, docs/milestones/<name>.md: what works, what was shown, known gaps, how to try it.
+"""The note of a milestone, docs/milestones/<name>.md.
 
-A function of the evidence and the template `templates/milestones/note.md.j2` alone. What the app said stands in code, on one line, cut.
+It says what works, what was shown, known gaps, and how to try it. It is a function of
+the evidence and the template `templates/milestones/note.md.j2` alone. What the app said
+stands in code, on one line, cut.
 """
 
 import os
 import re
 from typing import Any
 
-from catherd.app.evidence import Evidence, Run, Shown
+import msgspec
+
+from catherd.app.evidence import Evidence, Run, Shown, StepSeen
 
 _CUT = 240  # characters of what was sent or seen
+_LOG = 1500  # characters of the end of an app's log
+_STATUS = {"green": "proved", "red": "not proved", "unknown": "not proved"}
 
 
-def note_md(
-    evidence: Evidence,
-    milestone: str,
-    *,
-    root: str,
-    shots: str = "",
-    delivered: str = "",
-) -> str:
-    """The note as Markdown. `root`: the directory that holds `templates/`. `shots`: where the pictures stand, as seen from the note.
+def note_md(evidence: Evidence, milestone: str, *, root: str, shots: str = "") -> str:
+    """The note as Markdown. `root`: the directory that holds `templates/`.
 
-    `delivered`: who said yes, and when; with it a proved milestone is delivered.
+    `shots`: where the pictures stand, as seen from the note.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -33,54 +32,50 @@ def note_md(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update({"line": one_line, "code": _code, "fence": _fence})
-    status = {"green": "proved", "red": "not proved", "unknown": "not proved"}[
-        evidence.verdict
-    ]
-    view: dict[str, Any] = {
-        name: getattr(evidence, name) for name in Evidence.__struct_fields__
-    }
-    view |= {
-        "title": milestone,
-        "status": f"delivered ({delivered})"
-        if delivered and status == "proved"
-        else status,
-    }
-    view |= {
-        "shots": shots or ".",
-        "journeys": [_journey(shown) for shown in evidence.journeys],
-    }
+    env.filters.update({"line": plain_line, "code": _code, "fence": _fence})
+    fields = Evidence.__struct_fields__
+    view: dict[str, Any] = {name: getattr(evidence, name) for name in fields}
+    view["title"] = milestone
+    view["status"] = _STATUS[evidence.verdict]
+    view["shots"] = shots or "."
+    view["journeys"] = [_journey(shown) for shown in evidence.journeys]
     text = env.get_template("milestones/note.md.j2").render(view)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def _journey(shown: Shown) -> dict[str, Any]:
-    # The first run against the app tells the story; a run that went wrong tells it better.
+    """A journey as the template takes it, with the steps of one run in `shown`."""
+    run = _telling_run(shown)
+    fields = ("id", "story", "title", "by", "failure", "verdict")
+    view: dict[str, Any] = {name: getattr(shown, name) for name in fields}
+    view["shown"] = [_step(step, run) for step in run.steps]
+    return view
+
+
+def _telling_run(shown: Shown) -> Run:
+    """The run of the real app that tells most: one that went wrong, else the first."""
     real = [run for run in shown.runs if run.against != "null app"]
-    run = next(
-        (run for run in real if run.verdict != "pass"),
-        real[0] if real else Run(against="", verdict="unknown"),
-    )
-    data: dict[str, Any] = {
-        name: getattr(shown, name)
-        for name in ("id", "story", "title", "by", "failure", "verdict")
-    }
-    steps = [
-        {key: _named(getattr(step, key), run) for key in ("sent", "seen", "why")}
-        | {"shot": step.shot}
-        for step in run.steps
-    ]
-    return data | {"shown": steps}
+    for run in real:
+        if run.verdict != "pass":
+            return run
+    return real[0] if real else Run(against="", verdict="unknown")
 
 
-def _named(text: str, run: Run) -> str:
-    # The note of one tree is the same whenever it is written: random values by their names.
+def _step(step: StepSeen, run: Run) -> dict[str, str]:
+    """A step as the template takes it. Random values go by their names.
+
+    So the note of one tree is the same whenever it is written.
+    """
+    view = {"sent": step.sent, "seen": step.seen, "why": step.why}
     for name, value in run.values.items():
-        text = text.replace(value, f"{{{name}}}")
-    return text
+        for key, text in view.items():
+            view[key] = text.replace(value, f"{{{name}}}")
+
+    view["shot"] = step.shot
+    return view
 
 
-def one_line(text: str) -> str:
+def plain_line(text: str) -> str:
     """One line of text that opens no heading, list, link, picture or tag."""
     return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(str(text).split()))
 
@@ -92,51 +87,56 @@ def _code(text: str) -> str:
 
 
 def _fence(text: str) -> str:
-    """A fenced block that the text cannot end."""
-    marks = "`" * max(
-        3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0)
-    )
+    """A fenced block that the text cannot end: its fence is longer than any inside."""
+    inside = [len(run) for run in re.findall(r"`+", text)]
+    marks = "`" * max(3, 1 + max(inside, default=0))
     return f"{marks}text\n{text.rstrip()}\n{marks}"
 
 
-def lines_for_agents(evidence: Evidence) -> list[dict[str, str]]:
-    """What a herd needs to mend a red gate: for each journey that failed its id, story, title, reason, the steps of the run that
-    failed, the end of the app's log, and the names of the pictures.
+class FailedJourney(msgspec.Struct, frozen=True):
+    """What an agent needs to mend what a journey found, from the run that failed.
+
+    `journey` and `story` are ids, `steps` are lines of Markdown, `log` is the end of
+    what the app printed, `shots` are the file names of pictures.
     """
+
+    journey: str
+    story: str
+    steps: list[str]
+    log: str
+    shots: list[str]
+
+
+def failed_journeys(evidence: Evidence) -> list[FailedJourney]:
+    """What a herd needs to mend a red gate, of each journey that failed."""
     found = []
     for shown in evidence.journeys:
-        run = next(
-            (
-                run
-                for run in shown.runs
-                if run.against != "null app" and run.verdict == "fail"
-            ),
-            None,
+        run = _failed_run(shown)
+        if run is None:
+            continue
+
+        steps = [_step_line(step) for step in run.steps]
+        wrong = [run.why, *run.after] if run.why else run.after
+        steps += [f"{run.against}: {why}" for why in wrong]
+        shots = [step.shot for step in run.steps if step.shot]
+        found.append(
+            FailedJourney(shown.id, shown.story, steps, run.log[-_LOG:], shots)
         )
-        if run is None and shown.runs and shown.runs[0].verdict == "pass":
-            run = shown.runs[0]
-        if run is not None:
-            reason = next(
-                (line for line in evidence.reasons if line.startswith(f"{shown.id} (")),
-                run.why,
-            )
-            fields = {"journey": shown.id, "story": shown.story, "title": shown.title}
-            steps = [
-                f"{s.number}. `{_code(s.sent)}` → `{_code(s.seen)}`: {s.verdict}{f', {s.why}' if s.why else ''}"
-                for s in run.steps
-            ]
-            steps += [
-                f"{run.against}: {why}"
-                for why in [*([run.why] if run.why else []), *run.after]
-            ]
-            shots = ", ".join(step.shot for step in run.steps if step.shot)
-            found.append(
-                {
-                    **fields,
-                    "reason": reason,
-                    "steps": "\n".join(steps),
-                    "log": run.log[-1500:],
-                    "shots": shots,
-                }
-            )
+
     return found
+
+
+def _failed_run(shown: Shown) -> Run | None:
+    """The run of the real app that failed, or that of the null app that passed."""
+    for run in shown.runs:
+        if run.against != "null app" and run.verdict == "fail":
+            return run
+    if shown.runs and shown.runs[0].verdict == "pass":
+        return shown.runs[0]
+    return None
+
+
+def _step_line(step: StepSeen) -> str:
+    why = f", {step.why}" if step.why else ""
+    seen = _code(step.seen)
+    return f"{step.number}. `{_code(step.sent)}` → `{seen}`: {step.verdict}{why}"

@@ -1,7 +1,9 @@
-"""The milestone gate: main's tree, clean, in the box; every journey; the evidence bound to that commit; the note that says so.
+"""The milestone gate: every journey is played on main, and the note says what was seen.
 
-A red gate becomes a task for the herd with the evidence attached, a bounded number of times; then a person is called. Green
-makes the milestone *proved*; only your yes, after `make run`, makes it *delivered*.
+Main's tree is exported, clean, into the box, and the evidence is bound to its commit. A
+red gate becomes a task for the herd with the evidence attached, a bounded number of
+times; then a person is called. Green makes the milestone *proved*. Only your yes, after
+`make run`, makes it *delivered*.
 """
 
 import os
@@ -13,7 +15,7 @@ from catherd.app import criteria, wheels
 from catherd.app.evidence import Evidence, judge_evidence
 from catherd.app.judge import Asked, accept
 from catherd.box import box_trees
-from catherd.bus import event_log, yaml_read, yaml_write
+from catherd.bus import atomic, event_log, yaml_read, yaml_write
 from catherd.bus.config import Phase, agents, secret_names
 from catherd.bus.narrator import Teller
 from catherd.bus.store import Bus, now
@@ -23,9 +25,9 @@ from catherd.debate import documents
 from catherd.gates import mends, tags
 from catherd.gates.delivery import refusals
 from catherd.gates.note import note_md
+from catherd.gates.step import Crank
 from catherd.git import checkouts, landing, objects, run
 from catherd.herd import readiness
-from catherd.herd.processes import Herd
 from catherd.pulls import authors
 
 _MARKS = {"pass": "✓", "fail": "✗"}
@@ -37,96 +39,113 @@ ORDER = ("poc", "mvp", "vertical-slice", "alpha", "beta", "release")
 
 
 class Waiver(Base, kw_only=True):
-    """`<phase>/waiver.yaml`: you let browser steps go unseen, with your reason, where there is no browser."""
+    """`<phase>/waiver.yaml`: you let browser steps go unseen where there is no browser.
+
+    `reason` is yours, in your words.
+    """
 
     reason: str
 
 
-def prove(
-    bus: Bus, phase: Phase, gate: str, game: Game, herd: Herd, teller: Teller
-) -> None:
-    """Prove the milestone of `phase` on main, or hand what is wrong back to the herd. Raises NeedsYou after three rounds."""
+class _Landed(msgspec.Struct, frozen=True):
+    """A proof that is on main: the green evidence, and the commit that brought it."""
+
+    evidence: Evidence
+    commit: str
+
+
+def prove(crank: Crank) -> None:
+    """Prove the milestone on main, or hand what is wrong back to the herd.
+
+    Raises NeedsYou after three red rounds, or where it cannot be proved at all.
+    """
+    bus, phase = crank.bus, crank.phase
     noes = refusals(bus, phase.name)
-    for name, words in noes:
-        readiness.mendable(bus, phase, game, name, words)
-        mends.mend_red(
-            bus,
-            phase,
-            gate,
-            name,
-            mends.mend_task(phase.name, words, []),
-            game,
-            herd,
-            teller,
-        )
-    if done := _landed(bus, phase, game):
-        return _close(bus, phase, gate, *done, teller)
-    while True:
-        evidence, pictures = run_gate(bus, phase, game, teller)
-        for shown in evidence.journeys:
-            teller.line(
-                f"  {_MARKS.get(shown.verdict, '·')} {shown.id} {shown.title}{_UNSEEN.get(shown.verdict, '')}"
-            )
+    for task, words in noes:
+        readiness.mendable(bus, phase, crank.game, task, words)
+        mends.mend_red(crank, task, mends.mend_task(phase.name, words, []))
+
+    landed = _landed(bus, phase, crank.game)
+    while landed is None:
+        evidence, pictures = run_gate(bus, phase, crank.game, crank.teller)
+        _tell_journeys(crank.teller, evidence)
         if evidence.verdict == "green":
-            return _land(bus, phase, gate, game, evidence, pictures, teller)
-        if evidence.verdict == "unknown":
+            landed = _land(crank, evidence, pictures)
+        elif evidence.verdict == "red":
+            _hand_back(crank, evidence, pictures, len(noes))
+        else:
             raise NeedsYou(
                 f"{phase.name} cannot be proved here: {evidence.reasons[0]}",
                 where=f"docs/milestones/{phase.name}.md",
                 fix=f"install what is missing, or sign bus/{phase.name}/waiver.yaml with a `reason:`, and type make {phase.name}",
             )
-        so_far = mends.rounds(bus, phase.name)
-        bus.event(
-            "gate-red", f"{phase.name}:{len(so_far) + 1}", reasons=evidence.reasons[:5]
-        )
-        name = mends.name_of(bus, phase.name, len(noes))
-        if not name:
-            raise NeedsYou(
-                f"{phase.name} is still red after {len(so_far)} rounds: {evidence.reasons[0]}",
-                where=f"bus/{phase.name}/evidence.yaml",
-                fix=f"read it, mend main, and type make {phase.name}; rm bus/tasks/{so_far[-1]}.yaml grants the herd one round more",
-            )
-        teller.line(f"{gate} is red: {evidence.reasons[0]}")
-        mends.keep(bus, phase.name, name, evidence, pictures)
-        told = mends.mend_body(phase.name, name, evidence, secret_names(bus.root))
-        failed = sorted(
-            {shown.story for shown in evidence.journeys if shown.verdict == "fail"}
-            | set(evidence.unshown)
-        )
-        mends.mend_red(
-            bus,
-            phase,
-            gate,
-            name,
-            mends.mend_task(phase.name, told, failed),
-            game,
-            herd,
-            teller,
-        )
+
+    _close(crank, landed)
 
 
-def _landed(bus: Bus, phase: Phase, game: Game) -> tuple[Evidence, str] | None:
-    """The green evidence that main's last commit brought, of the commit before it, and that commit: a kill kept its receipt out."""
+def _tell_journeys(teller: Teller, evidence: Evidence) -> None:
+    for shown in evidence.journeys:
+        mark = _MARKS.get(shown.verdict, "·")
+        unseen = _UNSEEN.get(shown.verdict, "")
+        teller.line(f"  {mark} {shown.id} {shown.title}{unseen}")
+
+
+def _hand_back(
+    crank: Crank, evidence: Evidence, pictures: dict[str, bytes], noes: int
+) -> None:
+    """Give the herd a task with the evidence, and wait until it is merged.
+
+    `noes`: how often you said no since your last yes. Raises NeedsYou when the rounds
+    are used up.
+    """
+    bus, phase = crank.bus, crank.phase.name
+    why = evidence.reasons[0]
+    so_far = mends.rounds(bus, phase)
+    bus.event("gate-red", f"{phase}:{len(so_far) + 1}", reasons=evidence.reasons[:5])
+
+    task = mends.name_of(bus, phase, noes)
+    if not task:
+        raise NeedsYou(
+            f"{phase} is still red after {len(so_far)} rounds: {why}",
+            where=f"bus/{phase}/evidence.yaml",
+            fix=f"read it, mend main, and type make {phase}; rm bus/tasks/{so_far[-1]}.yaml grants the herd one round more",
+        )
+
+    crank.teller.line(f"{crank.gate.name} is red: {why}")
+    mends.keep(bus, phase, task, evidence, pictures)
+
+    body = mends.mend_body(phase, task, evidence, secret_names(bus.root))
+    failed = {one.story for one in evidence.journeys if one.verdict == "fail"}
+    claimed = sorted(failed | set(evidence.unshown))
+    mends.mend_red(crank, task, mends.mend_task(phase, body, claimed))
+
+
+def _landed(bus: Bus, phase: Phase, game: Game) -> _Landed | None:
+    """The proof that main's last commit brought, of the commit before it.
+
+    It is there when a kill came between the landing and its receipt.
+    """
     main = landing.tip(bus.root, game.branch)
     path = f"docs/milestones/{phase.name}/evidence.yaml"
-    text = objects.read_blob(bus.root, main, path)
-    if not text:
+    content = objects.read_blob(bus.root, main, path)
+    if not content:
         return None
-    evidence = yaml_read.typed(
-        yaml_read.loads(text.decode("utf-8", "replace"), path), Evidence
-    )
-    return (
-        (evidence, main)
-        if evidence.verdict == "green"
-        and run.rev(bus.root, f"{main}^") == evidence.commit
-        else None
-    )
+    document = yaml_read.loads(content.decode("utf-8", "replace"), path)
+    evidence = yaml_read.typed(document, Evidence)
+    before = run.rev(bus.root, f"{main}^")
+    if evidence.verdict != "green" or before != evidence.commit:
+        return None
+
+    return _Landed(evidence, main)
 
 
 def run_gate(
     bus: Bus, phase: Phase, game: Game, teller: Teller
 ) -> tuple[Evidence, dict[str, bytes]]:
-    """Run the gate on main as it is; the evidence, and the screenshots by file name."""
+    """Run the gate on main as it is.
+
+    Gives the evidence, and the screenshots by file name.
+    """
     main = landing.tip(bus.root, game.branch)
     milestone = phase.options.get("milestone", phase.name)
     with box_trees.scratch_directory("proof") as folder:
@@ -149,16 +168,25 @@ def run_gate(
         evidence = criteria.judge_criteria(
             _judged(bus, asked), tree, milestone, asked.minimum
         )
-        _authors(bus.root, main, evidence)
-        pictures = {}
-        for name in sorted(os.listdir(shots)):
-            with open(os.path.join(shots, name), "rb") as file:
-                pictures[name] = file.read()
-    _keep(bus, phase.name, evidence)
+        _say_authors(bus.root, main, evidence)
+        pictures = _files(shots)
+
+    os.makedirs(bus.here(phase.name), exist_ok=True)
+    kept = f"{phase.name}/evidence.yaml"
+    atomic.replace(bus.path, kept, yaml_write.dumps(evidence))
     return evidence, pictures
 
 
-def _authors(root: str, main: str, evidence: Evidence) -> None:
+def _files(folder: str) -> dict[str, bytes]:
+    """The content of each file in `folder`, by its name."""
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as file:
+            found[name] = file.read()
+    return found
+
+
+def _say_authors(root: str, main: str, evidence: Evidence) -> None:
     """Say who wrote each journey, and whose journeys prove their own code."""
     wrote = authors.of_journeys(root, main)
     for shown in evidence.journeys:
@@ -167,102 +195,103 @@ def _authors(root: str, main: str, evidence: Evidence) -> None:
 
 
 def _judged(bus: Bus, asked: Asked) -> Evidence:
-    """The gate's evidence; what the app depends on is fetched first, outside the box."""
+    """The gate's evidence.
+
+    What the app depends on is fetched first, outside the box. A lock file that is wrong
+    is the herd's to mend; wheels that do not come are for a person.
+    """
+    nothing = Evidence(commit=asked.commit, tree=asked.tree_id)
     try:
-        return accept(
-            msgspec.structs.replace(
-                asked, wheels=wheels.fetch_wheels(bus.root, asked.tree)
-            )
-        )
+        fetched = wheels.fetch_wheels(bus.root, asked.tree)
+        return accept(msgspec.structs.replace(asked, wheels=fetched))
     except wheels.Unfetched as error:
-        return judge_evidence(
-            Evidence(commit=asked.commit, tree=asked.tree_id), [], [str(error)]
-        )
+        return judge_evidence(nothing, [], [str(error)])
     except CatherdError as error:
-        return judge_evidence(
-            Evidence(commit=asked.commit, tree=asked.tree_id), [str(error)], []
-        )
+        return judge_evidence(nothing, [str(error)], [])
 
 
 def stories(tree: str, milestone: str) -> list[str]:
-    """The stories due by that milestone: its own and those of the ones before, which must stay green."""
-    due = ORDER[: ORDER.index(milestone) + 1] if milestone in ORDER else (milestone,)
+    """The ids of the stories that are due by that milestone, sorted.
+
+    They are its own and those of the milestones before, which must stay green.
+    """
+    due: tuple[str, ...] = (milestone,)
+    if milestone in ORDER:
+        due = ORDER[: ORDER.index(milestone) + 1]
     folder = os.path.join(tree, "docs", "stories")
-    found = []
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        with open(
-            os.path.join(folder, name), encoding="utf-8", errors="replace"
-        ) as file:
-            head = re.search(r"^milestone:\s*(\S+)", file.read(), re.MULTILINE)
-        if head and head[1] in due and name.endswith(".md"):
-            found.append(name.removesuffix(".md"))
-    return found
+    if not os.path.isdir(folder):
+        return []
+    files = [name for name in sorted(os.listdir(folder)) if name.endswith(".md")]
+    return [
+        name.removesuffix(".md")
+        for name in files
+        if _milestone_of(os.path.join(folder, name)) in due
+    ]
+
+
+def _milestone_of(story: str) -> str:
+    """The milestone that the head of a story file names.
+
+    It is "" where it names none.
+    """
+    with open(story, encoding="utf-8", errors="replace") as file:
+        found = re.search(r"^milestone:\s*(\S+)", file.read(), re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _waiver(bus: Bus, phase: str) -> str:
+    """Your words in the waiver of `phase`.
+
+    It is "" where it cannot be read or is not there.
+    """
+    path = f"{phase}/waiver.yaml"
     try:
-        found = bus.get(f"{phase}/waiver.yaml", Waiver)
+        found = bus.get(path, Waiver)
     except CatherdError as error:
-        bus.broken(f"{phase}/waiver.yaml", error)
+        bus.broken(path, error)
         return ""
+
     return found.reason if found else ""
 
 
-def _keep(bus: Bus, phase: str, evidence: Evidence) -> None:
-    from catherd.bus import atomic
-
-    os.makedirs(bus.here(phase), exist_ok=True)
-    atomic.replace(bus.path, f"{phase}/evidence.yaml", yaml_write.dumps(evidence))
-
-
-def _land(
-    bus: Bus,
-    phase: Phase,
-    gate: str,
-    game: Game,
-    evidence: Evidence,
-    pictures: dict[str, bytes],
-    teller: Teller,
-) -> None:
-    name = phase.name
+def _land(crank: Crank, evidence: Evidence, pictures: dict[str, bytes]) -> _Landed:
+    """Land the note, the evidence and the pictures as one commit on main."""
+    bus, game, name = crank.bus, crank.game, crank.phase.name
+    folder = f"docs/milestones/{name}"
+    note = note_md(evidence, name, root=bus.root, shots=name)
     made = {
-        f"docs/milestones/{name}/{file}": content for file, content in pictures.items()
+        f"{folder}.md": note.encode(),
+        f"{folder}/evidence.yaml": yaml_write.dumps(evidence).encode(),
     }
-    made[f"docs/milestones/{name}.md"] = note_md(
-        evidence, name, root=bus.root, shots=name
-    ).encode()
-    made[f"docs/milestones/{name}/evidence.yaml"] = yaml_write.dumps(evidence).encode()
+    for file, content in pictures.items():
+        made[f"{folder}/{file}"] = content
+
     event_log.log_missing(bus)
     made |= documents.talk(bus, agents(bus.root))
-    landed = landing.land(
-        bus.root,
-        game.branch,
-        made,
-        [],
-        f"Prove {name}: {evidence.app}\n\nGame {game.id}.\n",
-    )
-    _close(bus, phase, gate, evidence, landed.sha, teller)
+
+    message = f"Prove {name}: {evidence.app}\n\nGame {game.id}.\n"
+    landed = landing.land(bus.root, game.branch, made, [], message)
+    return _Landed(evidence, landed.sha)
 
 
-def _close(
-    bus: Bus, phase: Phase, gate: str, evidence: Evidence, sha: str, teller: Teller
-) -> None:
-    """The receipt of a proof that is on main as `sha`."""
+def _close(crank: Crank, proof: _Landed) -> None:
+    """The receipt of a proof that is on main."""
+    bus, phase, teller = crank.bus, crank.phase, crank.teller
+    sha, evidence = proof.commit, proof.evidence
     mends.forget_mends(bus, phase.name)
-    name, made = phase.name, checkouts.tree_changes(bus.root, f"{sha}^", sha)
+    made = checkouts.tree_changes(bus.root, f"{sha}^", sha)
     tagged = tags.tag_candidate(bus.root, phase, sha, evidence.app)
-    bus.post(
-        f"gates/{gate}.yaml",
+    crank.close(
         Receipt(
-            gate=gate,
+            gate=crank.gate.name,
             closed=now(),
             commit=sha,
             outcome="proved",
             data={"files": sorted(made), "proved": evidence.commit},
-        ),
+        )
     )
     teller.line(
-        f"{name} is proved: {len(evidence.journeys)} journeys; docs/milestones/{name}.md"
+        f"{phase.name} is proved: {len(evidence.journeys)} journeys; docs/milestones/{phase.name}.md"
     )
     if tagged:
         teller.line(f"tagged {tagged}; your yes makes it {tags.tag_name(phase)}")

@@ -1,6 +1,7 @@
-"""Tags of a phase that asks for one (`options: {tag: v1.0.0}`): a proof is a candidate, your yes is the version.
+"""Tags of a phase that asks for them, with `options: {tag: v1.0.0}`.
 
-An annotated tag on the commit that landed the note. A tag that is there is never moved.
+A proof is a candidate, `v1.0.0-rc.1`; your yes is the version, `v1.0.0`. Each is an
+annotated tag on the commit that landed the note. A tag that is there is never moved.
 """
 
 from catherd.bus.config import Phase
@@ -9,45 +10,49 @@ from catherd.git.run import CATHERD, git, locked, rev
 
 
 def tag_name(phase: Phase) -> str:
-    """The version that the phase is to become; "" where it is tagged with nothing."""
+    """The version that the phase is to become. It is "" for a phase without tags."""
     return str(phase.options.get("tag", ""))
 
 
 def tag_candidate(root: str, phase: Phase, commit: str, app: str) -> str:
-    """Tag a proof as the next candidate, once per commit; its name, "" for a phase without tags."""
-    if not tag_name(phase):
+    """Tag a proof as the next candidate, once per commit.
+
+    Gives the tag's name, "" for a phase without tags.
+    """
+    version = tag_name(phase)
+    if not version:
         return ""
-    n = 1
-    while at := rev(root, f"refs/tags/{tag_name(phase)}-rc.{n}"):
-        if at == commit:
-            return f"{tag_name(phase)}-rc.{n}"
-        n += 1
-    return _tag(
-        root,
-        f"{tag_name(phase)}-rc.{n}",
-        commit,
-        f"{app}: proved by its journeys; nobody has tried it yet",
-    )
+    number = 1
+    tagged = rev(root, f"refs/tags/{version}-rc.{number}")
+    while tagged and tagged != commit:
+        number += 1
+        tagged = rev(root, f"refs/tags/{version}-rc.{number}")
+
+    name = f"{version}-rc.{number}"
+    if not tagged:
+        words = f"{app}: proved by its journeys; nobody has tried it yet"
+        _tag(root, name, commit, words)
+
+    return name
 
 
 def tag_final(root: str, phase: Phase, commit: str, app: str) -> str:
-    """Tag what you said yes to; the name, "" for a phase without tags. Said again, it stays where it is."""
-    if not tag_name(phase):
-        return ""
-    if rev(root, f"refs/tags/{tag_name(phase)}"):
-        return tag_name(phase)
-    return _tag(
-        root,
-        tag_name(phase),
-        commit,
-        f"{app}: proved by its journeys, tried and accepted by a person",
-    )
+    """Tag what you said yes to. Said again, the tag stays where it is.
+
+    Gives the tag's name, "" for a phase without tags.
+    """
+    version = tag_name(phase)
+    if version and not rev(root, f"refs/tags/{version}"):
+        words = f"{app}: proved by its journeys, tried and accepted by a person"
+        _tag(root, version, commit, words)
+
+    return version
 
 
-def _tag(root: str, tag: str, commit: str, words: str) -> str:
+def _tag(root: str, tag: str, commit: str, words: str) -> None:
     when = git(root, "log", "-1", "--format=%ct", commit)
-    head = f"object {commit}\ntype commit\ntag {tag}\ntagger {CATHERD.name} <{CATHERD.email}> {when} +0000\n"
+    tagger = f"{CATHERD.name} <{CATHERD.email}> {when} +0000"
+    head = f"object {commit}\ntype commit\ntag {tag}\ntagger {tagger}\n"
     made = git(root, "mktag", stdin=f"{head}\n{words}\n".encode())
     with locked(root):
         transaction(root, [f"create refs/tags/{tag} {made}"], f"tag {tag}")
-    return tag

@@ -199,10 +199,10 @@ def _is_real_folder(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
 
 
-State = Literal["old", "new", "torn", "yours"]
+PathState = Literal["old", "new", "torn", "yours"]
 
 
-def state_of(checkout: str, path: str, change: Change) -> State:
+def state_of(checkout: str, path: str, change: Change) -> PathState:
     """Where an interrupted fast-forward left a path.
 
     "torn" means that git was writing it, "yours" that it is none of the others.
@@ -223,7 +223,7 @@ def state_of(checkout: str, path: str, change: Change) -> State:
 
 def _state_of_content(
     checkout: str, path: str, change: Change, content: bytes, *, link: bool
-) -> State:
+) -> PathState:
     """The state of a path that is a file or a link with this content."""
     where = checkout_place(checkout)
     how = ["--no-filters"] if link else ["--path", path]

@@ -64,7 +64,7 @@ class Forward(msgspec.Struct, kw_only=True):
     creates: dict[str, str]
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class MainStep(msgspec.Struct, frozen=True, kw_only=True):
     """One step of main, from `old` to its descendant `new`.
 
     `why`: for the log of refs. `creates`: {ref: commit} to make with it. `verify`:
@@ -151,7 +151,7 @@ def land(
         if new == old:
             return Landed(old, "", new=False)
         _report_secrets(root, found)
-        step = Step(old=old, new=new, why=message.partition("\n")[0])
+        step = MainStep(old=old, new=new, why=message.partition("\n")[0])
         return Landed(new, advance(root, branch, step), new=True)
 
 
@@ -169,7 +169,7 @@ def _report_secrets(root: str, found: Sequence[secrets.SecretFound]) -> None:
         )
 
 
-def advance(root: str, branch: str, step: Step) -> str:
+def advance(root: str, branch: str, step: MainStep) -> str:
     """Move main by one step and make its refs; gives the checkout moved, or "".
 
     To be called with `locked(root)` held, after `finish_landing`. With main checked out

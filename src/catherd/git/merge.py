@@ -29,7 +29,7 @@ from catherd.git.run import (
     locked_now,
     rev,
 )
-from catherd.git.trailers import Candidate, Proof, parse_trailers
+from catherd.git.trailers import MergeCandidate, Proof, parse_trailers
 from catherd.git.worktree import admin
 
 ENGINE = ("docs/debate/", "docs/game/", "docs/milestones/")
@@ -72,7 +72,7 @@ def last(root: str, main: str) -> int:
 
 
 def merge(
-    root: str, branch: str, candidate: Candidate, *, message: str, main: str
+    root: str, branch: str, candidate: MergeCandidate, *, message: str, main: str
 ) -> Done:
     """Merge a pull request into the game's branch, which must be at commit `main`.
 
@@ -98,7 +98,7 @@ def merge(
         _check_tree(root, candidate, main)
         author = agent_identity(candidate.topic.partition("/")[0])
         sha = commit_tree(root, candidate.tree, [main, head], message, author, CATHERD)
-        step = landing.Step(
+        step = landing.MainStep(
             old=now,
             new=sha,
             why=f"merge {pr}",
@@ -108,7 +108,7 @@ def merge(
         return Done(sha, landing.advance(root, branch, step), new=True)
 
 
-def _check_tree(root: str, candidate: Candidate, main: str) -> None:
+def _check_tree(root: str, candidate: MergeCandidate, main: str) -> None:
     """Refuse a tree that is not the clean merge of the candidate's head into main."""
     head, tree = candidate.head, candidate.tree
     if merge_tree(root, main, head) != (tree, ()):

@@ -24,7 +24,7 @@ _BY = re.compile(r"^([a-z][a-z0-9-]*) <\1@agents\.invalid> \(([0-9a-f]{12})\)$")
 _CI = re.compile(r"^tree:([0-9a-f]{40,64}) (\S+)=green$")
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class MergeCandidate(msgspec.Struct, frozen=True, kw_only=True):
     """A pull request as it was tested: what may be merged, exactly so.
 
     `pr`: its name (`PR-0007`). `topic`: its branch (`claude/T-007`), at commit `head`.
@@ -62,7 +62,7 @@ def subject(text: str) -> str:
 
 
 def message(
-    candidate: Candidate,
+    candidate: MergeCandidate,
     title: str,
     body: str,
     reviewers: Sequence[str],

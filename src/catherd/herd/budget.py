@@ -1,4 +1,7 @@
-"""Money and you: what is said before the first call, your yes, and the pause that a cap makes until you decide."""
+"""Money and you.
+
+What is said before the first call, your yes, and the pause that a cap makes until you decide.
+"""
 
 import contextlib
 import os
@@ -15,7 +18,8 @@ from catherd.core.model import ModelError
 from catherd.herd import processes
 from catherd.models import accounts, cast, costs, llm
 
-PAUSE = "catherd: 1\nwhy: a cap is reached\n"  # what stands in bus/PAUSE when it was money that paused the game
+# What stands in bus/PAUSE when it was money that paused the game.
+PAUSE = "catherd: 1\nwhy: a cap is reached\n"
 TROUBLE = "cap"
 
 
@@ -27,50 +31,61 @@ def offer_budget(
     *,
     asked: bool,
 ) -> list[str]:
-    """The first lines of `make GOAL`: keys and what LIVE=1 would cost, or, in a live game, who plays and what is spent.
+    """The first lines of `make GOAL`.
 
-    With LIVE=1 on a terminal it shows them and asks; a no raises CatherdError before anything is begun.
+    They are keys and what LIVE=1 would cost, or, in a live game, who plays and what is
+    spent. With LIVE=1 (`asked`) on a terminal it shows them and asks. A no raises
+    CatherdError before anything is begun.
     """
+    through = _phases_until(phases, gate)
+    here = through[-1] if through else ""
     game = bus.game()
-    here = next((name for name, phase in phases.items() if gate in phase.gates), "")
-    names = list(phases)
-    through = names[: names.index(here) + 1] if here else []
     if game is not None and game.models == "live":
         left = [name for name in through if not bus.closed(name)]
-        lines = [
-            *cast.cast_lines(config.agents(bus.root), game.cast),
-            _spent(accounts.entries(bus), game.caps, left),
-        ]
-    else:  # a rehearsal is put away before a live game begins: all of it is played again
+        lines = cast.cast_lines(config.agents(bus.root), game.cast)
+        lines = [*lines, _spent(accounts.entries(bus), game.caps, left)]
+    else:
+        # A rehearsal is put away before a live game begins: all of it is played again.
         lines = costs.offer_costs(agents, os.environ, here, through=through)
         if not asked:
-            return (
-                [f"a rehearsal, free; {lines[0]}", *lines[-1:]]
-                if len(lines) > 2 or "keys" in lines[0]
-                else [_free(agents)]
-            )
+            return _rehearsal_lines(agents, lines)
     if asked and sys.stdin.isatty() and sys.stdout.isatty():
-        sys.stdout.write("\n".join([*lines, "play live? y/n "]))
-        sys.stdout.flush()
-        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-            raise CatherdError(
-                "not begun; nothing was called",
-                where="LIVE=1",
-                fix="leave LIVE=1 away for a rehearsal",
-            )
+        _ask_you(lines)
         return []
     return lines
 
 
-def _free(agents: Mapping[str, Agent]) -> str:
-    names = sorted(
-        {key for agent in agents.values() for key in accounts.keys_named(agent)[:1]}
-    )
-    return (
-        f"a rehearsal, free; no key found (LIVE=1 plays with {', '.join(names)})"
-        if names
-        else "a rehearsal, free"
-    )
+def _phases_until(phases: Mapping[str, Phase], gate: str) -> list[str]:
+    """The phases up to the one that has the gate; none where no phase has it."""
+    passed = []
+    for name, phase in phases.items():
+        passed.append(name)
+        if gate in phase.gates:
+            return passed
+    return []
+
+
+def _rehearsal_lines(agents: Mapping[str, Agent], lines: list[str]) -> list[str]:
+    """What is said before a rehearsal: that it is free, and what a live game would cost."""
+    if len(lines) > 2 or "keys" in lines[0]:
+        return [f"a rehearsal, free; {lines[0]}", *lines[-1:]]
+    keys = {key for agent in agents.values() for key in accounts.keys_named(agent)[:1]}
+    if not keys:
+        return ["a rehearsal, free"]
+    names = ", ".join(sorted(keys))
+    return [f"a rehearsal, free; no key found (LIVE=1 plays with {names})"]
+
+
+def _ask_you(lines: list[str]) -> None:
+    """Show the lines and ask whether to play live. Raises CatherdError at a no."""
+    sys.stdout.write("\n".join([*lines, "play live? y/n "]))
+    sys.stdout.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise CatherdError(
+            "not begun; nothing was called",
+            where="LIVE=1",
+            fix="leave LIVE=1 away for a rehearsal",
+        )
 
 
 def _spent(
@@ -84,19 +99,20 @@ def _spent(
 def pause(bus: Bus, agent: Agent, error: ModelError) -> None:
     """A cap is reached: the game pauses, and the trouble names the line to edit."""
     cap = getattr(error, "cap", "game")
-    path, keys = "bus/game.yaml", ("caps", cap)
+    path, above, key = "bus/game.yaml", "caps", cap
     if cap == "agent" and "usd" in agent.limits:
-        path, keys = f"agents/{agent.id}.yaml", ("limits", "usd")
+        path, above, key = f"agents/{agent.id}.yaml", "limits", "usd"
+
     try:
         document = yaml_read.read_yaml(os.path.join(bus.root, path), path)
-        where = document.where(*keys)
+        where = document.where(above, key)
     except (CatherdError, OSError):
         where = path
-    refusal = getattr(error, "refusal", None)
-    edit = f"raise `{keys[1]}:` under `{keys[0]}:` there, then make {bus.goal() or 'again'}"
-    bus.trouble(
-        TROUBLE, where, f"{agent.name} waits: {refusal or error.what}", edit, cap
-    )
+
+    refusal = getattr(error, "refusal", None) or error.what
+    goal = bus.goal() or "again"
+    fix = f"raise `{key}:` under `{above}:` there, then make {goal}"
+    bus.trouble(TROUBLE, where, f"{agent.name} waits: {refusal}", fix, cap)
     atomic.publish(bus.path, "PAUSE", PAUSE)
 
 
@@ -109,7 +125,10 @@ def ask(bus: Bus) -> None:
 
 
 def go_on(bus: Bus) -> None:
-    """You typed the goal again after a cap paused the game: the pause is over; one that you made yourself is not."""
+    """End the pause that a cap made: you typed the goal again.
+
+    A pause that you made yourself goes on.
+    """
     if _ours(bus):
         atomic.remove(bus.path, "PAUSE")
     bus.solved(TROUBLE)
@@ -124,7 +143,10 @@ def _ours(bus: Bus) -> bool:
 
 
 def begun(bus: Bus, agents: Mapping[str, Agent], game: Game) -> None:
-    """What a live game needs before its herd is woken: no pause of ours, the draw revealed, daemons that have the keys."""
+    """Do what a live game needs before its herd is woken.
+
+    No pause of ours is left, the draw is revealed, and daemons without the keys are stopped.
+    """
     go_on(bus)
     if game.models != "live":
         return
@@ -135,15 +157,23 @@ def begun(bus: Bus, agents: Mapping[str, Agent], game: Game) -> None:
 
 
 def cost_table(root: str) -> list[str]:
-    """The lines of `make costs`: who plays on what, what was spent on what, and what each model alone would have cost."""
+    """The lines of `make costs`.
+
+    They say who plays on what, what was spent on what, and what each model alone would
+    have cost.
+    """
     bus = Bus(root)
-    game = bus.game() if os.path.isdir(bus.path) else None
-    entries = accounts.entries(bus) if os.path.isdir(bus.path) else []
+    laid = os.path.isdir(bus.path)
+    game = bus.game() if laid else None
+    entries = accounts.entries(bus) if laid else []
+
     if game is None or game.models != "live":
         if any(entry.phase == "doctor" for entry in entries):
             return costs.report(entries, accounts.CAPS)
-        told = "a rehearsal: no model was called, nothing was spent"
-        return ["no game is on; make debate begins one" if game is None else told]
+        if game is None:
+            return ["no game is on; make debate begins one"]
+        return ["a rehearsal: no model was called, nothing was spent"]
+
     agents = config.agents(root)
     rates: dict[str, tuple[float, float]] = {}
     for name, agent in agents.items():

@@ -1,7 +1,8 @@
-"""An agent's daemon: look, decide, do; wait for the bus to change; leave when there is nothing left to be here for.
+"""An agent's daemon: it looks, decides, does, and waits for the bus to change.
 
-It leaves at the goal, after `idle_minutes` without a turn, when `bus/` is gone or is another directory, and on SIGTERM
-within a second, in the middle of a call too. Its life is the lock on `agents/<name>.lock`: the kernel frees it, however it dies.
+It leaves at the goal, after `idle_minutes` without a turn, when `bus/` is gone or is another
+directory, and on SIGTERM within a second, in the middle of a call too. Its life is the lock
+on `agents/<name>.lock`: the kernel frees it, however it dies.
 """
 
 import os
@@ -32,6 +33,7 @@ from catherd.pulls.board import Desk
 
 FLAT = ("", "chat", "prs")
 CRANK = "crank"  # the trouble that says that a goal cannot be reached without you
+HOUR = 3600.0
 UNHELD = 5.0  # seconds without anybody at the crank before a daemon takes it up
 
 
@@ -40,9 +42,12 @@ class Leave(BaseException):
 
 
 def run_daemon(root: str, path: str) -> None:
-    """The daemon of the agent in `path` (relative to `root`), until it leaves. Raises CatherdError when one lives already."""
+    """The daemon of the agent in `path` (relative to `root`), until it leaves.
+
+    Raises CatherdError when one lives already.
+    """
     agent = config.agent(root, path)
-    crashpoints.role[0] = agent.id
+    crashpoints.take_role(agent.id)
     bus = Bus(root)
     bus.by = agent.id
     if not atomic.whole(bus.path):
@@ -65,9 +70,8 @@ def run_daemon(root: str, path: str) -> None:
 
 
 def _leave(_number: int, _frame: object) -> None:
-    signal.setitimer(
-        signal.ITIMER_REAL, 0.9, 0.9
-    )  # again, should whatever is running swallow it
+    # Again, should the code that runs now swallow it.
+    signal.setitimer(signal.ITIMER_REAL, 0.9, 0.9)
     signal.signal(signal.SIGALRM, _leave)
     raise Leave("told to stop")
 
@@ -101,7 +105,11 @@ class _quietly:  # noqa: N801 - reads as a statement
 
 
 def _live(bus: Bus, agent: Agent) -> int:
-    """The lock that says that we live; a moment of patience with one that is just dying or being probed."""
+    """The lock that says that we live.
+
+    There is a moment of patience with a holder that is just dying or being probed. Raises
+    CatherdError when another lives.
+    """
     path = f"agents/{agent.id}.lock"
     lock = atomic.handed(os.environ.pop("CATHERD_LOCK", ""), bus.here(path))
     for _ in range(40):
@@ -124,9 +132,8 @@ class Daemon:
     def __init__(self, bus: Bus, agent: Agent) -> None:
         self.bus, self.agent = bus, agent
         self.inode = os.stat(bus.path).st_ino
-        self.ordered = config.phases_stamp(
-            bus.root
-        )  # which phase files these phases were read from
+        # The stamp before the phases: an edit between the two is seen at the next look.
+        self.ordered = config.phases_stamp(bus.root)
         self.phases = config.phases(bus.root)
         self.looker = Looker(bus, self.phases, self._agents())
         self.desk = Desk(bus, self._agents())
@@ -134,58 +141,61 @@ class Daemon:
         self.had_goal = bool(os.environ.pop("CATHERD_GOAL", ""))
         self.given_up: dict[str, float] = {}  # turn → when it may be tried again
         self.setback = cooldown.again(bus, agent.id)
-        self.unheld = time.monotonic()
+        self.unheld = time.monotonic()  # since when nobody turns the crank
         self.crank: subprocess.Popen[bytes] | None = None
         self.tries = 0  # at the crank
         self.warmed = False
-        self.spent: dict[str, Entry] = {}  # what of the journal can change no more
+        # The entries of the journal that can change no more.
+        self.spent: dict[str, Entry] = {}
 
     def _agents(self) -> dict[str, Agent]:
         return config.readable_agents(self.bus.root)[0] or {self.agent.id: self.agent}
 
     def loop(self) -> None:
-        """Until it leaves; raises Leave."""
-        since = time.monotonic()
-        deep = {gate.step.partition("/")[0] for gate in self.looker.gates()} | {
-            "claims"
-        }
-        with Watch(self.bus.path, FLAT, tuple(sorted(deep))) as watch:
+        """Look, decide, do, and wait for the bus to change, until it leaves. Raises Leave."""
+        busy = time.monotonic()
+        with self._watch() as watch:
             self.bus.heard = watch.heard
-            for ask in self.look().asks:  # an answer that a killed self posted last
+            # A self that was killed may have posted an answer without marking it.
+            for ask in self.look().asks:
                 speak.mark_posted(self.bus, self.agent.id, ask)
             while True:
                 snapshot = self.look()
-                turn = self.turn(snapshot) or self.job(snapshot)
+                turn = self.decide(snapshot)
                 self.warm(snapshot)
                 watch.follow(f"prs/{name}" for name in self.desk.going)
                 if turn is not None and snapshot.game is not None:
-                    self.do(turn, snapshot)
-                    since = time.monotonic()
+                    self.do(turn, snapshot.game)
+                    busy = time.monotonic()
                     continue
+
                 if snapshot.paused or self.setback.until:
-                    since = time.monotonic()
-                if time.monotonic() - since > 60 * min(
-                    phase.idle_minutes for phase in self.phases.values()
-                ):
+                    busy = time.monotonic()
+                if time.monotonic() - busy > self._idle_seconds():
                     raise Leave("idle")
                 self.take_up_the_crank(snapshot)
                 watch.wait(self.patience(snapshot))
 
+    def _watch(self) -> Watch:
+        """A watch over the bus: the gates' folders and the claims with all that is below them."""
+        deep = {gate.step.partition("/")[0] for gate in self.looker.gates()}
+        return Watch(self.bus.path, FLAT, tuple(sorted({*deep, "claims"})))
+
+    def _idle_seconds(self) -> float:
+        """How long it stays without a turn."""
+        return 60 * min(phase.idle_minutes for phase in self.phases.values())
+
     def warm(self, snapshot: Snapshot) -> None:
-        """In a live game LiteLLM, which takes seconds to import, is on its way before the first call."""
-        if (
-            not self.warmed
-            and snapshot.game is not None
-            and snapshot.game.models == "live"
-            and self.agent.model
-        ):
+        """In a live game begin to import LiteLLM, which takes seconds, before the first call."""
+        live = snapshot.game is not None and snapshot.game.models == "live"
+        if live and self.agent.model and not self.warmed:
             from catherd.models import llm
 
             llm.warm()
             self.warmed = True
 
     def look(self) -> Snapshot:
-        """A fresh snapshot; raises Leave when the bus is gone or the goal was reached."""
+        """A fresh snapshot. Raises Leave when the bus is gone or the goal was reached."""
         try:
             if os.stat(self.bus.path).st_ino != self.inode:
                 raise Leave("bus/ is another directory")
@@ -199,23 +209,30 @@ class Daemon:
         return snapshot
 
     def _reorder(self) -> None:
-        """Read the phase files again when one was edited; while one is broken, which make tells, the order stays as it was."""
-        if self.ordered != (stamp := config.phases_stamp(self.bus.root)):
-            self.ordered = stamp
-            with _quietly():
-                self.phases = config.phases(self.bus.root)
-                self.looker = Looker(self.bus, self.phases, self._agents())
+        """Read the phase files again when one was edited.
+
+        While one is broken, which make tells, the order stays as it was.
+        """
+        stamp = config.phases_stamp(self.bus.root)
+        if stamp == self.ordered:
+            return
+        self.ordered = stamp
+        with _quietly():
+            self.phases = config.phases(self.bus.root)
+            self.looker = Looker(self.bus, self.phases, self._agents())
+
+    def decide(self, snapshot: Snapshot) -> Turn | Job | None:
+        """What to do now: a turn in the debate comes before work; None when there is nothing."""
+        return self.turn(snapshot) or self.job(snapshot)
 
     def turn(self, snapshot: Snapshot) -> Turn | None:
-        """The next turn, one that just failed left out until its time; none while the agent rests."""
+        """The next turn; none while the agent rests, or while one that failed has to wait."""
         if self.rests():
             return None
         turn = next_turn(self.agent.id, snapshot)
-        return (
-            None
-            if turn is None or self.given_up.get(key(turn), 0) > time.monotonic()
-            else turn
-        )
+        if turn is None or self.given_up.get(key(turn), 0) > time.monotonic():
+            return None
+        return turn
 
     def rests(self) -> bool:
         """Whether its model failed and is left alone for now. Raises Leave when you want it tried again."""
@@ -225,48 +242,37 @@ class Daemon:
         return bool(self.setback.until)
 
     def heed_you(self) -> None:
-        """You typed the goal, which takes back what was told of the model: leave, to begin anew with the keys and the YAML of now."""
-        if self.setback.told and not self.bus.there(
-            f"problems/model-{self.agent.id}.yaml"
-        ):
+        """Leave when you typed the goal, which takes back the trouble told of the model.
+
+        So the next daemon begins with the keys and the YAML of now.
+        """
+        trouble = f"problems/model-{self.agent.id}.yaml"
+        if self.setback.told and not self.bus.there(trouble):
             raise Leave("its model is to be tried again")
 
     def job(self, snapshot: Snapshot) -> Job | None:
-        """The next piece of work, where there is any; one that just failed left out until its time."""
+        """The next piece of work, where there is any; one that failed waits until its time."""
         if snapshot.game is None or snapshot.paused or self.setback.until:
             return None
-        work = self.desk.look(
-            self.agent.id, tuple(snapshot.game.roll), tuple(self.phases)
-        )
-        self.works = work
+        roll = tuple(snapshot.game.roll)
+        self.works = self.desk.look(self.agent.id, roll, tuple(self.phases))
         moment = time.monotonic()
-        return next_job(
-            self.agent.id,
-            work,
-            {name for name, until in self.given_up.items() if until > moment},
-        )
+        resting = {name for name, until in self.given_up.items() if until > moment}
+        return next_job(self.agent.id, self.works, resting)
 
-    def do(self, turn: Turn | Job, snapshot: Snapshot) -> None:
+    def do(self, turn: Turn | Job, game: Game) -> None:
         """Carry out a turn. What a model or a file did wrong is told; it does not end the daemon."""
-        assert snapshot.game is not None  # noqa: S101 - loop asked
         try:
             with _while_there(self.bus, self.inode):
-                done = self.carry_out(
-                    turn, choose(self.bus, self.agent, snapshot.game, self.spent)
-                )
-            self.bus.solved(f"turn-{self.agent.id}")
-            if not isinstance(turn, Take):  # a claim is won without the model
-                cooldown.end_rest(self.bus, self.agent.id, self.setback)
-            if not done:  # an ask is answered once; a task has more attempts, which are counted on the bus
-                rest = 3600.0 if isinstance(turn, Speak) else 1.0
-                self.given_up[key(turn)] = time.monotonic() + rest
+                seat = choose(self.bus, self.agent, game, self.spent)
+                done = self.carry_out(turn, seat)
+            self._answered(turn, done=done)
         except ModelError as error:
-            self.unanswered(turn, error, snapshot.game)
+            self.unanswered(turn, error, game)
         except CatherdError as error:
-            self.bus.trouble(
-                f"turn-{self.agent.id}", error.where, error.what, error.fix, key(turn)
-            )
-            self.given_up[key(turn)] = time.monotonic() + 5
+            trouble = f"turn-{self.agent.id}"
+            self.bus.trouble(trouble, error.where, error.what, error.fix, key(turn))
+            self._give_up(turn, 5)
 
     def carry_out(self, turn: Turn | Job, seat: Seat) -> bool:
         """False when it cannot be done and is not to be tried again soon."""
@@ -275,41 +281,58 @@ class Daemon:
         if isinstance(turn, Mention):
             speak.reply_in_chat(seat, turn.stem)
             return True
-        from catherd.herd import (
-            dispatch,
-        )  # the checks and git are not needed while nobody builds
+        # The checks and git are not needed while nobody builds.
+        from catherd.herd import dispatch
 
         return dispatch.work(seat, turn, self.works)
 
+    def _answered(self, turn: Turn | Job, *, done: bool) -> None:
+        """The turn is over: its trouble is solved, and the rest of the agent ends."""
+        self.bus.solved(f"turn-{self.agent.id}")
+        if not isinstance(turn, Take):  # a claim is won without the model
+            cooldown.end_rest(self.bus, self.agent.id, self.setback)
+        if not done:
+            # An ask is answered once. A task has more attempts, which the bus counts.
+            self._give_up(turn, HOUR if isinstance(turn, Speak) else 1)
+
+    def _give_up(self, turn: Turn | Job, seconds: float) -> None:
+        """Leave the turn alone for a while."""
+        self.given_up[key(turn)] = time.monotonic() + seconds
+
     def unanswered(self, turn: Turn | Job, error: ModelError, game: Game) -> None:
-        """The model gave no answer: try again later where that can help, else tell the person and give the turn up."""
+        """The model gave no answer: try again later where that can help.
+
+        Else tell the person, and give the turn up.
+        """
         hopeless = False
         if error.kind == "budget":
             from catherd.herd import budget
 
-            self.given_up[key(turn)] = time.monotonic() + 1
+            self._give_up(turn, 1)
             budget.pause(self.bus, self.agent, error)
-        elif (
-            error.kind == "rate_limited" and not error.requests
-        ):  # not the vendor: the money is reserved for others
-            self.given_up[key(turn)] = time.monotonic() + (error.retry_after_s or 1)
+        elif error.kind == "rate_limited" and not error.requests:
+            # Not the vendor: the money is reserved for other calls.
+            self._give_up(turn, error.retry_after_s or 1)
         else:
             self.heed_you()
             hopeless = cooldown.met(self.bus, self.agent, game, error, self.setback)
         until = cooldown.time_text(self.setback.until)
-        self.bus.event(
-            "unanswered", f"{self.agent.id}:{key(turn)}", error=error.kind, until=until
-        )
+        name = f"{self.agent.id}:{key(turn)}"
+        self.bus.event("unanswered", name, error=error.kind, until=until)
         if hopeless:
-            self.given_up[key(turn)] = time.monotonic() + 3600
-        if hopeless and not isinstance(turn, Speak | Mention):
-            from catherd.herd import dispatch
+            self._hand_over(turn, error.what)
 
-            dispatch.release(self.bus, self.agent.id, turn, self.works, error.what)
-            if not isinstance(turn, Examine):
-                self.given_up.pop(
-                    key(turn), None
-                )  # no longer its own; who was refused is told on the bus
+    def _hand_over(self, turn: Turn | Job, why: str) -> None:
+        """Give the turn up; work goes to another agent."""
+        self._give_up(turn, HOUR)
+        if isinstance(turn, Speak | Mention):
+            return
+        from catherd.herd import dispatch
+
+        dispatch.release(self.bus, self.agent.id, turn, self.works, why)
+        if not isinstance(turn, Examine):
+            # It is no longer its own, and the bus says whose model refused it.
+            self.given_up.pop(key(turn), None)
 
     def patience(self, snapshot: Snapshot) -> float:
         """Seconds until it looks again by itself."""
@@ -318,45 +341,53 @@ class Daemon:
         return min(5.0, max(0.2, self.unheld + UNHELD - time.monotonic()))
 
     def take_up_the_crank(self, snapshot: Snapshot) -> None:
-        """The terminal that typed the goal is gone and nobody turns the crank: go on to that goal, no further."""
+        """Go on to the goal, no further, when nobody turns the crank any more.
+
+        The terminal that typed the goal is gone then.
+        """
+        self._crank_ended(snapshot.goal)
         moment = time.monotonic()
-        if self.crank is not None and self.crank.poll() is not None:
-            self.crank, self.unheld = (
-                None,
-                moment + 30,
-            )  # it ended short of the goal: a person is needed, not a hammer
-            self.tries += 1
-            if self.tries > 1:
-                self.bus.trouble(
-                    CRANK,
-                    "bus/agents/crank.log",
-                    f"make {snapshot.goal} fails without a terminal",
-                    f"make {snapshot.goal}",
-                )
-        crank = self.bus.here(".crank.lock")
-        if (
-            not snapshot.goal
-            or snapshot.paused
-            or atomic.is_held(crank)
-            or atomic.touched(crank) < UNHELD
-        ):
+        if not snapshot.goal or snapshot.paused or self._cranked():
             self.unheld = max(self.unheld, moment)
             return
-        if (
-            self.crank is not None
-            or moment - self.unheld < UNHELD
-            or os.environ.get("CATHERD_NO_CRANK")
-        ):
+        if self.crank is not None or moment - self.unheld < UNHELD:
             return
-        if self.bus.there(f"problems/{CRANK}.yaml"):
+        if os.environ.get("CATHERD_NO_CRANK") or self.bus.there(
+            f"problems/{CRANK}.yaml"
+        ):
             return
         lock = atomic.take_lock(self.bus.here(".auto.lock"), wait=False)
         if lock is None:
             return
         self.bus.event("crank-taken-up", snapshot.goal)
+        self.crank = self._make(snapshot.goal, lock)
+        # The make holds it now: one crank at a time, whoever started it.
+        os.close(lock)
+
+    def _crank_ended(self, goal: str) -> None:
+        """Note that the make that it started ended short of the goal.
+
+        A person is needed then, not a hammer: the next try waits, and the second is told.
+        """
+        if self.crank is None or self.crank.poll() is None:
+            return
+        self.crank = None
+        self.unheld = time.monotonic() + 30
+        self.tries += 1
+        if self.tries > 1:
+            what = f"make {goal} fails without a terminal"
+            self.bus.trouble(CRANK, "bus/agents/crank.log", what, f"make {goal}")
+
+    def _cranked(self) -> bool:
+        """Whether somebody turns the crank, or did a moment ago."""
+        crank = self.bus.here(".crank.lock")
+        return atomic.is_held(crank) or atomic.touched(crank) < UNHELD
+
+    def _make(self, goal: str, lock: int) -> subprocess.Popen[bytes]:
+        """A make for the goal that outlives this daemon, and holds `lock`."""
         with open(self.bus.here("agents/crank.log"), "ab") as log:
-            self.crank = subprocess.Popen(
-                ["make", "--no-print-directory", snapshot.goal],
+            return subprocess.Popen(
+                ["make", "--no-print-directory", goal],
                 cwd=self.bus.root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -364,7 +395,6 @@ class Daemon:
                 start_new_session=True,
                 pass_fds=(lock,),
             )
-        os.close(lock)  # the make holds it now: one crank at a time, whoever started it
 
 
 def key(turn: Turn | Job) -> str:
@@ -375,7 +405,10 @@ def key(turn: Turn | Job) -> str:
 
 
 def main(root: str, path: str) -> int:
-    """Exit code of the daemon: 0 left, 1 your mistake; what was not foreseen goes into its log and ends it with 3."""
+    """Exit code of the daemon: 0 it left, 1 your mistake, 3 an error that was not foreseen.
+
+    Such an error goes into its log.
+    """
     try:
         run_daemon(root, path)
     except CatherdError as error:

@@ -1,4 +1,7 @@
-"""`make doctor`: what this machine lacks, and for whom it matters. With LIVE=1 it makes one tiny paid call to each model and program."""
+"""`make doctor`: what this machine lacks, and for whom it matters.
+
+With LIVE=1 it makes one tiny paid call to each model and program.
+"""
 
 import os
 import platform
@@ -21,7 +24,10 @@ BROWSERS = (
 
 
 def doctor_lines(root: str, *, live: bool) -> Iterator[str]:
-    """One line a finding: `ok` or `--`, what it is, and for what is missing a fix to paste. With `live` the bus is laid."""
+    """One line a finding: `ok` or `--`, what it is, and a fix to paste for what is missing.
+
+    With `live` the bus is laid.
+    """
     yield f"ok  Python {platform.python_version()}"
     yield _git(root)
     yield from _box()
@@ -91,24 +97,24 @@ def _agent(root: str, agent: Agent, *, live: bool) -> Iterator[str]:
 
 
 def lacks(options: Mapping[str, object], *, browser: bool = True) -> tuple[str, str]:
-    """(what a milestone's gate needs and this machine has not, one command to paste for all of it); empty when nothing is missing.
+    """(what a milestone's gate needs and this machine lacks, one command to paste for all of it).
 
-    `options` are those of the phase file. The box is really built and attacked: a bubblewrap that is there may be forbidden.
+    Both are empty when nothing is missing. `options` are those of the phase file. The box
+    is really built and attacked: a bubblewrap that is there may be forbidden.
     """
     from catherd.box import sandbox, tiers
 
     tier, needed = sandbox.probe_tier(), str(options.get("sandbox", "bwrap"))
     below = tiers.RANK[tier.name] < tiers.RANK.get(needed, 2)
     packages = tiers.packages() if below and not os.environ.get("CATHERD_BOX") else []
-    forbidden = below and not packages
-    packages += ["chromium"] if browser and not any(map(shutil.which, BROWSERS)) else []
-    what = (
-        [f"the sandbox is {tier.name}, {needed} is needed: {tier.why_not}"]
-        if forbidden
-        else []
-    )
-    what += [f"not installed: {', '.join(packages)}"] if packages else []
-    fixes = [tier.fix] * forbidden + (
-        [tiers.install_line(packages)] if packages else []
-    )
+    what, fixes = [], []
+    if below and not packages:
+        what.append(f"the sandbox is {tier.name}, {needed} is needed: {tier.why_not}")
+        fixes.append(tier.fix)
+
+    if browser and not any(shutil.which(name) for name in BROWSERS):
+        packages = [*packages, "chromium"]
+    if packages:
+        what.append(f"not installed: {', '.join(packages)}")
+        fixes.append(tiers.install_line(packages))
     return "; ".join(what), " && ".join(fixes)

@@ -1,8 +1,9 @@
-"""The herd: one daemon per `agents/*.yaml`, in its own session, with no inherited descriptor and a log that rotates.
+"""The herd: one daemon for each `agents/*.yaml`.
 
-Liveness is the lock that each daemon holds, never a pid. The crank looks after the herd while it waits at a gate: a dead
-daemon is started again with a growing pause, and after three deaths without a new answer in its journal between them its fuse is
-blown until somebody types make again.
+A daemon has its own session, no inherited descriptor, and a log that rotates. The lock that it
+holds says that it lives, never a pid. The crank looks after the herd while it waits at a gate.
+It starts a dead daemon again with a growing pause. After three deaths without a new answer in
+its journal between them the fuse of the daemon is blown until somebody types make again.
 """
 
 import os
@@ -37,7 +38,11 @@ Daemon = Callable[[str, str], int]  # (root, agent file) → exit code
 
 
 class Life(msgspec.Struct):
-    """What the crank remembers of one daemon: deaths in a row without a new answer, and when it may be started again."""
+    """What the crank remembers of one daemon.
+
+    `deaths` are those in a row without a new answer, `again` is when it may be started
+    again. `files` counts its answers, `seen` says that it was alive.
+    """
 
     deaths: int = 0
     again: float = 0.0
@@ -54,44 +59,48 @@ class Herd:
             name: agent for name, agent in agents.items() if agent.runs == "here"
         }
         self.lives: dict[str, Life] = {name: Life() for name in self.agents}
-        self.goal = bus.goal() or os.environ.get(
-            "CATHERD_GOAL", ""
-        )  # what was typed, though it be cleared already
-        self.ring: Callable[[], None] = (
-            _nobody  # called, from another thread, as soon as a daemon dies
-        )
+        # The goal that was typed, though it may be cleared already.
+        self.goal = bus.goal() or os.environ.get("CATHERD_GOAL", "")
+        # Called, from another thread, as soon as a daemon dies.
+        self.ring: Callable[[], None] = _nobody
         self._heeded: set[str] = set()
 
     def look(self, life_of: Daemon | None = None) -> list[str]:
-        """Start who is not alive and may be; the names that were started. Nobody is, once the goal that was on is cleared.
+        """Start each daemon that is not alive and may be; the names that were started.
 
-        With `life_of` (catherd.agent.main) a daemon is a fork of this process, which must have one thread only.
+        None is started once the goal that was on is cleared. With `life_of`
+        (catherd.herd.daemon.main) a daemon is a fork of this process, which must have one
+        thread only.
         """
-        begun: list[str] = []
         if (self.goal and not self.bus.goal()) or not whole(self.bus.path):
-            return begun
+            return []
+        begun = []
         for name in self.agents:
-            life = self.lives[name]
             if self.bus.alive(name):
-                life.seen = True
+                self.lives[name].seen = True
                 self._heed(name)
-                continue
-            if time.monotonic() < life.again:
-                continue
-            if life.seen or life.deaths or _fell(self.bus, name):
-                self._died(name, life)
-                if life.deaths >= FUSE:
-                    continue
-            life.again = time.monotonic() + max(2.0, 0.5 * 2**life.deaths)
-            life.seen = False
-            life.deaths += 1
-            if start_daemon(self.bus, name, life_of):
-                begun.append(name)
-            self._heed(name)
+            elif self._may_start(name):
+                if start_daemon(self.bus, name, life_of):
+                    begun.append(name)
+                self._heed(name)
         return begun
 
+    def _may_start(self, name: str) -> bool:
+        """Whether a daemon that is not alive may be started now; then its next life is counted."""
+        life = self.lives[name]
+        if time.monotonic() < life.again:
+            return False
+        if life.seen or life.deaths or _fell(self.bus, name):
+            self._died(name, life)
+            if life.deaths >= FUSE:
+                return False
+        life.again = time.monotonic() + max(2.0, 0.5 * 2**life.deaths)
+        life.seen = False
+        life.deaths += 1
+        return True
+
     def _heed(self, name: str) -> None:
-        """Death is seen at once: a thread waits for the daemon's lock and rings."""
+        """See death at once: a thread waits for the daemon's lock and rings."""
         if self.ring is not _nobody and name not in self._heeded:
             self._heeded.add(name)
             threading.Thread(target=self._until_dead, args=(name,), daemon=True).start()
@@ -117,26 +126,27 @@ class Herd:
             )
 
     def fine(self, name: str) -> None:
-        """A life that posted something is not counted as a death."""
-        if name in self.lives and self.lives[name].files != (
-            made := _work(self.bus, name)
-        ):
-            self.lives[name].deaths, self.lives[name].files = 0, made
+        """Count no death of a daemon that posted something."""
+        life = self.lives.get(name)
+        if life is None:
+            return
+        made = _work(self.bus, name)
+        if life.files != made:
+            life.deaths, life.files = 0, made
 
 
 def _fell(bus: Bus, name: str) -> bool:
-    """Whether its last daemon died: one that leaves writes pid 0 into its lock file."""
+    """Whether its last daemon died. One that leaves writes pid 0 into its lock file."""
+    path = bus.here(f"agents/{name}.lock")
     try:
-        with open(
-            bus.here(f"agents/{name}.lock"), encoding="utf-8", errors="replace"
-        ) as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return re.search(r"^pid: [1-9]", file.read(), re.MULTILINE) is not None
     except OSError:
         return False
 
 
 def _work(bus: Bus, name: str) -> int:
-    """How many calls came back: one that never does is no work, however often it is made."""
+    """How many calls came back. One that never does is no work, however often it is made."""
     return sum(entry.endswith(".answer.yaml") for entry in bus.names(f"runs/{name}"))
 
 
@@ -162,13 +172,8 @@ def start_daemon(bus: Bus, name: str, life_of: Daemon | None = None) -> bool:
 
 
 def _spawn(root: str, file: str, told: dict[str, str], lock: int, out: int) -> int:
-    words = [
-        sys.executable,
-        "-P",
-        "-m",
-        "catherd.herd",
-        file,
-    ]  # -P: nothing in the repo shadows a module
+    # -P: nothing in the repository shadows a module.
+    words = [sys.executable, "-P", "-m", "catherd.herd", file]
     return subprocess.Popen(
         words,
         cwd=root,
@@ -184,12 +189,14 @@ def _spawn(root: str, file: str, told: dict[str, str], lock: int, out: int) -> i
 def _fork(
     life_of: Daemon, root: str, file: str, told: dict[str, str], lock: int, out: int
 ) -> int:
-    """Four Pythons that start at once need half a second of CPU to import the same modules; four forks of one that has them do not."""
+    """Start a daemon as a fork, which has the modules already.
+
+    Four Pythons that start at once need half a second of CPU to import the same ones.
+    """
     import jinja2  # noqa: F401 - what a daemon imports for its first prompt
 
-    os.environ["SPT_NOENV"] = (
-        "1"  # else the title is written over /proc/PID/environ, where cast looks for its keys
-    )
+    # Else the title is written over /proc/PID/environ, where `cast` looks for the keys.
+    os.environ["SPT_NOENV"] = "1"
     import setproctitle
 
     sys.stdout.flush()
@@ -221,10 +228,11 @@ def _log(bus: Bus, name: str) -> str:
 
 
 def _file(bus: Bus, name: str) -> str:
-    paths = (f"agents/{name}.yaml", f"agents/{name}.yml")
-    return next(
-        (path for path in paths if os.path.exists(os.path.join(bus.root, path))), ""
-    )
+    """The path of its YAML, from the root; "" where it has none."""
+    for path in (f"agents/{name}.yaml", f"agents/{name}.yml"):
+        if os.path.exists(os.path.join(bus.root, path)):
+            return path
+    return ""
 
 
 def _nobody() -> None:
@@ -246,29 +254,32 @@ def pid_of(bus: Bus, name: str) -> int | None:
 
 def living(bus: Bus) -> dict[str, int]:
     """Agent → pid of every daemon that lives."""
-    locks = [
-        name.removesuffix(".lock")
-        for name in bus.names("agents")
-        if name.endswith(".lock")
-    ]
-    return {name: pid for name in locks if (pid := pid_of(bus, name)) is not None}
+    files = [name for name in bus.names("agents") if name.endswith(".lock")]
+    pids = {}
+    for name in [file.removesuffix(".lock") for file in files]:
+        pid = pid_of(bus, name)
+        if pid is not None:
+            pids[name] = pid
+    return pids
 
 
 def stop_daemons(
     bus: Bus, patience: float = 3.0, only: Collection[str] | None = None
 ) -> list[str]:
-    """Stop every daemon, or those named: SIGTERM, and SIGKILL for one that does not go within `patience` seconds. The names stopped."""
-    told = {
-        name: pid for name, pid in living(bus).items() if only is None or name in only
-    }
+    """Stop every daemon, or `only` those named; the names that were stopped.
+
+    Each gets SIGTERM, and SIGKILL when it does not go within `patience` seconds.
+    """
+    alive = living(bus)
+    chosen = alive.keys() if only is None else alive.keys() & set(only)
+    told = {name: pid for name, pid in alive.items() if name in chosen}
     for pid in told.values():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     until = time.monotonic() + patience
     for name, pid in told.items():
-        while (
-            pid_of(bus, name) == pid and time.monotonic() < until
-        ):  # another may be started in its place meanwhile
+        # Another may be started in its place meanwhile: only this pid counts.
+        while pid_of(bus, name) == pid and time.monotonic() < until:
             time.sleep(0.02)
         if pid_of(bus, name) == pid:
             with suppress(ProcessLookupError):

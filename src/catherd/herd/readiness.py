@@ -1,4 +1,7 @@
-"""What can be known before any work: that this machine can build and prove a milestone, and that a rehearsal has files for it."""
+"""What can be known before any work.
+
+This machine can build and prove a milestone, and a rehearsal has files for it.
+"""
 
 from catherd.bus import config, yaml_read
 from catherd.bus.config import Phase
@@ -10,12 +13,14 @@ from catherd.herd import doctor
 
 
 def equipped(bus: Bus, phases: dict[str, Phase], gate: str) -> None:
-    """What the milestone's gate will need is asked for in the first second, not at the gate. Raises CatherdError."""
+    """Raise CatherdError when this machine lacks what the milestone's gate will need.
+
+    So that is asked for in the first second, not at the gate.
+    """
     for phase in phases.values():
         if gate in phase.gates and _builds(phase) and not bus.closed(gate):
-            what, fix = doctor.lacks(
-                phase.options, browser=not bus.there(f"{phase.name}/waiver.yaml")
-            )
+            waived = bus.there(f"{phase.name}/waiver.yaml")
+            what, fix = doctor.lacks(phase.options, browser=not waived)
             if what:
                 raise CatherdError(
                     f"building and proving {phase.name} needs more on this machine: {what}",
@@ -25,7 +30,7 @@ def equipped(bus: Bus, phases: dict[str, Phase], gate: str) -> None:
 
 
 def boxed(phase: Phase) -> None:
-    """While a milestone is built: raises NeedsYou where there is no box for it, here or at an agent's."""
+    """Raise NeedsYou when a milestone is to be built and there is no box for it here."""
     if not _builds(phase):
         return
     what, fix = doctor.lacks(phase.options, browser=False)
@@ -36,11 +41,10 @@ def boxed(phase: Phase) -> None:
 
 
 def box_refused(bus: Bus) -> None:
-    """Raises NeedsYou when an agent's daemon could not have a box."""
-    for name in bus.names("problems"):
-        found = (
-            bus.get(f"problems/{name}", Trouble) if name.startswith("turn-") else None
-        )
+    """Raise NeedsYou when an agent's daemon could not have a box."""
+    turns = [name for name in bus.names("problems") if name.startswith("turn-")]
+    for name in turns:
+        found = bus.get(f"problems/{name}", Trouble)
         if found is not None and found.where == "sandbox":
             raise NeedsYou(found.what, where="sandbox", fix=found.fix)
 
@@ -50,24 +54,18 @@ def _builds(phase: Phase) -> bool:
 
 
 def packed(bus: Bus, phases: dict[str, Phase], game: Game, goal: str) -> None:
-    """A rehearsal cannot go on past the end of its pack. Raises CatherdError; a live game, and one with agents elsewhere, may."""
+    """Raise CatherdError when a rehearsal is to go on past the end of its pack.
+
+    A live game may, and so may one with agents elsewhere.
+    """
     if not _rehearsed(bus, game):
         return
-    text = objects.read_blob(bus.root, landing.tip(bus.root, game.branch), DECISION)
-    title = (
-        str(
-            (yaml_read.loads(text.decode("utf-8", "replace"), DECISION).data or {}).get(
-                "title", ""
-            )
-        )
-        if text
-        else ""
-    )
+    title = _decided(bus.root, game.branch)
     if not title or bus.closed(goal):
         return
-    from catherd.rehearsal import work
+    from catherd.rehearsal import pack
 
-    order, end = list(phases), work.last_phase(title)
+    order, end = list(phases), pack.last_phase(title)
     if end in order and order.index(goal) > order.index(end):
         raise CatherdError(
             f"the rehearsal's {title} ends at {end}",
@@ -76,8 +74,17 @@ def packed(bus: Bus, phases: dict[str, Phase], game: Game, goal: str) -> None:
         )
 
 
+def _decided(root: str, branch: str) -> str:
+    """The title of the decided idea on the game's branch; "" where there is none yet."""
+    text = objects.read_blob(root, landing.tip(root, branch), DECISION)
+    if not text:
+        return ""
+    data = yaml_read.loads(text.decode("utf-8", "replace"), DECISION).data or {}
+    return str(data.get("title", ""))
+
+
 def mendable(bus: Bus, phase: Phase, game: Game, task: str, words: str) -> None:
-    """A rehearsal cannot mend what you said in words of your own. Raises NeedsYou."""
+    """Raise NeedsYou when a rehearsal is to mend what you said in words of your own."""
     if _rehearsed(bus, game) and not bus.there(f"claims/done/{task}.lock"):
         raise NeedsYou(
             f"a rehearsal cannot mend what you said: “{words}”",
@@ -87,7 +94,8 @@ def mendable(bus: Bus, phase: Phase, game: Game, task: str, words: str) -> None:
 
 
 def _rehearsed(bus: Bus, game: Game) -> bool:
+    """Whether the whole game is rehearsed: no agent that takes part runs elsewhere."""
     agents = config.agents(bus.root)
-    return game.models == "rehearsal" and not any(
-        agents[n].runs == "elsewhere" for n in game.roll if n in agents
-    )
+    playing = [agents[name] for name in game.roll if name in agents]
+    elsewhere = any(agent.runs == "elsewhere" for agent in playing)
+    return game.models == "rehearsal" and not elsewhere

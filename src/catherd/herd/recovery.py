@@ -23,19 +23,22 @@ SHARED = (
     "gc.pid",
     "shallow.lock",
 )
+# Locks that we hardly take, or have a journal for: mostly a git of yours holds them.
 YOURS = (
     "HEAD.lock",
     "index.lock",
     "config.lock",
     "shallow.lock",
-)  # these we hardly take, or have a journal for
+)
 SCRATCH = ("blobs-", "index-", "empty-", "bus.seen.")
 
 
 def recover(root: str) -> list[str]:
-    """Mend what a kill left; gives one line for each thing done, and for each lock that could not be taken away yet.
+    """Mend what a kill left.
 
-    Safe at any time, also with agents at work. Raises NeedsYou when a fast-forward of your checkout waits for you.
+    Gives one line for each thing done, and for each lock that could not be taken away yet.
+    Safe at any time, also with agents at work. Raises NeedsYou when a fast-forward of your
+    checkout waits for you.
     """
     box_trees.sweep_boxes()
     with locked(root):
@@ -47,43 +50,61 @@ def recover(root: str) -> list[str]:
 
 
 def _admins(root: str) -> Iterator[tuple[str, str]]:
-    """(git directory, agent) of each worktree; the agent is empty for a worktree of yours or one that cannot be told."""
+    """(git directory, agent) of each worktree.
+
+    The agent is empty for a worktree of yours, or one that does not say where it is.
+    """
     trees = os.path.join(root, ".git", "worktrees")
-    for entry in sorted(os.listdir(trees)) if os.path.isdir(trees) else ():
+    entries = sorted(os.listdir(trees)) if os.path.isdir(trees) else []
+    for entry in entries:
         path = os.path.join(trees, entry)
-        try:
-            with open(
-                os.path.join(path, "gitdir"), encoding="utf-8", errors="surrogateescape"
-            ) as file:
-                tree = os.path.dirname(file.read().strip())
-        except OSError:
-            tree = ""
+        tree = _tree_of(path)
         ours = os.path.dirname(tree) == os.path.join(root, "worktrees")
         yield path, os.path.basename(tree) if ours else ""
 
 
+def _tree_of(path: str) -> str:
+    """The worktree of a git directory; "" where it cannot be read."""
+    gitdir = os.path.join(path, "gitdir")
+    try:
+        with open(gitdir, encoding="utf-8", errors="surrogateescape") as file:
+            return os.path.dirname(file.read().strip())
+    except OSError:
+        return ""
+
+
 def _half_made(root: str) -> Iterator[str]:
-    """Worktrees that `git worktree add` did not finish; `git worktree prune` leaves those."""
+    """Remove the worktrees that `git worktree add` did not finish; `git worktree prune` leaves those."""
     for path, name in list(_admins(root)):
-        whole = all(
-            os.path.isfile(os.path.join(path, part))
-            for part in ("gitdir", "HEAD", "commondir")
-        )
+        whole = _is_whole(path)
         if whole and not _initializing(path):
             continue
         try:
             old = time.time() - os.stat(path).st_mtime >= STALE_S
         except FileNotFoundError:
             continue
-        if not name and (whole or not old):
-            continue  # yours, or being made by you at this moment
+        yours = not name
+        if yours and (whole or not old):
+            continue  # it is being made by you at this moment
         with effect("remove", os.path.relpath(path, root)):
             shutil.rmtree(path)
-        folder = os.path.join(root, "worktrees", name)
-        if name and os.path.isdir(folder) and set(os.listdir(folder)) <= {".git"}:
-            with effect("remove", f"worktrees/{name}"):
-                shutil.rmtree(folder)
+        if name:
+            _remove_empty(root, name)
         yield f"half-made worktree {name or os.path.basename(path)}: removed"
+
+
+def _is_whole(path: str) -> bool:
+    """Whether the git directory of a worktree has all of its files."""
+    parts = ("gitdir", "HEAD", "commondir")
+    return all(os.path.isfile(os.path.join(path, part)) for part in parts)
+
+
+def _remove_empty(root: str, name: str) -> None:
+    """Remove an agent's worktree that has nothing in it but its `.git`."""
+    folder = os.path.join(root, "worktrees", name)
+    if os.path.isdir(folder) and set(os.listdir(folder)) <= {".git"}:
+        with effect("remove", f"worktrees/{name}"):
+            shutil.rmtree(folder)
 
 
 def _initializing(path: str) -> bool:
@@ -97,65 +118,81 @@ def _initializing(path: str) -> bool:
 
 
 def _worktrees(root: str) -> Iterator[str]:
-    """Locks and rebases in the worktrees of agents that are not at work."""
+    """Clear away the locks and rebases in the worktrees of agents that are not at work."""
     for path, name in _admins(root):
         if not name:
             continue
         with locked_now(root, f"worktree-{name}") as free:
-            if not free:
-                continue
-            for lock in ("index.lock", "HEAD.lock"):
-                full = os.path.join(path, lock)
-                if os.path.lexists(full):
-                    gone = drop(
-                        full, checkout=os.path.join(root, "worktrees", name), since=0.0
-                    )
-                    yield f"worktrees/{name}: {lock} {'removed' if gone else 'is still held'}"
-            for kind in ("rebase-merge", "rebase-apply"):
-                if os.path.isdir(os.path.join(path, kind)):
-                    with effect("remove", f"worktrees/{name}/{kind}"):
-                        shutil.rmtree(os.path.join(path, kind))
-                    yield f"worktrees/{name}: {kind} removed"
+            if free:
+                yield from _clear(root, path, name)
+
+
+def _clear(root: str, path: str, name: str) -> Iterator[str]:
+    """Clear away the locks and rebases of one worktree; `path` is its git directory."""
+    checkout = os.path.join(root, "worktrees", name)
+    for lock in ("index.lock", "HEAD.lock"):
+        full = os.path.join(path, lock)
+        if os.path.lexists(full):
+            gone = drop(full, checkout=checkout, since=0.0)
+            how = "removed" if gone else "is still held"
+            yield f"worktrees/{name}: {lock} {how}"
+
+    for kind in ("rebase-merge", "rebase-apply"):
+        folder = os.path.join(path, kind)
+        if os.path.isdir(folder):
+            with effect("remove", f"worktrees/{name}/{kind}"):
+                shutil.rmtree(folder)
+            yield f"worktrees/{name}: {kind} removed"
 
 
 def _shared(root: str) -> Iterator[str]:
-    """Locks of the whole repository and of refs."""
+    """Clear away the locks of the whole repository and of refs."""
     common = os.path.join(root, ".git")
     found = [os.path.join(common, name) for name in SHARED]
-    for folder, _, names in os.walk(os.path.join(common, "refs")):
-        found += [
-            os.path.join(folder, name)
-            for name in sorted(names)
-            if name.endswith(".lock")
-        ]
+    found += _ref_locks(os.path.join(common, "refs"))
     for path in found:
-        if os.path.lexists(path):
-            name = os.path.relpath(path, common)
-            yield f"{name}: {'removed, nobody held it' if _drop(root, path) else 'a git command may hold it; left'}"
+        if not os.path.lexists(path):
+            continue
+
+        gone = _drop(root, path)
+        how = "removed, nobody held it" if gone else "a git command may hold it; left"
+        yield f"{os.path.relpath(path, common)}: {how}"
+
+
+def _ref_locks(refs: str) -> Iterator[str]:
+    """The lock files below a directory of refs."""
+    for folder, _, names in os.walk(refs):
+        for name in sorted(names):
+            if name.endswith(".lock"):
+                yield os.path.join(folder, name)
 
 
 def _drop(root: str, path: str) -> bool:
-    """Only with the lock under which we ourselves would hold it: an agent's branches are moved under its worktree's."""
+    """Take a lock away; whether it is gone.
+
+    Only with the lock under which we would hold it ourselves: the branches of an agent are
+    moved under that of its worktree.
+    """
     if os.path.basename(path) in YOURS:
         return drop(path, checkout=root, age_s=STALE_S)
-    parts = os.path.relpath(path, os.path.join(root, ".git", "refs", "heads")).split(
-        os.sep
-    )
-    if parts[0] == os.pardir or len(parts) == 1:
+
+    heads = os.path.join(root, ".git", "refs", "heads")
+    agent, *rest = os.path.relpath(path, heads).split(os.sep)
+    if agent == os.pardir or not rest:
         return drop(path, checkout=root)
-    with locked_now(root, f"worktree-{parts[0]}") as free:
+
+    with locked_now(root, f"worktree-{agent}") as free:
         return free and drop(path, checkout=root)
 
 
 def _scratch(root: str) -> None:
-    """Throw-away directories of processes that died more than an hour ago."""
+    """Remove the scratch of processes that died more than an hour ago."""
     for name in os.listdir(state(root)):
+        if not name.startswith(SCRATCH):
+            continue
         path = os.path.join(state(root), name)
         try:
-            if (
-                not name.startswith(SCRATCH)
-                or time.time() - os.lstat(path).st_mtime < 3600
-            ):
+            if time.time() - os.lstat(path).st_mtime < 3600:
                 continue
             if os.path.isdir(path):
                 shutil.rmtree(path, ignore_errors=True)

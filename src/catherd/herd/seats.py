@@ -1,4 +1,4 @@
-"""Who answers for an agent in this game: the rehearsal, or a live model with a reserve on its money."""
+"""The seat of an agent in this game: the rehearsal answers for it, or a live model with a reserve on its money."""
 
 import os
 
@@ -13,7 +13,10 @@ from catherd.core.model import Model, Request
 def choose(
     bus: Bus, agent: Agent, game: Game, settled: dict[str, Entry] | None = None
 ) -> Seat:
-    """The agent's seat at this game's table, as it is cast there. `settled`: what of the journal is known already."""
+    """The agent's seat at this game's table, as it is cast there.
+
+    `settled` are the entries of its journal that are known already.
+    """
     if game.models == "rehearsal":
         from catherd.rehearsal import Rehearsal
 

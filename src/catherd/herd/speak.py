@@ -1,11 +1,14 @@
-"""Speaking: an ask becomes a prompt, the prompt a call, the answer a message on the bus. Each step of it can be killed.
+"""Speaking: an ask becomes a prompt, the prompt a call, the answer a message on the bus.
 
-Order: journal the call, call, journal the answer, post the aside, post the message, mark the turn as posted. Whatever was
-done before a kill is found again by its name, and the rest follows from the journalled answer. A message that was marked as
-posted and is gone was removed by a person: that asks anew, under the next attempt.
+The order is: journal the call, call, journal the answer, post the aside, post the message, mark
+the turn as posted. Each step can be killed. What was done before a kill is found again by its
+name, and the rest follows from the journalled answer. A message that was marked as posted and
+is gone was removed by a person: that asks anew, under the next attempt.
 """
 
 import contextlib
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,139 +26,162 @@ from catherd.pulls import bids
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """What was understood: the message to post, the line for the chat ("" for none), and what that line answers."""
+    """What was understood of an answer: the message to post, and a line for the chat.
+
+    The line is "" for none. `reply_to` is the message of the chat that it answers.
+    """
 
     message: Pitch | Argument | Ballot | Bid | Chat
     aside: str = ""
     reply_to: str = ""
 
 
-def attempt(bus: Bus, agent: str, ask: Ask) -> tuple[str, bool]:
-    """The key of the agent's turn for this ask, and whether it is a new attempt after a person removed the last answer."""
+class Heard(NamedTuple):
+    """What the model answered, None when no answer could be used; and the order that a ballot displayed."""
+
+    understood: Understood | None
+    shown: list[str]
+
+
+class Attempt(NamedTuple):
+    """The key of a turn for an ask, and whether a person removed the last answer."""
+
+    turn: str
+    anew: bool
+
+
+def attempt(bus: Bus, agent: str, ask: Ask) -> Attempt:
+    """The agent's turn for this ask: the first that is not marked as posted."""
     n = 1
     while bus.there(_mark(agent, f"{ask.step}.{ask.kind}.{n}")):
         n += 1
-    return f"{ask.step}.{ask.kind}.{n}", n > 1
+    return Attempt(f"{ask.step}.{ask.kind}.{n}", n > 1)
+
+
+def _run(agent: str, turn: str) -> str:
+    """How the paths of a turn in the journal begin."""
+    return f"runs/{agent}/{turn.replace('/', '.')}"
 
 
 def _mark(agent: str, turn: str) -> str:
-    return f"runs/{agent}/{turn.replace('/', '.')}.posted"
+    return f"{_run(agent, turn)}.posted"
 
 
 def mark_posted(bus: Bus, agent: str, ask: Ask) -> None:
-    """Mark the agent's answer to `ask` as posted, where a kill came between the two: removing it asks anew, as ever."""
-    turn, _ = attempt(bus, agent, ask)
+    """Mark the agent's answer to `ask` as posted, where a kill came between the two.
+
+    After that, to remove the answer asks anew, as ever.
+    """
+    turn = attempt(bus, agent, ask).turn
     path = f"{ask.step}/{agent}.yaml"
-    if bus.there(path) and bus.there(f"runs/{agent}/{turn.replace('/', '.')}.1.yaml"):
+    if bus.there(path) and bus.there(f"{_run(agent, turn)}.1.yaml"):
         atomic.publish(bus.path, _mark(agent, turn), f"catherd: 1\nposted: {path}\n")
 
 
 def speak(seat: Seat, ask: Ask) -> bool:
-    """Answer the ask; False when the model never gave an answer that could be used. Raises ModelError when it gave none."""
-    bus = seat.bus
-    turn, anew = attempt(bus, seat.agent.id, ask)
+    """Answer the ask; False when the model never gave an answer that could be used.
+
+    Raises ModelError when it gave none.
+    """
+    bus, me = seat.bus, seat.agent.id
+    turn, anew = attempt(bus, me, ask)
     if anew:
-        bus.event("asked-anew", f"{ask.step}/{seat.agent.id}", turn=turn)
-    heard, shown = _converse(seat, ask, turn)
-    message = (
-        heard.message
-        if heard and not isinstance(heard.message, Chat)
-        else _instead(ask)
-    )
-    path = f"{ask.step}/{seat.agent.id}.yaml"
-    if heard is None:
-        bus.trouble(
-            f"unusable-{bus_.slug(path)}",
-            f"bus/runs/{seat.agent.id}/{turn.replace('/', '.')}",
-            f"{seat.agent.name} gave no usable answer in three tries",
-            f"write bus/{path} yourself, or rm 'bus/problems/unusable-{bus_.slug(path)}.yaml'",
-        )
+        bus.event("asked-anew", f"{ask.step}/{me}", turn=turn)
+    heard = _converse(seat, ask, turn)
+    understood = heard.understood
+    if understood is None:
+        _tell_unusable(seat, ask, turn)
+    if understood is None or isinstance(understood.message, Chat):
+        message = _instead(ask)
+    else:
+        message = understood.message
     if message is None:
         return False
+
     if isinstance(message, Ballot):
-        message.shown = shown
-    at = _answered_at(bus, seat.agent.id, turn)
-    message.wrote = {"model": seat.model_name, "turn": turn, "at": at}
-    if heard and heard.aside:
-        post_chat(
-            bus,
-            seat.agent.id,
-            heard.aside,
-            heard.reply_to,
-            at,
-            {"model": seat.model_name, "turn": turn},
+        message.shown = heard.shown
+    at = _answered_at(bus, me, turn)
+    wrote = {"model": seat.model_name, "turn": turn}
+    message.wrote = {**wrote, "at": at}
+    if understood is not None and understood.aside:
+        chat = Chat(
+            text=understood.aside, reply_to=understood.reply_to, at=at, wrote=wrote
         )
+        post_chat(bus, me, chat)
     tidy_message(message)
-    bus.post(path, message, agent=seat.agent.id, turn=turn)
-    atomic.publish(
-        bus.path,
-        _mark(seat.agent.id, turn),
-        f"catherd: 1\nposted: {path}\nseal: '{message.seal}'\n",
-    )
+    path = f"{ask.step}/{me}.yaml"
+    bus.post(path, message, agent=me, turn=turn)
+    mark = f"catherd: 1\nposted: {path}\nseal: '{message.seal}'\n"
+    atomic.publish(bus.path, _mark(me, turn), mark)
     return True
+
+
+def _tell_unusable(seat: Seat, ask: Ask, turn: str) -> None:
+    path = f"{ask.step}/{seat.agent.id}.yaml"
+    trouble = f"unusable-{bus_.slug(path)}"
+    seat.bus.trouble(
+        trouble,
+        f"bus/{_run(seat.agent.id, turn)}",
+        f"{seat.agent.name} gave no usable answer in three tries",
+        f"write bus/{path} yourself, or rm 'bus/problems/{trouble}.yaml'",
+    )
 
 
 def reply_in_chat(seat: Seat, stem: str) -> None:
     """Answer a message of the chat that names the agent: one call, at most 80 words."""
+    bus, me = seat.bus, seat.agent.id
+    turn = f"chat/{stem}.reply.1"
+    understood = _converse(seat, _chat_ask(seat, stem), turn).understood
+    words = "(no usable answer)"
+    if understood is not None and isinstance(understood.message, Chat):
+        words = understood.message.text
+    at = _answered_at(bus, me, turn)
+    wrote = {"model": seat.model_name, "turn": turn}
+    post_chat(bus, me, Chat(text=words, reply_to=stem, at=at, wrote=wrote))
+
+
+def _chat_ask(seat: Seat, stem: str) -> Ask:
+    """The ask for a reply: what all agents know of the debate, then the thread."""
     bus = seat.bus
-    said = bus.chat()
-    thread, at = [stem], said[stem].reply_to
-    while at in said and len(thread) < 6:
-        thread.insert(0, at)
-        at = said[at].reply_to
     shown = _debated(bus)
-    there = (
-        [one for one in shown.inputs if one.kind != "chat" or bus.there(one.path)]
-        if shown
-        else []
-    )
-    new = [
-        one
-        for one in thread
-        if f"chat/{one}.yaml" not in {known.path for known in there}
+    if shown is None:
+        shown = Ask(gate="", step="", kind="", template="", roll=[seat.agent.id])
+    gone = [
+        one for one in shown.inputs if one.kind == "chat" and not bus.there(one.path)
     ]
-    ask = Ask(
+    there = [one for one in shown.inputs if one not in gone]
+    known = {one.path for one in there}
+    thread = _thread(bus.chat(), stem)
+    new = [one for one in thread if f"chat/{one}.yaml" not in known]
+    return Ask(
         gate="",
         step=f"chat/{stem}",
         kind="chat",
         template="chat/reply.md.j2",
-        roll=shown.roll if shown else [seat.agent.id],
+        roll=shown.roll,
         brief=seat.game.brief,
         inputs=there + asks.chat_inputs(bus, new, prompts.REPLY),
-        names=shown.names if shown else {},
-    )
-    turn = f"chat/{stem}.reply.1"
-    heard, _ = _converse(seat, ask, turn)
-    words = (
-        heard.message.text
-        if heard and isinstance(heard.message, Chat)
-        else "(no usable answer)"
-    )
-    post_chat(
-        bus,
-        seat.agent.id,
-        words,
-        stem,
-        _answered_at(bus, seat.agent.id, turn),
-        {"model": seat.model_name, "turn": turn},
+        names=shown.names,
     )
 
 
-def _converse(seat: Seat, ask: Ask, turn: str) -> tuple[Understood | None, list[str]]:
-    """What was understood of the model's answer, None when no answer could be used; and the order that a ballot displayed."""
-    card = seat.card()
-    rendered = prompts.render_prompt(seat.bus.root, ask, card)
+def _thread(said: Mapping[str, Chat], stem: str) -> list[str]:
+    """A message and those before it that it answers, oldest first, six at most."""
+    thread, before = [stem], said[stem].reply_to
+    while before in said and len(thread) < 6:
+        thread.insert(0, before)
+        before = said[before].reply_to
+    return thread
+
+
+def _converse(seat: Seat, ask: Ask, turn: str) -> Heard:
+    """Ask the model until its answer can be understood."""
+    rendered = prompts.render_prompt(seat.bus.root, ask, seat.card())
     kept: list[Understood] = []
 
     def reread(text: str, last: bool) -> str:
         try:
-            if ask.kind == "bid":
-                kept.append(Understood(bids.read_bid(ask, text, last_try=last)))
-            elif ask.kind == "swap":
-                kept.append(Understood(bids.read_swap(ask, seat.agent.id, text)))
-            else:
-                said = parse.read_statement(ask, card, text, last_try=last)
-                kept.append(Understood(said.message, said.aside, said.reply_to))
+            kept.append(_understand(seat, ask, text, last_try=last))
         except Unusable as error:
             return "\n".join(error.errors)
         return ""
@@ -164,51 +190,54 @@ def _converse(seat: Seat, ask: Ask, turn: str) -> tuple[Understood | None, list[
     if ask.kind == "chat":
         asked = msgspec.structs.replace(asked, phase=_phase_on(seat.bus))
     text = converse(seat.bus, seat.model, asked, seat.reserve, reread)
-    return (None if text is None else kept[-1]), rendered.shown
+    return Heard(None if text is None else kept[-1], rendered.shown)
+
+
+def _understand(seat: Seat, ask: Ask, text: str, *, last_try: bool) -> Understood:
+    """What an answer says. Raises Unusable for one that cannot be used."""
+    if ask.kind == "bid":
+        return Understood(bids.read_bid(ask, text, last_try=last_try))
+    if ask.kind == "swap":
+        return Understood(bids.read_swap(ask, seat.agent.id, text))
+    said = parse.read_statement(ask, seat.card(), text, last_try=last_try)
+    return Understood(said.message, said.aside, said.reply_to)
 
 
 def _debated(bus: Bus) -> Ask | None:
-    """The latest ask of the debate that is on: what its prompts show, all agents know."""
+    """The latest ask of the debate that is on. All agents know what its prompts show."""
+    phase = config.phases(bus.root).get(_phase_on(bus))
+    if phase is None:
+        return None
     found = None
-    for gate in (
-        config.phases(bus.root)
-        .get(_phase_on(bus), config.Phase(gates={}))
-        .gates.values()
-    ):
+    for gate in phase.gates.values():
         if gate.kind in {"objections", "answers", "final"}:
             found = bus.get(f"{gate.step}/{bus_.OPEN}", Ask) or found
     return found
 
 
 def _phase_on(bus: Bus) -> str:
-    """The phase that is on: it pays for the chat."""
-    phases = config.phases(bus.root)
-    return next(
-        (
-            name
-            for name, phase in phases.items()
-            if not all(map(bus.closed, phase.gates))
-        ),
-        "game",
-    )
+    """The phase that is on; it pays for the chat."""
+    for name, phase in config.phases(bus.root).items():
+        if not all(bus.closed(gate) for gate in phase.gates):
+            return name
+    return "game"
 
 
-def post_chat(
-    bus: Bus, agent: str, text: str, reply_to: str, at: str, wrote: dict[str, str]
-) -> None:
-    """Post to the group chat. The name follows from when the answer came, so that posting again meets its own name."""
-    stem = f"{at.replace('-', '').replace(':', '')}.{agent}"
-    if reply_to and not bus.there(f"chat/{reply_to}.yaml"):
-        reply_to = ""
-    bus.post(
-        f"chat/{stem}.yaml",
-        Chat(text=bus_.tidy_text(text), reply_to=reply_to, at=at, wrote=wrote),
-        agent=agent,
-    )
+def post_chat(bus: Bus, agent: str, said: Chat) -> None:
+    """Post to the group chat.
+
+    The name follows from when the answer came, so that posting again meets its own name.
+    A message that is gone is not replied to.
+    """
+    stem = f"{said.at.replace('-', '').replace(':', '')}.{agent}"
+    if said.reply_to and not bus.there(f"chat/{said.reply_to}.yaml"):
+        said.reply_to = ""
+    said.text = bus_.tidy_text(said.text)
+    bus.post(f"chat/{stem}.yaml", said, agent=agent)
 
 
 def tidy_message(message: Base) -> None:
-    """Every text of the message as the bus keeps it."""
+    """Make every text of the message what the bus keeps."""
     data = msgspec.to_builtins(message)
     cleaned = msgspec.convert(_tidied(data), type(message))
     for name in message.__struct_fields__:
@@ -220,11 +249,9 @@ def _tidied(data: object) -> object:
         return bus_.tidy_text(data)
     if isinstance(data, list):
         return [_tidied(one) for one in data]
-    return (
-        {key: _tidied(value) for key, value in data.items()}
-        if isinstance(data, dict)
-        else data
-    )
+    if isinstance(data, dict):
+        return {key: _tidied(value) for key, value in data.items()}
+    return data
 
 
 def _instead(ask: Ask) -> Pitch | Argument | Ballot | Bid | None:
@@ -239,7 +266,8 @@ def _instead(ask: Ask) -> Pitch | Argument | Ballot | Bid | None:
 
 
 def _answered_at(bus: Bus, agent: str, turn: str) -> str:
-    stem, n, at = f"runs/{agent}/{turn.replace('/', '.')}", 1, ""
+    """When the last answer of a turn came; now, where the journal does not say."""
+    stem, n, at = _run(agent, turn), 1, ""
     while bus.there(f"{stem}.{n}.yaml"):
         with contextlib.suppress(FileNotFoundError):
             answer = bus.get(f"{stem}.{n}.answer.yaml", Answer)

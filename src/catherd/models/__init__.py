@@ -1,4 +1,5 @@
-"""Who answers: LiteLLM, a command-line agent, what a call costs and who may still spend.
+"""The models: LiteLLM, command-line agents, what a call costs, what may still be spent.
 
-Prompts are made elsewhere; a model takes a `Request` and gives a `Reply`. Start with `accounts.py`, then `llm.py`.
+Prompts are made elsewhere; a model takes a `Request` and gives a `Reply`. Start with
+`accounts.py`, then `llm.py`.
 """

@@ -1,12 +1,15 @@
-"""A model gave no answer: how long its agent rests, and what you are told: why, until when, and the one thing to change.
+"""A model gave no answer: how long its agent rests, and what you are told.
 
-The rest is the agent's, not the turn's: an address or a limit fails every turn alike. It stands in
-`problems/model-<agent>.yaml`, so that it outlives the daemon, and is over as soon as that file is gone: typing a goal removes it.
+You are told why, until when, and the one thing to change. The rest is the agent's, not
+the turn's: a wrong address or a limit fails every turn alike. It stands in
+`problems/model-<agent>.yaml`, so that it outlives the daemon, and it is over as soon as
+that file is gone. Typing a goal removes the file.
 """
 
 import datetime as dt
 import os
 import time
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,18 +22,22 @@ from catherd.core.messages import Game, Trouble
 from catherd.core.model import ModelError
 from catherd.models import cast
 
-SOON = {
-    "timeout": 2.0,
-    "unavailable": 5.0,
-    "rate_limited": 30.0,
-}  # seconds after the first failure
-IN_A_ROW = 3  # failures after which you are told; where they may have been billed the turn is given up, for calls cost
-LONG = 300.0  # a rest that is longer is told, and others take over what the agent had claimed
+# Kinds of error after which the next try may succeed → seconds to rest after the first.
+SOON = {"timeout": 2.0, "unavailable": 5.0, "rate_limited": 30.0}
+# Failures after which you are told. Where the calls may have been billed, the turn is
+# given up then, for calls cost.
+IN_A_ROW = 3
+# A longer rest is told, and others take over what the agent had claimed.
+LONG = 300.0
 MOST, DAY = 3600.0, 86400.0
 
 
 class Setback(msgspec.Struct):
-    """Where an agent stands: failures in a row, until when it rests (Unix time; 0: it does not), and whether that was told."""
+    """Where an agent stands.
+
+    It has `failed` so often in a row, and it rests `until` (Unix time; 0: it does not
+    rest). `told` says whether you were told.
+    """
 
     failed: int = 0
     until: float = 0.0
@@ -38,10 +45,11 @@ class Setback(msgspec.Struct):
 
 
 def rest(error: ModelError, failed: int) -> float:
-    """Seconds for which the agent makes no call after `failed` failures in a row; 0 where only this one turn is hopeless.
+    """Seconds for which the agent makes no call after `failed` failures in a row.
 
-    What the vendor asks for, at most a day; else a pause that grows, to an hour. Three calls that may have been billed cost
-    one turn; if the next turn fails as well it is not the turn.
+    0 where only this one turn is hopeless. Else it is what the vendor asks for, at most
+    a day, or a pause that grows, to an hour. Three calls that may have been billed cost
+    one turn. If the next turn fails as well, the turn is not the cause.
     """
     if error.kind not in SOON:
         return 0.0
@@ -54,9 +62,9 @@ def rest(error: ModelError, failed: int) -> float:
 
 def hopeless(error: ModelError, failed: int) -> bool:
     """Whether the turn is to be given up."""
-    return error.kind not in SOON or (
-        failed >= IN_A_ROW and MAY_BE_BILLED in error.what
-    )
+    if error.kind not in SOON:
+        return True
+    return failed >= IN_A_ROW and MAY_BE_BILLED in error.what
 
 
 def rest_of(bus: Bus, name: str) -> Trouble | None:
@@ -73,49 +81,68 @@ def _read(bus: Bus, name: str) -> Trouble | None:
 
 
 def again(bus: Bus, name: str) -> Setback:
-    """Where a daemon that was started anew stands: it goes on resting, and one more failure is one too many."""
+    """Where a daemon that was started anew stands.
+
+    It goes on resting, and one more failure is one too many.
+    """
     found = _read(bus, name)
-    return (
-        Setback(IN_A_ROW - 1, _unix(found.until), told=True)
-        if found is not None
-        else Setback()
-    )
+    if found is None:
+        return Setback()
+    return Setback(IN_A_ROW - 1, _unix(found.until), told=True)
 
 
 def met(bus: Bus, agent: Agent, game: Game, error: ModelError, stands: Setback) -> bool:
-    """Take note of one more failure in `stands`; tell it where it is yours to act, goes on, or lasts. Whether the turn is hopeless."""
+    """Take note of one more failure in `stands`; whether the turn is hopeless.
+
+    You are told of a failure that is yours to mend, that goes on, or that lasts.
+    """
     stands.failed += 1
     seconds = rest(error, stands.failed)
     stands.until = time.time() + seconds if seconds else 0.0
-    till = time_text(stands.until)
-    lost = hopeless(error, stands.failed)
-    if error.kind == "silent" or not (
-        lost or seconds > LONG or stands.failed >= IN_A_ROW
-    ):
-        return lost
-    from catherd.git import secrets
 
-    played = cast.cast_agent(agent, game)
-    who = f"{agent.name} ({played.model or os.path.basename(str((agent.command.get('argv') or ['its command'])[0]))})"
-    why = secrets.redact(error.what, environ=os.environ)[0]
-    if error.kind in SOON and error.retry_after_s is not None:
-        where, what, fix = (
-            f"agents/{agent.id}.yaml",
-            f"{who} waits until {clock(till)}: {why}",
-            "",
-        )
-    else:
-        where, fix = change(bus, played, error)
-        times = f", {stands.failed} calls in a row" if stands.failed >= IN_A_ROW else ""
-        tries = f"; it tries again at {clock(till)}" if till else ""
-        what = f"{who} cannot answer{times}: {why}{_booked(bus, agent)}{tries}"
-    bus.trouble(f"model-{agent.id}", where, what, fix, till or error.kind, until=till)
-    stands.told = True
+    lost = hopeless(error, stands.failed)
+    goes_on = stands.failed >= IN_A_ROW
+    lasts = seconds > LONG
+    if error.kind != "silent" and (lost or goes_on or lasts):
+        _tell(bus, agent, game, error, stands)
+        stands.told = True
     return lost
 
 
+def _tell(
+    bus: Bus, agent: Agent, game: Game, error: ModelError, stands: Setback
+) -> None:
+    from catherd.git import secrets
+
+    played = cast.cast_agent(agent, game)
+    who = f"{agent.name} ({_voice(played)})"
+    why = secrets.redact(error.what, environ=os.environ)[0]
+    till = time_text(stands.until)
+
+    if error.kind in SOON and error.retry_after_s is not None:
+        where, fix = f"agents/{agent.id}.yaml", ""
+        what = f"{who} waits until {clock(till)}: {why}"
+    else:
+        where, fix = change(bus, played, error)
+        times = ""
+        if stands.failed >= IN_A_ROW:
+            times = f", {stands.failed} calls in a row"
+        tries = ""
+        if till:
+            tries = f"; it tries again at {clock(till)}"
+        what = f"{who} cannot answer{times}: {why}{_booked(bus, agent)}{tries}"
+
+    bus.trouble(f"model-{agent.id}", where, what, fix, till or error.kind, until=till)
+
+
+def _voice(played: Agent) -> str:
+    """The model that speaks for an agent, or the name of its program."""
+    argv = played.command.get("argv") or ["its command"]
+    return played.model or os.path.basename(str(argv[0]))
+
+
 def end_rest(bus: Bus, name: str, stands: Setback) -> None:
-    """It was answered."""
+    """Take note that a call was answered."""
     if stands.failed:
         stands.failed, stands.until, stands.told = 0, 0.0, False
         bus.solved(f"model-{name}")
@@ -128,22 +155,20 @@ def clock(at: str) -> str:
     '2026-11-22 13:40 UTC'
     """
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    return f"{at[11:16]} UTC" if at.startswith(today) else f"{at[:10]} {at[11:16]} UTC"
+    time_of_day = f"{at[11:16]} UTC"
+    return time_of_day if at.startswith(today) else f"{at[:10]} {time_of_day}"
 
 
 def time_text(at: float) -> str:
     """Unix time as the bus writes it; "" for 0.
 
-    >>> stamp(1795354805)
+    >>> time_text(1795354805)
     '2026-11-22T13:40:05Z'
     """
-    return (
-        dt.datetime.fromtimestamp(at, dt.UTC)
-        .isoformat(timespec="seconds")
-        .replace("+00:00", "Z")
-        if at
-        else ""
-    )
+    if not at:
+        return ""
+    moment = dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="seconds")
+    return moment.replace("+00:00", "Z")
 
 
 def _unix(at: str) -> float:
@@ -158,68 +183,93 @@ def _booked(bus: Bus, agent: Agent) -> str:
     from catherd.core import ledger
     from catherd.models import accounts
 
-    usd = sum(
-        one.spent
-        for one in ledger.uncertain(accounts.entries(bus))
-        if one.agent == agent.id
-    )
+    unclear = ledger.uncertain(accounts.entries(bus))
+    usd = sum(one.spent for one in unclear if one.agent == agent.id)
     return f"; ${usd:.4f} is booked for its calls without an answer" if usd else ""
+
+
+class _Change(NamedTuple):
+    """The one thing to change: its key in the agent's YAML, and a sentence.
+
+    In `fix`, {file}, {key} (a variable with a key) and {then} are filled in.
+    """
+
+    at: tuple[str, ...]
+    fix: str
+
+
+_COMMAND = _Change(
+    ("command",), "see to what it says, or correct `command:` in {file}, {then}"
+)
+_OPTIONS = _Change(("options",), "correct `options:` in {file}, {then}")
+_MONEY = _Change(
+    ("model",),
+    "raise what the account of {key} may spend, or name another `model:` in {file}, {then}",
+)
+_ANOTHER_MODEL = _Change(
+    ("model",),
+    "name another `model:` in {file}, {then}; or write its answer yourself",
+)
+_BY_KIND = {
+    "auth": _Change(("key",), "export {key}= with a key that is valid, {then}"),
+    "quota": _MONEY,
+    "rate_limited": _MONEY,
+    "unpriced": _Change(
+        ("options",), "write `options: {{price: 2.50/10.00}}` into {file}, {then}"
+    ),
+    "too_long": _ANOTHER_MODEL,
+    "refused": _ANOTHER_MODEL,
+    "timeout": _Change(
+        ("model",),
+        "name a faster `model:` in {file}, or `options: {{effort: low}}`, {then}",
+    ),
+}
 
 
 def change(bus: Bus, agent: Agent, error: ModelError) -> tuple[str, str]:
     """(where, fix): the one thing to change. `agent` is it as it plays in this game."""
+    file = f"agents/{agent.id}.yaml"
+    found = _to_change(agent, error)
+    fix = found.fix.format(
+        file=file,
+        key=_key_in_use(agent),
+        then=f"then make {bus.goal() or 'the goal again'}",
+    )
+    return _line(bus, file, *found.at), fix
+
+
+def _to_change(agent: Agent, error: ModelError) -> _Change:
+    if not agent.model:
+        return _COMMAND
+    if error.what.startswith("options:"):
+        return _OPTIONS
+    return _BY_KIND.get(error.kind) or _address(
+        agent, unknown=error.kind == "not_found"
+    )
+
+
+def _address(agent: Agent, *, unknown: bool) -> _Change:
+    """What may be wrong where nobody answers, or where the model is `unknown` there."""
+    if agent.options.get("api_base"):
+        both = "`api_base:` or `model:`" if unknown else "`api_base:`"
+        return _Change(("options", "api_base"), f"correct {both} in {{file}}, {{then}}")
+    vendor = agent.model.partition("/")[0].upper()
+    for base in (f"{vendor}_BASE_URL", f"{vendor}_API_BASE"):
+        if os.environ.get(base):
+            return _Change(("model",), f"correct or unset {base}, {{then}}")
+
+    if unknown:
+        return _Change(("model",), "correct `model:` in {file}, {then}")
+    return _Change(("model",), "look whether the network and the vendor are up, {then}")
+
+
+def _key_in_use(agent: Agent) -> str:
+    """The variable that the agent's key is in, or the first that it could be in."""
     from catherd.models import accounts
 
-    file = f"agents/{agent.id}.yaml"
-    then = f"then make {bus.goal() or 'the goal again'}"
-    if not agent.model:
-        return _line(
-            bus, file, "command"
-        ), f"see to what it says, or correct `command:` in {file}, {then}"
-    key = next(
-        (n for n in accounts.keys_named(agent) if os.environ.get(n)),
-        next(iter(accounts.keys_named(agent)), "its key"),
-    )
-    if error.what.startswith("options:"):
-        return _line(bus, file, "options"), f"correct `options:` in {file}, {then}"
-    if error.kind == "auth":
-        return _line(
-            bus, file, "key"
-        ), f"export {key}= with a key that is valid, {then}"
-    if error.kind in {"quota", "rate_limited"}:
-        return (
-            _line(bus, file, "model"),
-            f"raise what the account of {key} may spend, or name another `model:` in {file}, {then}",
-        )
-    if error.kind == "unpriced":
-        return _line(
-            bus, file, "options"
-        ), f"write `options: {{price: 2.50/10.00}}` into {file}, {then}"
-    if error.kind in {"too_long", "refused"}:
-        return _line(
-            bus, file, "model"
-        ), f"name another `model:` in {file}, {then}; or write its answer yourself"
-    if error.kind == "timeout":
-        return _line(
-            bus, file, "model"
-        ), f"name a faster `model:` in {file}, or `options: {{effort: low}}`, {then}"
-    if agent.options.get("api_base"):
-        both = "`api_base:` or `model:`" if error.kind == "not_found" else "`api_base:`"
-        return _line(
-            bus, file, "options", "api_base"
-        ), f"correct {both} in {file}, {then}"
-    vendor = agent.model.partition("/")[0].upper()
-    base = next(
-        (n for n in (f"{vendor}_BASE_URL", f"{vendor}_API_BASE") if os.environ.get(n)),
-        "",
-    )
-    if base:
-        return _line(bus, file, "model"), f"correct or unset {base}, {then}"
-    if error.kind == "not_found":
-        return _line(bus, file, "model"), f"correct `model:` in {file}, {then}"
-    return _line(
-        bus, file, "model"
-    ), f"look whether the network and the vendor are up, {then}"
+    names = accounts.keys_named(agent)
+    found = [name for name in names if os.environ.get(name)]
+    return next(iter(found or names), "its key")
 
 
 def _line(bus: Bus, file: str, *keys: str) -> str:

@@ -1,6 +1,11 @@
-"""What a game costs, in words: before the first call (who has a key, at most how much), and at any time after (`make costs`)."""
+"""What a game costs, in words.
+
+Before the first call: who has a key, and how much the game costs at most. At any time
+after: `make costs`.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from catherd.bus.config import Agent
 from catherd.core import ledger
@@ -11,6 +16,13 @@ from catherd.models import accounts, llm, prices
 _OF = {"agent": "by agent", "phase": "by phase", "kind": "by kind of turn"}
 
 
+class _Offer(NamedTuple):
+    """Whether an agent could play live here, and what is told of it."""
+
+    plays: bool
+    told: str
+
+
 def offer_costs(
     agents: Mapping[str, Agent],
     environ: Mapping[str, str],
@@ -18,46 +30,61 @@ def offer_costs(
     caps: Mapping[str, float] | None = None,
     through: Sequence[str] = (),
 ) -> list[str]:
-    """Who could play live here, on which model, who could not and what it would take; and what LIVE=1 costs at most.
+    """Which agents could play live here, on which model; which not, and what they lack.
 
-    `through` are the phases that would be played; just that of the goal if empty.
+    Then what LIVE=1 costs at most. `through` are the phases that would be played; just
+    that of the goal if empty.
     """
-    ready: list[str] = []
-    without: list[str] = []
-    for agent in agents.values():
-        chosen = accounts.live_model(agent, environ)
-        if not chosen and accounts.program_of(agent, environ):
-            ready.append(
-                f"{agent.name} (a command; what it takes counts at its own word)"
-            )
-            continue
-        if not chosen:
-            without.append(
-                f"{agent.name} (set {' or '.join(accounts.keys_named(agent)[:1]) or 'a model'})"
-            )
-            continue
-        try:
-            llm.live_price(chosen, agent.options if chosen == agent.model else {})
-        except ModelError as error:
-            if not prices.installed():
-                ready.append(f"{agent.name} ({chosen})")
-                continue
-            without.append(f"{agent.name} ({error.what})")
-            continue
-        ready.append(
-            f"{agent.name} ({chosen}{'' if chosen == agent.model else f', for want of a key for {agent.model}'})"
+    offers = [_offer(agent, environ) for agent in agents.values()]
+    ready = [offer.told for offer in offers if offer.plays]
+    without = [offer.told for offer in offers if not offer.plays]
+    lines = []
+
+    if ready:
+        lines.append(f"keys found for {', '.join(ready)}")
+    else:
+        lines.append("no key found")
+    if without:
+        lines.append(f"sitting out: {', '.join(without)}")
+
+    if ready:
+        phases = through or [goal]
+        limits = {**accounts.CAPS, **(caps or {})}
+        most = ledger.most(limits, phases)
+        lines.append(
+            f"LIVE=1 costs at most ${most:.2f} for {', '.join(phases)} (caps: in bus/game.yaml)"
         )
-    most = ledger.most({**accounts.CAPS, **(caps or {})}, through or [goal])
-    lines = [f"keys found for {', '.join(ready)}" if ready else "no key found"]
-    lines += [f"sitting out: {', '.join(without)}"] if without else []
-    return (
-        [
-            *lines,
-            f"LIVE=1 costs at most ${most:.2f} for {', '.join(through or [goal])} (caps: in bus/game.yaml)",
-        ]
-        if ready
-        else lines
-    )
+    return lines
+
+
+def _offer(agent: Agent, environ: Mapping[str, str]) -> _Offer:
+    name = agent.name
+    chosen = accounts.live_model(agent, environ)
+    own = chosen == agent.model
+    if not chosen:
+        return _without_model(agent, environ)
+
+    try:
+        llm.live_price(chosen, agent.options if own else {})
+    except ModelError as error:
+        # Without LiteLLM there is no table of prices yet: make installs it.
+        if prices.installed():
+            return _Offer(False, f"{name} ({error.what})")
+        return _Offer(True, f"{name} ({chosen})")
+
+    instead = ""
+    if not own:
+        instead = f", for want of a key for {agent.model}"
+    return _Offer(True, f"{name} ({chosen}{instead})")
+
+
+def _without_model(agent: Agent, environ: Mapping[str, str]) -> _Offer:
+    """What an agent offers that has no key for any model: its program, or nothing."""
+    if accounts.program_of(agent, environ):
+        told = f"{agent.name} (a command; what it takes counts at its own word)"
+        return _Offer(True, told)
+    keys = accounts.keys_named(agent)
+    return _Offer(False, f"{agent.name} (set {keys[0] if keys else 'a model'})")
 
 
 def report(
@@ -65,19 +92,28 @@ def report(
     caps: Mapping[str, float],
     prices: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[str]:
-    """The lines of `make costs`. The dollars of every group add up to those of the game; `caps` and `prices` as in ledger."""
+    """The lines of `make costs`.
+
+    The dollars of every group add up to those of the game. `caps` and `prices` are as
+    in `ledger`.
+    """
     entries = list(entries)
     rows = ledger.costs(entries, prices)
     if not entries:
         return ["no model was called yet"]
+
     lines = [_head(), _line("the game", rows[0])]
     for of, title in _OF.items():
-        lines += [
-            "",
-            title,
-            *(_line(f"  {row.name or '(other)'}", row) for row in rows if row.of == of),
-        ]
-    lines += ["", *_caps(rows, caps), *_uncertain(entries), *_loops(entries)]
+        lines += ["", title]
+        for row in rows:
+            if row.of == of:
+                name = row.name or "(other)"
+                lines.append(_line(f"  {name}", row))
+
+    lines.append("")
+    lines += _caps(rows, caps)
+    lines += _uncertain(entries)
+    lines += _loops(entries)
     return lines
 
 
@@ -92,9 +128,8 @@ def _line(name: str, row: Row) -> str:
 
 
 def _caps(rows: Sequence[Row], caps: Mapping[str, float]) -> list[str]:
-    spent = {row.name: row.usd for row in rows if row.of == "phase"} | {
-        "game": rows[0].usd
-    }
+    spent = {row.name: row.usd for row in rows if row.of == "phase"}
+    spent["game"] = rows[0].usd
     return [
         f"cap {cap}: ${spent[cap]:.2f} of ${limit:.2f}"
         for cap, limit in caps.items()

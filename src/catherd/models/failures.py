@@ -1,22 +1,25 @@
-"""What a failed call means, and whether and when to make it again. Pure.
+"""What a failed call means, and whether and when to make it again.
 
-Classified by the raw HTTP status and the body's own code, never by an exception's class: those differ between releases of
-LiteLLM (Anthropic's 529 arrives as 500, OpenAI's 401 as 400). A request that reached the vendor and brought no whole answer
-may have been billed: it is never repeated under the same reserve, whoever called decides. What is said about a failure is
-made of our own words and the vendor's code word: no prompt, key or path can be in it.
+A call is classified by the raw HTTP status and the body's own code, never by an
+exception's class: those differ between releases of LiteLLM (Anthropic's 529 arrives as
+500, OpenAI's 401 as 400). A request that reached the vendor and brought no whole answer
+may have been billed: it is never repeated under the same reserve; the caller decides.
+What is said about a failure is made of our own words and the vendor's code word: no
+prompt, key or path can be in it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from catherd.core.ledger import MAY_BE_BILLED
 
 TRIES = 6
-PARK_S = 300.0  # a vendor that wants a longer pause than this is left alone; the agent is parked
+# A vendor that wants a longer pause than these seconds is left alone; the agent rests.
+PARK_S = 300.0
 
 _AGAIN = {408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
 _QUOTA = re.compile(
@@ -35,16 +38,16 @@ _MODEL = re.compile(
     r"model_not_found|does not exist|not_found_error|unknown model|is not found|not supported for generatecontent|provider not provided"
 )
 _RETRY_INFO = re.compile(r'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
-_WORD = re.compile(
-    r"(?=.{3,49}\Z)[A-Za-z]+(?:[_.-][A-Za-z]+)*\Z"
-)  # no digits: nearly every key has some
+# A vendor's code word. It has no digits: nearly every key has some.
+_WORD = re.compile(r"(?=.{3,49}\Z)[A-Za-z]+(?:[_.-][A-Za-z]+)*\Z")
 
 
 class Failure(msgspec.Struct, frozen=True):
     """What is known of one HTTP exchange that gave no answer.
 
-    `status` is None without response headers; `sent` says that the whole request went out; `why` is "", connect, deadline,
-    too_big, redirect or repeated; `body` the first bytes of what came back, used to classify and never shown.
+    `status` is None without response headers. `sent` says that the whole request went
+    out. `why` is "", connect, deadline, too_big, redirect or repeated. `body` holds the
+    first bytes of what came back, used to classify and never shown.
     """
 
     status: int | None = None
@@ -56,7 +59,10 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class RetryVerdict(msgspec.Struct, frozen=True):
-    """`kind` and `what` as in ModelError; `again` whether another try may help and costs nothing twice."""
+    """What to make of a failure: `kind` and `what` are as in ModelError.
+
+    `again` says that another try may help and costs nothing twice.
+    """
 
     kind: str
     what: str
@@ -65,7 +71,8 @@ class RetryVerdict(msgspec.Struct, frozen=True):
 
 def classify(failure: Failure) -> RetryVerdict:
     """What to make of a failure."""
-    status, billed = failure.status, f"; {MAY_BE_BILLED}" if failure.sent else ""
+    status = failure.status
+    billed = f"; {MAY_BE_BILLED}" if failure.sent else ""
     if failure.why == "redirect":
         return RetryVerdict(
             "not_found",
@@ -96,61 +103,104 @@ def classify(failure: Failure) -> RetryVerdict:
     return _refused(status, failure.body)
 
 
+class _Rule(NamedTuple):
+    """What a response means to which `applies`, given its status and body."""
+
+    applies: Callable[[int, str], bool]
+    kind: str
+    what: str
+    again: bool = False
+
+
+def _no_credit(status: int, body: str) -> bool:
+    """No money is left; a vendor that says when to come back means a rate limit."""
+    if _RETRY_INFO.search(body) or status not in {400, 402, 403, 429}:
+        return False
+    return status == 402 or _says(_QUOTA, body)
+
+
+def _too_many(status: int, _: str) -> bool:
+    return status == 429
+
+
+def _overloaded(status: int, _: str) -> bool:
+    return status in _AGAIN
+
+
+def _broken(status: int, _: str) -> bool:
+    return status >= 500
+
+
+def _bad_key(status: int, body: str) -> bool:
+    return status in {401, 403} or (status == 400 and _says(_KEY, body))
+
+
+def _too_long(status: int, body: str) -> bool:
+    return status == 413 or _says(_LONG, body)
+
+
+def _against_policy(_: int, body: str) -> bool:
+    return _says(_POLICY, body)
+
+
+def _no_model(status: int, body: str) -> bool:
+    return status in {404, 410} or _says(_MODEL, body)
+
+
+def _any(_status: int, _body: str) -> bool:
+    return True
+
+
+def _says(pattern: re.Pattern[str], body: str) -> bool:
+    return pattern.search(body.lower()) is not None
+
+
+_OUT_OF_ORDER = "the vendor is out of order or overloaded"
+# The first rule that applies counts.
+_RULES = (
+    _Rule(_no_credit, "quota", "the account has no credit or quota left"),
+    _Rule(_too_many, "rate_limited", "too many requests", again=True),
+    _Rule(_overloaded, "unavailable", _OUT_OF_ORDER, again=True),
+    _Rule(_broken, "unavailable", _OUT_OF_ORDER),
+    _Rule(_bad_key, "auth", "the key is missing, wrong or not allowed to do this"),
+    _Rule(_too_long, "too_long", "the prompt is longer than the model takes"),
+    _Rule(_against_policy, "refused", "the vendor's content policy refuses the prompt"),
+    _Rule(_no_model, "not_found", "there is no such model or address"),
+    _Rule(_any, "refused", "the vendor does not take the request"),
+)
+
+
 def _refused(status: int, body: str) -> RetryVerdict:
-    text, named = body.lower(), _named(status, body)
-    if (
-        status in {400, 402, 403, 429}
-        and (_QUOTA.search(text) or status == 402)
-        and not _RETRY_INFO.search(body)
-    ):
-        return RetryVerdict(
-            "quota", f"the account has no credit or quota left ({named})"
-        )
-    if status == 429:
-        return RetryVerdict("rate_limited", f"too many requests ({named})", again=True)
-    if status in _AGAIN or status >= 500:
-        return RetryVerdict(
-            "unavailable",
-            f"the vendor is out of order or overloaded ({named})",
-            again=status in _AGAIN,
-        )
-    if status in {401, 403} or (status == 400 and _KEY.search(text)):
-        return RetryVerdict(
-            "auth", f"the key is missing, wrong or not allowed to do this ({named})"
-        )
-    if status == 413 or _LONG.search(text):
-        return RetryVerdict(
-            "too_long", f"the prompt is longer than the model takes ({named})"
-        )
-    if _POLICY.search(text):
-        return RetryVerdict(
-            "refused", f"the vendor's content policy refuses the prompt ({named})"
-        )
-    if status in {404, 410} or _MODEL.search(text):
-        return RetryVerdict("not_found", f"there is no such model or address ({named})")
-    return RetryVerdict("refused", f"the vendor does not take the request ({named})")
+    """What a response that is no answer means."""
+    rule = next(rule for rule in _RULES if rule.applies(status, body))
+    what = f"{rule.what} ({_named(status, body)})"
+    return RetryVerdict(rule.kind, what, again=rule.again)
 
 
 def _named(status: int, body: str) -> str:
-    """`HTTP 429, rate_limit_error`: the status and the vendor's own code word, if it is one."""
+    """`HTTP 429, rate_limit_error`: the status and, if it has one, its code word."""
     try:
         found: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError):
         found = None
-    found = found[0] if isinstance(found, list) and found else found
-    error = found.get("error", found) if isinstance(found, dict) else None
-    words = (
-        [error.get(k) for k in ("code", "type", "status")]
-        if isinstance(error, dict)
-        else []
-    )
-    word = next((w for w in words if isinstance(w, str) and _WORD.match(w)), "")
-    return f"HTTP {status}, {word}" if word else f"HTTP {status}"
+
+    if isinstance(found, list) and found:
+        found = found[0]
+    if isinstance(found, dict):
+        found = found.get("error", found)
+    if isinstance(found, dict):
+        for key in ("code", "type", "status"):
+            word = found.get(key)
+            if isinstance(word, str) and _WORD.match(word):
+                return f"HTTP {status}, {word}"
+
+    return f"HTTP {status}"
 
 
 def retry_after(failure: Failure, now: float) -> float | None:
-    """Seconds that the vendor asks to wait: Retry-After (seconds or a date), retry-after-ms, Gemini's RetryInfo; or None.
+    """Seconds that the vendor asks to wait, or None.
 
+    They stand in Retry-After (seconds or a date), retry-after-ms or Gemini's RetryInfo.
     `now` is Unix time in seconds.
     """
     headers = {k.lower(): v for k, v in failure.headers.items()}
@@ -164,13 +214,15 @@ def retry_after(failure: Failure, now: float) -> float | None:
             return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         pass
+
     found = _RETRY_INFO.search(failure.body)
     return float(found[1]) if found else None
 
 
 def delay(tried: int, asked: float | None, draw: float, backoff: float = 1.0) -> float:
-    """Seconds to wait after the `tried`-th try (1 is the first): what was asked for, or doubling with jitter.
+    """Seconds to wait after the `tried`-th try (1 is the first).
 
+    It is what was asked for, or a pause that doubles, with jitter, if that is longer.
     `draw` is uniform in [0, 1); `backoff` scales our own pauses, never the vendor's.
     """
     own = backoff * min(60.0, 2.0**tried) * (0.5 + draw / 2)
@@ -178,7 +230,7 @@ def delay(tried: int, asked: float | None, draw: float, backoff: float = 1.0) ->
 
 
 def status_of(error: BaseException) -> int | None:
-    """The raw HTTP status: that of the innermost exception in the chain that has one."""
+    """The raw HTTP status, of the innermost exception in the chain that has one."""
     found, seen = None, set()
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
@@ -187,4 +239,5 @@ def status_of(error: BaseException) -> int | None:
         if isinstance(value, int) and 100 <= value < 600:
             found = value
         at = at.__cause__ or at.__context__
+
     return found

@@ -1,7 +1,9 @@
-"""What a model costs: LiteLLM's own table, read as a file (importing LiteLLM takes seconds), or a price that you state.
+"""What a model costs: LiteLLM's own table, read as a file, or a price that you state.
 
-`options: {price: "2.50/10.00"}` in an agent's YAML is dollars per million tokens, in and out; `price: free` is for a model
-on your own machine. A paid model without a price is never called: LiteLLM would report its cost as zero.
+Importing LiteLLM takes seconds, so its table is read without it. `options: {price:
+"2.50/10.00"}` in an agent's YAML is dollars per million tokens, in and out. `price:
+free` is for a model on your own machine. A paid model without a price is never called:
+LiteLLM would report its cost as zero.
 """
 
 import os
@@ -9,57 +11,76 @@ import re
 import sys
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from catherd.core.model import ModelError, Request
 
-EFFORT = {
-    "low": 2048,
-    "medium": 6144,
-    "high": 16384,
-}  # tokens of thinking there is room for; LiteLLM asks Claude for less
+# Tokens of thinking that there is room for; LiteLLM asks Claude for less.
+EFFORT = {"low": 2048, "medium": 6144, "high": 16384}
 _TABLE = "model_prices_and_context_window_backup.json"
 _STATED = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\Z")
 _ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens\Z")
 
 
+class PriceStep(NamedTuple):
+    """Dollars per token of a call whose prompt is longer than `above` tokens."""
+
+    above: int
+    prompt: float
+    completion: float
+
+
 class Price(msgspec.Struct, frozen=True):
-    """Dollars per token. `tiers`: (prompt longer than, in, out), ascending. `room` is the context window in tokens, 0 unknown."""
+    """Dollars per token.
+
+    `tiers` ascend. `room` is the context window in tokens; 0 means unknown.
+    """
 
     prompt: float
     completion: float
     cached: float
     written: float
-    tiers: tuple[tuple[int, float, float], ...] = ()
+    tiers: tuple[PriceStep, ...] = ()
     room: int = 0
 
     def usd(self, prompt: int, cached: int, written: int, completion: int) -> float:
-        """Dollars for a call; `prompt` counts all tokens of the prompt, `cached` and `written` those read from and put into a cache."""
+        """Dollars for a call.
+
+        `prompt` counts all tokens of the prompt, `cached` and `written` those read from
+        and put into a cache.
+        """
         factor, out = 1.0, self.completion
-        for above, tier_in, tier_out in self.tiers:
-            if prompt > above and self.prompt:
-                factor, out = tier_in / self.prompt, tier_out
+        for tier in self.tiers:
+            if prompt > tier.above and self.prompt:
+                factor, out = tier.prompt / self.prompt, tier.completion
         plain = max(0, prompt - cached - written)
-        return (
-            factor
-            * (plain * self.prompt + cached * self.cached + written * self.written)
-            + completion * out
-        )
+        usd_in = plain * self.prompt + cached * self.cached + written * self.written
+        return factor * usd_in + completion * out
 
     def worst(self, prompt: int, completion: int) -> float:
-        """Dollars that such a call costs at most: nothing cached, all of it written to the cache, every token used."""
-        tiers = [t for t in self.tiers if prompt > t[0]]
-        dearer = max([1.0, *(t[1] / self.prompt for t in tiers if self.prompt)])
+        """Dollars that such a call costs at most.
+
+        Nothing is cached, all of it is written to the cache, every token is used.
+        """
+        dearer, top_out = 1.0, self.completion
+        for tier in self.tiers:
+            if prompt > tier.above:
+                top_out = max(top_out, tier.completion)
+                if self.prompt:
+                    dearer = max(dearer, tier.prompt / self.prompt)
+
         top_in = max(self.prompt, self.written) * dearer
-        top_out = max([self.completion, *(t[2] for t in tiers)])
         return prompt * top_in + completion * top_out
 
 
 def price_of(model: str, options: dict[str, str] | None = None) -> Price:
-    """The price of `model`. Raises ModelError("unpriced") when it is unknown or zero and not stated as free, and when what
-    has a price is stated as free, unless it is on a server of your own.
+    """The price of `model`.
+
+    Raises ModelError("unpriced") when it is unknown or zero and not stated as free, and
+    when a model that has a price is stated as free, unless it is on a server of your
+    own.
     """
     options = options or {}
     stated = options.get("price", "").strip()
@@ -70,27 +91,32 @@ def price_of(model: str, options: dict[str, str] | None = None) -> Price:
                 "this model costs money at its vendor: options: price: free needs api_base: beside it, the server of your own",
             )
         return Price(0.0, 0.0, 0.0, 0.0)
-    found = _STATED.match(stated)
+    if stated:
+        return _stated(stated)
+    row = _row(model)
+    if row is not None:
+        return _of_row(row)
+    if not installed():
+        raise ModelError(
+            "unpriced", "LiteLLM is not installed here: make debate LIVE=1 installs it"
+        )
+    raise ModelError(
+        "unpriced",
+        "the price of this model is unknown: state it as options: price: 2.50/10.00 (dollars per million tokens, in/out)",
+    )
+
+
+def _stated(text: str) -> Price:
+    """The price that an agent's options state in dollars per million tokens."""
+    found = _STATED.match(text)
     if found:
         come, go = float(found[1]) / 1e6, float(found[2]) / 1e6
         if come > 0 and go > 0:
             return Price(come, go, come, come)
-    if stated:
-        raise ModelError(
-            "unpriced",
-            "options: price is 'free' or dollars per million tokens in and out, like 2.50/10.00",
-        )
-    entry = _entry(model)
-    if entry is None and not installed():
-        raise ModelError(
-            "unpriced", "LiteLLM is not installed here: make debate LIVE=1 installs it"
-        )
-    if entry is None:
-        raise ModelError(
-            "unpriced",
-            "the price of this model is unknown: state it as options: price: 2.50/10.00 (dollars per million tokens, in/out)",
-        )
-    return entry
+    raise ModelError(
+        "unpriced",
+        "options: price is 'free' or dollars per million tokens in and out, like 2.50/10.00",
+    )
 
 
 def thinks(model: str) -> bool:
@@ -100,51 +126,48 @@ def thinks(model: str) -> bool:
 
 
 def _row(model: str) -> dict[str, Any] | None:
-    """The table's row with a price for `model`, under its whole name or, for the same vendor, the bare one."""
+    """The table's row with a price for `model`.
+
+    It stands under the whole name of the model or, for the same vendor, the bare one.
+    """
     vendor, _, bare = model.partition("/")
     bare = bare.removeprefix("responses/")  # only another address of the same model
     for key in (model, bare):
         row = _table().get(key)
-        if not isinstance(row, dict) or (
-            key == bare
-            and row.get("litellm_provider") not in {vendor, f"{vendor}-chat-models"}
-        ):
+        if not isinstance(row, dict):
             continue
-        if (
-            _number(row.get("input_cost_per_token")) > 0
-            and _number(row.get("output_cost_per_token")) > 0
-        ):
+        maker = row.get("litellm_provider")
+        if key == bare and maker not in {vendor, f"{vendor}-chat-models"}:
+            continue
+        come = _number(row.get("input_cost_per_token"))
+        go = _number(row.get("output_cost_per_token"))
+        if come > 0 and go > 0:
             return row
+
     return None
 
 
-def _entry(model: str) -> Price | None:
-    row = _row(model)
-    if row is None:
-        return None
+def _of_row(row: dict[str, Any]) -> Price:
+    """The price that a row of the table tells."""
     come = _number(row.get("input_cost_per_token"))
     go = max(
         _number(row.get("output_cost_per_token")),
         _number(row.get("output_cost_per_reasoning_token")),
     )
-    tiers = sorted(
-        (
-            int(m[1]) * 1000,
-            _number(value),
-            _number(row.get(name.replace("input", "output", 1))) or go,
-        )
-        for name, value in row.items()
-        if (m := _ABOVE.match(name))
-    )
-    cached = _number(row.get("cache_read_input_token_cost")) or come
-    written = _number(row.get("cache_creation_input_token_cost")) or come
+    tiers = []
+    for name, value in row.items():
+        found = _ABOVE.match(name)
+        if found:
+            out = _number(row.get(name.replace("input", "output", 1))) or go
+            tiers.append(PriceStep(int(found[1]) * 1000, _number(value), out))
+
     return Price(
-        come,
-        go,
-        cached,
-        written,
-        tuple(tiers),
-        int(_number(row.get("max_input_tokens"))),
+        prompt=come,
+        completion=go,
+        cached=_number(row.get("cache_read_input_token_cost")) or come,
+        written=_number(row.get("cache_creation_input_token_cost")) or come,
+        tiers=tuple(sorted(tiers)),
+        room=int(_number(row.get("max_input_tokens"))),
     )
 
 
@@ -173,33 +196,38 @@ def _table() -> dict[str, Any]:
 def token_room(
     model: str, max_tokens: int, options: dict[str, str] | None = None
 ) -> int:
-    """The max_tokens that is sent: room for the answer, and for the thinking of models that think, which counts as output;
-    never more than the table says that the model can, which its vendor would refuse.
+    """The max_tokens that is sent.
 
-    Without it a model that thinks spends all of a ballot's tokens on thinking and answers nothing.
+    It is room for the answer, and for the thinking of models that think, which counts
+    as output. Without that a model that thinks spends all of a ballot's tokens on
+    thinking and answers nothing. It is never more than the table says that the model
+    can, which its vendor would refuse.
     """
     options = options or {}
     top = int(_number((_row(model) or {}).get("max_output_tokens"))) or sys.maxsize
     if options.get("max_tokens", "").isdecimal():
         return min(int(options["max_tokens"]), top)
     effort = options.get("effort", "")
-    unasked = thinks(model) and not model.startswith(
-        "anthropic/"
-    )  # Claude thinks when told to
-    return min(
-        max_tokens + (EFFORT.get(effort, EFFORT["medium"]) if effort or unasked else 0),
-        top,
-    )
+    # Claude thinks only when told to.
+    thinks_unasked = thinks(model) and not model.startswith("anthropic/")
+    room = 0
+    if effort or thinks_unasked:
+        room = EFFORT.get(effort, EFFORT["medium"])
+    return min(max_tokens + room, top)
 
 
 def estimate(request: Request) -> int:
-    """Tokens of the prompt, at most: a tokenizer makes no more than one of each byte of UTF-8, whatever the text is.
+    """Tokens of the prompt, at most.
 
-    Prose has four or five bytes a token, SVG paths and digits two, Amharic one: no smaller bound holds for all. Around each
-    message a vendor puts a few tokens of its own.
+    A tokenizer makes no more than one of each byte of UTF-8, whatever the text is.
+    Prose has four or five bytes a token, SVG paths and digits two, Amharic one: no
+    smaller bound holds for all. Around each message a vendor puts a few tokens of its
+    own.
     """
-    texts = [
-        request.system,
-        *(said.content + said.thinking for said in request.messages),
-    ]
-    return sum(len(t.encode("utf-8", "surrogatepass")) + 16 for t in texts) + 64
+    texts = [request.system]
+    texts += [said.content + said.thinking for said in request.messages]
+    return sum(_bytes_of(text) + 16 for text in texts) + 64
+
+
+def _bytes_of(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

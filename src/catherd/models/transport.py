@@ -1,9 +1,10 @@
-"""The one way out to a vendor: an httpx transport that keeps the clock, counts the bytes and remembers what happened.
+"""The one way out to a vendor: an httpx transport that keeps time and counts bytes.
 
-LiteLLM's `timeout=` bounds each read, so a body that drips never ends; here every read of the socket gets what is left of
-the call's wall-clock time. Redirects are not followed (a key would travel along), compressed bodies are not asked for
-(100 MB fit into 100 kB), one request is not sent twice, and nothing leaves outside a call: no telemetry, no price lists.
-Imported by `llm` alone, together with LiteLLM.
+It remembers what happened, too. LiteLLM's `timeout=` bounds each read, so a body that
+drips never ends. Here every read of the socket gets what is left of the call's
+wall-clock time. Redirects are not followed: a key would travel along. Compressed bodies
+are not asked for: 100 MB fit into 100 kB. One request is not sent twice. Nothing leaves
+outside a call: no telemetry, no price lists. Imported by `llm` alone, with LiteLLM.
 """
 
 import ssl
@@ -18,13 +19,12 @@ import httpcore
 import httpx
 
 CONNECT_S = 10.0
-LIMIT = (
-    16 * 1024 * 1024
-)  # bytes of one answer; the longest that a model gives is a hundredth
+# Bytes of one answer; the longest that a model gives is a hundredth.
+LIMIT = 16 * 1024 * 1024
 
 
 class Exchange:
-    """One try of one call: its wall-clock deadline (monotonic seconds) and what the wire saw of it."""
+    """One try of a call: its deadline (monotonic seconds), and what was seen of it."""
 
     def __init__(self, deadline: float, limit: int = LIMIT) -> None:
         self.deadline, self.limit = deadline, limit
@@ -148,7 +148,11 @@ class _Received(httpx.SyncByteStream):
 
 
 class Transport(httpx.BaseTransport):
-    """For httpx.Client(transport=…). One connection per request: a call takes seconds, a handshake a tenth of one."""
+    """For httpx.Client(transport=…).
+
+    It makes one connection per request: a call takes seconds, a handshake a tenth of
+    one.
+    """
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The response. Raises httpx.HTTPError; the exchange in `current` tells why."""
@@ -211,7 +215,7 @@ def _response(
 
 
 class _Mapped(httpx.SyncByteStream):
-    """httpcore's errors while a body is read, as httpx's: what callers of httpx expect."""
+    """A body that raises httpx's errors for httpcore's, as callers of httpx expect."""
 
     def __init__(self, inner: _Received) -> None:
         self.inner = inner
@@ -231,7 +235,11 @@ class _Mapped(httpx.SyncByteStream):
 
 
 def _pool(url: httpx.URL, exchange: Exchange) -> httpcore.ConnectionPool:
-    """A pool for one request; through the proxy of the environment (HTTPS_PROXY, NO_PROXY) where there is one."""
+    """A pool for one request.
+
+    It goes through the proxy of the environment (HTTPS_PROXY, NO_PROXY) if there is
+    one.
+    """
     backend = _Backend(exchange)
     proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
     context = _tls() if url.scheme == "https" else None
@@ -239,6 +247,7 @@ def _pool(url: httpx.URL, exchange: Exchange) -> httpcore.ConnectionPool:
         return httpcore.HTTPProxy(
             proxy, ssl_context=context, network_backend=backend, max_connections=1
         )
+
     return httpcore.ConnectionPool(
         ssl_context=context, network_backend=backend, max_connections=1
     )
@@ -249,7 +258,7 @@ def _local(host: str) -> bool:
 
 
 def _tls() -> ssl.SSLContext:
-    """The system's or the environment's certificates (SSL_CERT_FILE), with certifi's where there are none."""
+    """The certificates of the system or of SSL_CERT_FILE, else certifi's."""
     context = ssl.create_default_context()
     if not context.get_ca_certs():
         context.load_verify_locations(certifi.where())

@@ -1,7 +1,8 @@
-"""`catherd audit`: that every merge on a branch had its reviews and its green verdict, proved by git alone, in any clone.
+"""`catherd audit`: proof by git alone, in any clone, that every merge on a branch was earned.
 
-The game's first commit and how many took part stand in docs/debate/decision.yaml on that branch. Files that the engine
-itself made (drawings, the Gantt chart, the trace) must be what their sources in the same commit give.
+Each merge had its reviews and its green verdict. The game's first commit and its roll stand
+in docs/debate/decision.yaml on that branch. Files that the engine itself made (drawings, the
+Gantt chart, the trace) must be what their sources in the same commit give.
 """
 
 import os
@@ -22,102 +23,127 @@ DRAWN = ("docs/ux/SCR-", "docs/ux/map.mmd", trace.GANTT, trace.TRACE)
 
 
 def audit_branch(root: str, name: str = "") -> tuple[list[RuleFinding], int]:
-    """What is not proved on `name` (a branch or commit; the game's branch), and how many merges by catherd there are.
+    """What is not proved on a branch, and how many merges by catherd it has.
 
-    Raises CatherdError when there is no such commit, or no game on it.
+    `name` is a branch or commit; without it, the branch of the game. Raises CatherdError
+    when there is no such commit, or no game on it.
     """
     head = rev(root, name) if name else landing.tip(root, head_branch(root))
     if not head:
         raise CatherdError(
             f"there is no commit {name}", where=root, fix="git log --oneline --branches"
         )
-    text = objects.read_blob(root, head, DECISION)
-    data = (
-        yaml_read.loads((text or b"").decode("utf-8", "replace"), DECISION).data
-        if text
-        else None
-    )
-    named = str(data.get("base") or "") if isinstance(data, dict) else ""
-    base = rev(root, named) if named else ""
-    if not isinstance(data, dict) or not base:
-        what = (
-            "says no base: there is nothing to prove from"
-            if text
-            else "is not there: no game was landed"
-        )
-        fix = f"git log --oneline --branches -- {DECISION}"
-        if named:
-            what = f"names {shown_path(named[:12])} as its base, and that commit is not in this repository"
-            shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
-            fix = "git fetch --unshallow origin" if shallow else "git fetch origin"
-        raise CatherdError(what, where=f"{head[:12]}:{DECISION}", fix=fix)
-    roll = (
-        [str(name) for name in data["roll"]]
-        if isinstance(data.get("roll"), list)
-        else []
-    )
-    engine = (*merge.ENGINE, *DRAWN)
+    decision = _decision(root, head)
+    base = _base(root, head, decision)
+    roll = _roll(decision)
     found = merge.unproved(
-        root, base, head, needed=_needed(roll, data), roll=roll, engine=engine
+        root,
+        base,
+        head,
+        needed=_needed(roll, decision),
+        roll=roll,
+        engine=(*merge.ENGINE, *DRAWN),
     )
-    out = (
-        call(root, "rev-list", "--first-parent", "--parents", f"{base}..{head}", "--")
-        .out.decode()
-        .splitlines()
-    )
-    found += [
-        f for line in out if line.count(" ") == 1 for f in _drawn(root, *line.split())
-    ]
+    for sha, parent in _plain_commits(root, base, head):
+        found += _drawn(root, sha, parent)
     return found, merge.merges_between(root, base, head)
 
 
-def _needed(roll: list[str], data: dict[str, Any]) -> int:
-    """How many others must have read each merge. A decision that is older than `roll` has the number in `ballots: 3 of 4`.
+def _decision(root: str, head: str) -> dict[str, Any]:
+    """The decision of the game on a commit; empty where it is no mapping.
 
+    Raises CatherdError where there is none.
+    """
+    text = objects.read_blob(root, head, DECISION)
+    if not text:
+        raise CatherdError(
+            "is not there: no game was landed",
+            where=f"{head[:12]}:{DECISION}",
+            fix=f"git log --oneline --branches -- {DECISION}",
+        )
+    data = yaml_read.loads(text.decode("utf-8", "replace"), DECISION).data
+    return data if isinstance(data, dict) else {}
+
+
+def _base(root: str, head: str, decision: dict[str, Any]) -> str:
+    """The commit that the game began on. Raises CatherdError where it is not named, or not here."""
+    where = f"{head[:12]}:{DECISION}"
+    named = str(decision.get("base") or "")
+    if not named:
+        raise CatherdError(
+            "says no base: there is nothing to prove from",
+            where=where,
+            fix=f"git log --oneline --branches -- {DECISION}",
+        )
+    base = rev(root, named)
+    if not base:
+        shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
+        raise CatherdError(
+            f"names {shown_path(named[:12])} as its base, and that commit is not in this repository",
+            where=where,
+            fix="git fetch --unshallow origin" if shallow else "git fetch origin",
+        )
+    return base
+
+
+def _roll(decision: dict[str, Any]) -> list[str]:
+    """The agents that took part; empty in a decision that is older than `roll`."""
+    roll = decision.get("roll")
+    return [str(name) for name in roll] if isinstance(roll, list) else []
+
+
+def _needed(roll: list[str], decision: dict[str, Any]) -> int:
+    """How many others must have read each merge.
+
+    A decision that is older than `roll` has the number of agents in `ballots: 3 of 4`.
     Alone, your approval is the one review that there can be.
     """
-    last = str(data.get("ballots", "")).rpartition(" ")[2]
+    last = str(decision.get("ballots", "")).rpartition(" ")[2]
     many = len(roll) or (int(last) if last.isdecimal() else 3)
     return max(1, min(2, many - 1))
 
 
+def _plain_commits(root: str, base: str, head: str) -> list[tuple[str, str]]:
+    """(commit, its only parent) of each commit after `base` that is no merge."""
+    told = call(
+        root, "rev-list", "--first-parent", "--parents", f"{base}..{head}", "--"
+    )
+    found = []
+    for line in told.out.decode().splitlines():
+        sha, *parents = line.split()
+        if len(parents) == 1:
+            found.append((sha, parents[0]))
+    return found
+
+
 def _drawn(root: str, sha: str, parent: str) -> list[RuleFinding]:
-    """What in an engine commit is called a drawing and is not what its sources give."""
-    touched = {
-        p
-        for p, c in tree_changes(root, parent, sha).items()
-        if p.startswith(DRAWN) and c.new_mode != ABSENT
-    }
-    who = call(root, "show", "-s", "--format=%ce", sha).out.decode().strip()
-    if not touched or who != "catherd@agents.invalid":
+    """The drawings in an engine commit that are not what their sources give."""
+    touched = []
+    for path, change in sorted(tree_changes(root, parent, sha).items()):
+        if path.startswith(DRAWN) and change.new_mode != ABSENT:
+            touched.append(path)
+    mail = call(root, "show", "-s", "--format=%ce", sha).out.decode().strip()
+    if not touched or mail != "catherd@agents.invalid":
         return []
+    found = []
     with box_trees.scratch_directory("audit") as folder:
         objects.export(root, sha, folder)
         made = _made(folder)
-        wrong = []
-        for path in sorted(touched):
+        for path in touched:
             there = os.path.join(folder, path)
-            text = _read(there) if os.path.isfile(there) else None
-            if text is not None and made.get(path) != text:
-                wrong.append(
-                    RuleFinding(
-                        sha[:12],
-                        "drawn",
-                        "error",
-                        f"{path} is not what its sources give",
-                    )
-                )
-    return wrong
+            if os.path.isfile(there) and made.get(path) != _read(there):
+                what = f"{path} is not what its sources give"
+                found.append(RuleFinding(sha[:12], "drawn", "error", what))
+    return found
 
 
 def _made(folder: str) -> dict[str, str]:
-    source = os.path.join(folder, screens.FILE)
+    """Path → text of everything that the engine draws out of the sources in `folder`."""
     made = {}
+    source = os.path.join(folder, screens.FILE)
     if os.path.isfile(source):
-        made = {
-            f"docs/ux/{name}": text
-            for name, text in screens.compiled(_read(source)).items()
-        }
+        for name, text in screens.compiled(_read(source)).items():
+            made[f"docs/ux/{name}"] = text
     plan = trace.read_plan(folder)
     if plan.milestones:
         made[trace.GANTT] = trace.gantt(plan)

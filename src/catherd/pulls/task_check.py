@@ -1,8 +1,13 @@
-"""A task's accept command, run in the box on a tree: red before, green after."""
+"""What must be green on the tree that a merge gives.
+
+For a task of the document these are its checks. For a task that builds it is the accept
+command, run in the box: red before, green after.
+"""
 
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection, Iterable
 
 import msgspec
@@ -11,8 +16,9 @@ from catherd.app import wheels
 from catherd.box import box_trees, sandbox
 from catherd.box.sandbox import Bind, BoxResult, Limits
 from catherd.bus.store import Bus
-from catherd.core.tasks import Task
-from catherd.git import objects
+from catherd.core.tasks import Check, Task, View
+from catherd.design import checks
+from catherd.git import checkouts, objects
 from catherd.pulls.board import Desk
 
 
@@ -27,7 +33,10 @@ def run_accept(task: Task, tree: str, wheelhouse: str = "") -> BoxResult:
 
 
 def approved(root: str, main: str, tree: str) -> str:
-    """The wheels of the lock in `tree`, if it is the one that is on main: what nobody said yes to is not fetched."""
+    """The folder of wheels of the lock in `tree`, "" where main has another lock or none.
+
+    What nobody said yes to is not fetched.
+    """
     path = os.path.join(tree, wheels.LOCK)
     if not os.path.isfile(path):
         return ""
@@ -45,8 +54,11 @@ def faults(root: str, task: Task, main: str, tree: str) -> list[str]:
 
 
 class AcceptVerdict(msgspec.Struct, frozen=True):
-    """What the accepts say about a merge result: what is wrong, in lines; the tier of the box; how the task's own accept ended
-    on main with no more of the change than its tests ("" when it was not asked).
+    """What the accepts say about a merge result.
+
+    `findings` are what is wrong, in lines; `tier` is that of the box. `before` is how the
+    task's own accept ended on main with no more of the change than its tests ("" when it
+    was not asked).
     """
 
     findings: list[str]
@@ -54,25 +66,58 @@ class AcceptVerdict(msgspec.Struct, frozen=True):
     before: str = ""
 
 
+def check_merge(
+    bus: Bus, desk: Desk, view: View, task: Task, main: str, tree: str
+) -> Check:
+    """The verdict on what a merge gives: from the bus where this tree was checked, else made now."""
+    name = "docs" if task.kind == "design" else f"accept-{view.pr.task}"
+    path = f"ci/{tree[:12]}-{name}.yaml"
+    known = bus.look(path, Check)
+    if known is not None:
+        return known
+
+    began = time.monotonic()
+    with box_trees.scratch_directory("ci") as folder:
+        objects.export(bus.root, tree, folder)
+        if task.kind == "design":
+            said = _document_verdict(bus.root, view, main, folder)
+        else:
+            said = verdict(bus, desk, view.pr.task, task, main, folder)
+    made = Check(
+        verdict="red" if said.findings else "green",
+        tree=tree,
+        check=name,
+        findings=said.findings[:60],
+        seconds=round(time.monotonic() - began, 3),
+        tier=said.tier,
+        before=said.before,
+    )
+    bus.post(path, made, verdict=made.verdict)
+    return made
+
+
+def _document_verdict(root: str, view: View, main: str, folder: str) -> AcceptVerdict:
+    """What the checks of the document say about the pages that the PR changes."""
+    changed = checkouts.tree_changes(root, main, view.head)
+    pages = [path for path in sorted(changed) if path.startswith("docs/")]
+    found = checks.check_paths(folder, pages, os.path.join(root, ".catherd", "checks"))
+    return AcceptVerdict([str(one) for one in found if one.severity != "warning"])
+
+
 def verdict(
     bus: Bus, desk: Desk, task_id: str, task: Task, main: str, tree: str
 ) -> AcceptVerdict:
-    """Red → green on a merge result: the command fails on main with the tests of `tree`, passes on `tree`, and so does that of
-    every task merged before, by the tests that are on main.
+    """Red before, green after: what the accepts say about the merge result in folder `tree`.
+
+    The task's accept fails on main with the tests of `tree`, and passes on `tree`. The
+    accept of every task that was merged before passes too, by the tests that are on main.
     """
-    tier = before = ""
-    kept = approved(bus.root, main, tree)
+    wheelhouse = approved(bus.root, main, tree)
+    own = AcceptVerdict([])
     if task.accept:
-        result = run_accept(task, tree, kept)
-        tier = result.tier
-        if not passed(result):
-            return AcceptVerdict(accept_told(task, result), tier)
-        was = on_main(bus.root, task, main, tree)
-        before = how(was)
-        if passed(was):
-            says = "passes on main already, with no more of this change than its tests: it proves nothing about the rest"
-            wrong = [f"$ {' '.join(task.accept)}", says]
-            return AcceptVerdict(wrong, tier, before)
+        own = _own_verdict(bus.root, task, main, tree, wheelhouse)
+        if own.findings:
+            return own
     for name in bus.names("tasks"):
         other = name.removesuffix(".yaml")
         if other == task_id or not bus.there(f"claims/done/{other}.lock"):
@@ -81,21 +126,35 @@ def verdict(
         if earlier is None or not earlier.accept:
             continue
         _keep_judges(bus.root, earlier, main, tree)
-        if not passed(again := run_accept(earlier, tree, kept)):
-            wrong = [
-                f"the accept of {other}, merged before, fails now:",
-                *accept_told(earlier, again),
-            ]
-            return AcceptVerdict(wrong, again.tier, before)
-    return AcceptVerdict([], tier, before)
+        again = run_accept(earlier, tree, wheelhouse)
+        if not passed(again):
+            title = f"the accept of {other}, merged before, fails now:"
+            wrong = [title, *accept_told(earlier, again)]
+            return AcceptVerdict(wrong, again.tier, own.before)
+    return own
 
 
-GATE_FILES = frozenset(
-    {"app/app.yaml"}
-)  # what the milestone gate goes by; see _keep_judges for the accepts
+def _own_verdict(
+    root: str, task: Task, main: str, tree: str, wheelhouse: str
+) -> AcceptVerdict:
+    """What the task's own accept says: it must pass on `tree` and fail on main."""
+    result = run_accept(task, tree, wheelhouse)
+    if not passed(result):
+        return AcceptVerdict(accept_told(task, result), result.tier)
+    was = on_main(root, task, main, tree)
+    if not passed(was):
+        return AcceptVerdict([], result.tier, how(was))
+    says = "passes on main already, with no more of this change than its tests: it proves nothing about the rest"
+    wrong = [f"$ {' '.join(task.accept)}", says]
+    return AcceptVerdict(wrong, result.tier, how(was))
+
+
+# What the milestone gate goes by. For the accepts see `_keep_judges`.
+GATE_FILES = frozenset({"app/app.yaml"})
+# Files that bring code which nobody here wrote.
 LOCKS = re.compile(
     r"app/(?:.*/)?(requirements[\w.-]*\.(?:lock|txt)|.*\.lock|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml)"
-)  # what brings code that nobody here wrote
+)
 
 
 def brings(paths: Iterable[str]) -> list[str]:
@@ -107,8 +166,10 @@ _PYTEST = frozenset({"pytest.ini", ".pytest.ini"})
 
 
 def _keep_judges(root: str, task: Task, main: str, tree: str) -> None:
-    """Make what judges a merged task in `tree` what it is on main: the tests that its accept names, what stands beside them in
-    a directory of tests, and what runs before those. Nobody weakens the test of a merged task.
+    """Make what judges a merged task in `tree` what it is on main.
+
+    That is the tests that its accept names, what stands beside them in a directory of
+    tests, and what runs before those. So nobody weakens the test of a merged task.
     """
     there = sorted(objects.list_tree(root, main, "app"))
     kept = judges(task.accept, there)
@@ -120,13 +181,12 @@ def _keep_judges(root: str, task: Task, main: str, tree: str) -> None:
 
 
 def _below(tree: str) -> list[str]:
-    """The files of the app in `tree`."""
-    found = (
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(os.path.join(tree, "app"))
-        for name in names
-    )
-    return sorted(os.path.relpath(path, tree) for path in found)
+    """The files of the app in `tree`, sorted."""
+    found = []
+    for folder, _, names in os.walk(os.path.join(tree, "app")):
+        below = os.path.relpath(folder, tree)
+        found += [os.path.join(below, name) for name in names]
+    return sorted(found)
 
 
 def _put(tree: str, path: str, content: bytes) -> None:
@@ -144,19 +204,23 @@ def judges(argv: list[str], there: list[str]) -> list[str]:
     >>> judges(["python3", "-m", "unittest", "app/tests/test_a.py"], ["app/a.py", "app/tests/shell.py", "app/tests/test_a.py"])
     ['app/tests/shell.py', 'app/tests/test_a.py']
     """
-    found = set()
-    for word in (
-        _path(one.rstrip("/"), there) for one in argv if one.startswith("app")
-    ):
-        folder = word if word not in there else os.path.dirname(word)
-        found |= {path for path in there if path == word}
-        found |= {
-            path for path in there if path.startswith(f"{folder}/") and is_test(path)
-        }
-    found = found or {
-        path for path in there if is_test(path)
-    }  # it does not say: any of them may be
+    found: set[str] = set()
+    for word in argv:
+        if word.startswith("app"):
+            found |= _named(word.rstrip("/"), there)
+    if not found:
+        # The command does not say which tests it runs: any of them may be.
+        found = {path for path in there if is_test(path)}
     return sorted(found | {path for path in there if leads(path, found)})
+
+
+def _named(word: str, there: list[str]) -> set[str]:
+    """The files that a word of a command names: a file or folder, and the tests in that folder."""
+    path = _path(word, there)
+    folder = os.path.dirname(path) if path in there else path
+    below = [one for one in there if one.startswith(f"{folder}/")]
+    tests = {one for one in below if is_test(one)}
+    return tests | ({path} & set(there))
 
 
 def leads(path: str, judged: Collection[str]) -> bool:
@@ -169,19 +233,17 @@ def leads(path: str, judged: Collection[str]) -> bool:
     """
     folder, _, name = path.replace("__pycache__/", "").rpartition("/")
     stem = name.split(".")[0]
-    way = (
-        f"{folder}/"
-        if stem in {"__init__", "conftest"} or name in _PYTEST
-        else f"{folder}/{stem}/"
-    )
-    return any(
-        f"{one.removesuffix('.py')}/".startswith(way) or one.startswith(f"{path}/")
-        for one in judged
-    )
+    whole_folder = stem in {"__init__", "conftest"} or name in _PYTEST
+    way = f"{folder}/" if whole_folder else f"{folder}/{stem}/"
+    for one in judged:
+        module = f"{one.removesuffix('.py')}/"
+        if module.startswith(way) or one.startswith(f"{path}/"):
+            return True
+    return False
 
 
 def _path(word: str, there: list[str]) -> str:
-    # unittest takes modules, too: app.tests.test_a
+    # unittest takes modules too: app.tests.test_a
     path = word.replace(".", "/") + ".py"
     return path if word not in there and path in there else word
 
@@ -193,13 +255,18 @@ def is_test(path: str) -> bool:
 
 
 def on_main(root: str, task: Task, main: str, tree: str) -> BoxResult:
-    """What comes of the command on main with the tests of `tree`: not even those may pass there without the rest of the change."""
+    """How the command ends on main with the tests of `tree`.
+
+    Not even those may pass there without the rest of the change.
+    """
     with box_trees.scratch_directory("main") as folder:
         objects.export(root, main, folder)
-        own = [path for path in judges(task.accept, _below(tree)) if is_test(path)]
-        for path in [path for path in _below(tree) if path in own or leads(path, own)]:
-            with open(os.path.join(tree, path), "rb") as file:
-                _put(folder, path, file.read())
+        there = _below(tree)
+        own = [path for path in judges(task.accept, there) if is_test(path)]
+        for path in there:
+            if path in own or leads(path, own):
+                with open(os.path.join(tree, path), "rb") as file:
+                    _put(folder, path, file.read())
         return run_accept(task, folder, approved(root, main, folder))
 
 

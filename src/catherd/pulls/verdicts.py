@@ -1,134 +1,178 @@
-"""Pull requests for a person: the list, one of them with its diff, checks and reviews, and your own verdict on it.
+"""Pull requests for a person: the list, one of them with its diff, and your own verdict on it.
 
-Everything that an agent wrote is stripped of what a terminal would obey. Your verdict is a review like any other, at
-`prs/PR-0003/reviews/<head12>.human.yaml`; writing that file by hand does the same.
+Everything that an agent wrote is stripped of what a terminal would obey. Your verdict is a
+review like any other, at `prs/PR-0003/reviews/<head12>.human.yaml`. To write that file by
+hand does the same.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import msgspec
 
 from catherd.bus import atomic, config, yaml_write
 from catherd.bus.narrator import cut_line, terminal_text
 from catherd.bus.store import Bus, now
 from catherd.core.errors import CatherdError
-from catherd.core.messages import FORMAT, Game
-from catherd.core.tasks import (
-    Check,
-    Closed,
-    Head,
-    Merged,
-    Opinion,
-    Pr,
-    Review,
-    View,
-    stand,
-    wanted,
-)
+from catherd.core.merge_rules import Stand, stand, wanted
+from catherd.core.messages import FORMAT, Base, Game
+from catherd.core.tasks import Check, Closed, Head, Merged, Opinion, Pr, Review, View
 from catherd.git import landing, merge, objects, pr_rules
 from catherd.git.run import git, rev
+from catherd.pulls import pr_files
 from catherd.pulls.board import Desk
 
 WIDTH = 80
+M = TypeVar("M", bound=Base)
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A game's pull requests as a person looks at them. `vendors`: agent → vendor."""
+
+    bus: Bus
+    game: Game
+    desk: Desk
+    vendors: dict[str, str]
+
+    def stand(self, view: View) -> Stand:
+        """How a PR stands."""
+        return stand(view, self.game.roll, self.vendors)
+
+    def main(self) -> str:
+        """The commit at the tip of the game's branch."""
+        return landing.tip(self.bus.root, self.game.branch)
+
+    def state(self, view: View) -> str:
+        """Merged, closed or open."""
+        if pr_files.is_merged(self.bus, view.name):
+            return "merged"
+        return "closed" if pr_files.is_over(self.bus, view.name) else "open"
 
 
 def list_pulls(root: str) -> list[str]:
-    """One line a pull request, at most `WIDTH` columns where names allow: name, state, author, task, approvals (and whether
-    you overrode), checks, title.
+    """One line a pull request, at most `WIDTH` columns where names allow.
+
+    It has the name, state, author, task, approvals (and whether you overrode), checks and
+    title.
     """
-    bus, game, desk, vendors = _table(root)
+    table = _table(root)
     rows = []
-    for name in bus.names("prs"):
-        view = desk.view(name)
-        if view is None:
-            fault = _fault(bus, name)
-            rows += (
-                [f"{name}  cannot be read: {fault.where}: {terminal_text(fault.what)}"]
-                if fault
-                else []
-            )
+    for name in table.bus.names("prs"):
+        view = table.desk.view(name)
+        if view is not None:
+            rows.append(_row(table, view))
             continue
-        pr = view.pr
-        state, approvals = _state(bus, game, view, vendors)
-        checks = (
-            ", ".join(sorted({one.verdict for one in _checks(bus, game, view)}))
-            or "not checked"
-        )
-        yours = "by you, " if stand(view, game.roll, vendors).overrides else ""
-        row = f"{name}  {state:<8} {pr.author:<10} {pr.task:<15} {approvals}/{wanted(pr.author, game.roll)}  {yours}{checks:<11} "
-        rows.append(
-            row + cut_line(terminal_text(pr.title), max(10, WIDTH - 2 - len(row)))
-        )
+        fault = _fault(table.bus, name)
+        if fault is not None:
+            told = terminal_text(fault.what)
+            rows.append(f"{name}  cannot be read: {fault.where}: {told}")
     return rows or ["no pull request yet"]
 
 
+def _row(table: Table, view: View) -> str:
+    pr, how = view.pr, table.stand(view)
+    state = table.state(view)
+
+    verdicts = {check.verdict for check in _checks(table, view)}
+    checks = ", ".join(sorted(verdicts)) or "not checked"
+    if how.overrides:
+        checks = f"by you, {checks:<11}"
+
+    approvals = f"{len(how.approvals)}/{wanted(pr.author, table.game.roll)}"
+    row = (
+        f"{view.name}  {state:<8} {pr.author:<10} {pr.task:<15} "
+        f"{approvals}  {checks:<11} "
+    )
+    room = max(10, WIDTH - 2 - len(row))
+    return row + cut_line(terminal_text(pr.title), room)
+
+
 def pull_lines(root: str, number: str) -> Iterator[str]:
-    """One pull request in lines: who, how it stands, what its checks found, the reviews, the diff."""
-    bus, game, desk, vendors = _table(root)
-    view = _view(bus, desk, number)
-    state, approvals = _state(bus, game, view, vendors)
-    how = stand(view, game.roll, vendors)
+    """One pull request in lines: its author, how it stands, what its checks found, the reviews, the diff."""
+    table = _table(root)
+    view = _view(table, number)
     yield f"{view.name}  {terminal_text(view.pr.title)}"
-    yours = ", overridden by you" if how.overrides else ""
-    yield f"{state}; {view.pr.branch} at {view.head[:12]}, {approvals} of {wanted(view.pr.author, game.roll)} approvals{yours}"
+    yield from _standing(table, view)
+
+    for check in _checks(table, view):
+        yield f"check {check.check}: {check.verdict} on {check.tree[:12]} in {check.seconds:.1f} s"
+        yield from _indented(check.findings)
+
+    for who, review in sorted(view.reviews.items()):
+        reader = "you" if who == "human" else who
+        yield f"review by {reader}: {terminal_text(review.verdict)}"
+        yield from _indented(_review_lines(review))
+
+    yield ""
+    yield from _diff(table, view).splitlines()
+
+
+def _standing(table: Table, view: View) -> Iterator[str]:
+    """Its state, head and approvals, what is due now, and what it needs."""
+    how = table.stand(view)
+    state = table.state(view)
+
+    needed = wanted(view.pr.author, table.game.roll)
+    told = f"{len(how.approvals)} of {needed} approvals"
+    if how.overrides:
+        told += ", overridden by you"
+    yield f"{state}; {view.pr.branch} at {view.head[:12]}, {told}"
+
     if state == "open" and how.why:
         yield f"now: {terminal_text(how.why)}"
     if view.needs is not None:
-        yield from (
-            f"  {terminal_text(line)}"
-            for line in [*view.needs.files, *view.needs.findings]
-        )
-    for check in _checks(bus, game, view):
-        yield f"check {check.check}: {check.verdict} on {check.tree[:12]} in {check.seconds:.1f} s"
-        yield from (f"  {terminal_text(line)}" for line in check.findings)
-    for who, review in sorted(view.reviews.items()):
-        yield f"review by {'you' if who == 'human' else who}: {terminal_text(review.verdict)}"
-        notes = [
-            f"{one.file}:{one.line}: {one.text}" if one.file else one.text
-            for one in review.notes
-        ]
-        yield from (
-            f"  {terminal_text(line)}"
-            for line in [*notes, *([review.body] if review.body else [])]
-        )
-    yield ""
-    yield from _diff(bus, game, view).splitlines()
+        yield from _indented(view.needs.files)
+        yield from _indented(view.needs.findings)
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        yield f"  {terminal_text(line)}"
+
+
+def _review_lines(review: Review) -> Iterator[str]:
+    """Each note of a review with its place, then its text."""
+    for note in review.notes:
+        place = f"{note.file}:{note.line}: " if note.file else ""
+        yield f"{place}{note.text}"
+    if review.body:
+        yield review.body
 
 
 def decide_pull(root: str, number: str, verdict: Opinion, text: str) -> str:
-    """Write your review, `approve` or `changes`, of the PR's head as git has it now; its path from the root.
+    """Write your review, `approve` or `changes`, of the PR's head as git has it now.
 
-    A verdict of yours on the same head is replaced. Raises CatherdError for a PR that is none or over, or changes unnamed.
+    Gives its path from the root. A verdict of yours on the same head is replaced. Raises
+    CatherdError for a PR that is none or over, or for changes that are not named.
     """
-    bus, _, desk, _ = _table(root)
-    view = _view(bus, desk, number)
-    fix = f"make pr N={int(view.name[3:])}"
-    if bus.there(f"prs/{view.name}/merged.yaml") or bus.there(
-        f"prs/{view.name}/closed.yaml"
-    ):
+    table = _table(root)
+    view = _view(table, number)
+    bus, plain = table.bus, int(view.name[3:])
+    if pr_files.is_over(bus, view.name):
         raise CatherdError(
             "is over; nothing is decided about it any more",
             where=f"bus/prs/{view.name}/",
-            fix=fix,
+            fix=f"make pr N={plain}",
         )
     if verdict == "changes" and not text.strip():
-        what = "changes are asked for without saying which"
         raise CatherdError(
-            what,
+            "changes are asked for without saying which",
             where="MSG",
-            fix=f"make changes N={int(view.name[3:])} MSG='what and why'",
+            fix=f"make changes N={plain} MSG='what and why'",
         )
     head = rev(root, f"refs/heads/{view.pr.branch}") or view.head
     path = f"prs/{view.name}/reviews/{head[:12]}.human.yaml"
-    mine = Review(
-        catherd=FORMAT, verdict=verdict, head=head, body=text.strip()[:2000], at=now()
-    )
+    body = text.strip()[:2000]
+    mine = Review(catherd=FORMAT, verdict=verdict, head=head, body=body, at=now())
     bus.by = "human"
     atomic.replace(bus.path, path, yaml_write.dumps(mine))
     bus.event("posted", path, verdict=verdict)
     return f"bus/{path}"
 
 
-def _table(root: str) -> tuple[Bus, Game, Desk, dict[str, str]]:
+def _table(root: str) -> Table:
+    """Raises CatherdError when no game is on."""
     bus = Bus(root)
     game = bus.game() if os.path.isdir(bus.path) else None
     if game is None:
@@ -136,30 +180,28 @@ def _table(root: str) -> tuple[Bus, Game, Desk, dict[str, str]]:
             "no game is on", where="bus/game.yaml", fix="make plan begins one"
         )
     agents = config.agents(root)
-    return (
-        bus,
-        game,
-        Desk(bus, agents),
-        {name: agent.vendor for name, agent in agents.items()},
-    )
+    vendors = {name: agent.vendor for name, agent in agents.items()}
+    return Table(bus, game, Desk(bus, agents), vendors)
 
 
-def _view(bus: Bus, desk: Desk, number: str) -> View:
+def _view(table: Table, number: str) -> View:
+    """The PR that a person means by `3` or `PR-0003`. Raises CatherdError where there is none."""
     digits = number.upper().removeprefix("PR-")
-    name = f"PR-{int(digits):04d}" if digits.isdecimal() else ""
-    view = desk.view(name) if name else None
-    if view is None:
-        if fault := _fault(bus, name) if name else None:
+    if digits.isdecimal():
+        name = f"PR-{int(digits):04d}"
+        view = table.desk.view(name)
+        if view is not None:
+            return view
+        fault = _fault(table.bus, name)
+        if fault is not None:
             raise fault
-        known = ", ".join(
-            str(int(n[3:])) for n in bus.names("prs") if n[3:].isdecimal()
-        )
-        raise CatherdError(
-            f"there is no pull request '{terminal_text(number)}'",
-            where="N",
-            fix=f"one of: {known or 'none yet'}",
-        )
-    return view
+    numbers = [name[3:] for name in table.bus.names("prs")]
+    known = ", ".join(str(int(one)) for one in numbers if one.isdecimal())
+    raise CatherdError(
+        f"there is no pull request '{terminal_text(number)}'",
+        where="N",
+        fix=f"one of: {known or 'none yet'}",
+    )
 
 
 def _fault(bus: Bus, name: str) -> CatherdError | None:
@@ -175,54 +217,40 @@ def _fault(bus: Bus, name: str) -> CatherdError | None:
     return None
 
 
-def _state(
-    bus: Bus, game: Game, view: View, vendors: dict[str, str]
-) -> tuple[str, int]:
-    how = stand(view, game.roll, vendors)
-    state = "merged" if bus.there(f"prs/{view.name}/merged.yaml") else ""
-    state = state or ("closed" if bus.there(f"prs/{view.name}/closed.yaml") else "open")
-    return state, len(how.approvals)
-
-
-def _checks(bus: Bus, game: Game, view: View) -> list[Check]:
+def _checks(table: Table, view: View) -> list[Check]:
     """The verdicts on the tree that it was merged as, or would be merged as now."""
-    done = (
-        bus.look(f"prs/{view.name}/merged.yaml", Merged)
-        if bus.there(f"prs/{view.name}/merged.yaml")
-        else None
-    )
+    bus, root = table.bus, table.bus.root
+    done = _there(bus, f"prs/{view.name}/merged.yaml", Merged)
     if done is not None:
-        tree = git(bus.root, "rev-parse", f"{done.commit}^{{tree}}")
-    elif rev(bus.root, view.head):
-        tree = objects.merge_tree(
-            bus.root, landing.tip(bus.root, game.branch), view.head
-        ).tree
+        tree = git(root, "rev-parse", f"{done.commit}^{{tree}}")
+    elif rev(root, view.head):
+        tree = objects.merge_tree(root, table.main(), view.head).tree
     else:
         return []
-    found = [
-        bus.look(f"ci/{name}", Check)
-        for name in bus.names("ci")
-        if name.startswith(f"{tree[:12]}-")
-    ]
+
+    about = f"{tree[:12]}-"
+    files = [name for name in bus.names("ci") if name.startswith(about)]
+    found = [bus.look(f"ci/{name}", Check) for name in files]
     return [one for one in found if one is not None]
 
 
-def _diff(bus: Bus, game: Game, view: View) -> str:
-    root = bus.root
-    closed = (
-        bus.look(f"prs/{view.name}/closed.yaml", Closed)
-        if bus.there(f"prs/{view.name}/closed.yaml")
-        else None
-    )
+def _there(bus: Bus, path: str, kind: type[M]) -> M | None:
+    """The message at `path` if one is there and can be read."""
+    return bus.look(path, kind) if bus.there(path) else None
+
+
+def _diff(table: Table, view: View) -> str:
+    """What it changed, or changes; why it was closed; or that its head is not here."""
+    root = table.bus.root
+    closed = _there(table.bus, f"prs/{view.name}/closed.yaml", Closed)
     if closed is not None and closed.why:
         return terminal_text(closed.why)
+
     done = merge.merged(root, view.name)
     if done:
         return pr_rules.diff(root, f"{done}^1", done)
+
     if not rev(root, view.head):
         return f"its head {view.head[:12]} is not in this repository"
-    return pr_rules.diff(
-        root,
-        git(root, "merge-base", landing.tip(root, game.branch), view.head),
-        view.head,
-    )
+    base = git(root, "merge-base", table.main(), view.head)
+    return pr_rules.diff(root, base, view.head)

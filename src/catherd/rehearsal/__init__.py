@@ -1,10 +1,12 @@
 """The rehearsal model: a whole game offline, free and the same every time, behind the seam of the real models.
 
-It sees a Request and nothing else, so whatever it knows it read in the prompt: the form of the answer, its code name, the
-texts in their fences. What it says depends on what is asked and on the seed, never on a clock, on who asked first, or on
-the order in which others wrote. `voices/` holds how each agent talks, `ideas/` what they propose and how that fares.
+It sees a Request and nothing else. All that it knows it read in the prompt: the form of the
+answer, its code name, the texts in their fences. What it says depends on the ask and on the
+seed, never on a clock, on who asked first, or on the order in which others wrote. `voices/`
+holds how each agent talks, `ideas/` what they propose and how that fares.
 
-Switches, all in `request.options`: `latency` (seconds per answer, a tenth of it for a line in the chat), `rehearsal` (see misbehaviour.py).
+Two switches stand in `request.options`: `latency` (seconds for each answer) and `rehearsal`.
+See `misbehaviour.py` for both. Start with `reading.py`, then `debate.py`.
 """
 
 from collections.abc import Callable
@@ -20,13 +22,16 @@ class Rehearsal:
     """A Model that was never trained."""
 
     def complete(self, request: Request) -> Reply:
-        """The answer to `request`; ModelError where it was told to fail or cannot know what is wanted."""
+        """The answer to `request`.
+
+        Raises ModelError where it was told to fail or cannot know what is wanted.
+        """
         scene = reading.read_prompt(request)
         misbehaviour.misbehave_before(request, scene.step)
-        text = misbehaviour.after(request, scene.step, _book(scene.form)(scene))
-        asked = len(request.system) + sum(
-            len(said.content) for said in request.messages
-        )
+        answer = _book(scene.form)(scene)
+        text = misbehaviour.misbehave_after(request, scene.step, answer)
+        sizes = [len(said.content) for said in request.messages]
+        asked = len(request.system) + sum(sizes)
         return Reply(
             text,
             NAME,
@@ -37,7 +42,10 @@ class Rehearsal:
 
 
 def _book(form: str) -> Callable[[Scene], str]:
-    """What answers an ask of this form. Later phases add their packs here; each is imported when it is first asked for."""
+    """The function that answers an ask of this form.
+
+    Each module is imported when it is first asked for.
+    """
     if form in {"pitch", "objections", "answers", "final"}:
         from catherd.rehearsal import debate
 

@@ -1,7 +1,7 @@
-"""The shelf: `ideas/*.yaml` (what is proposed, its weak spots, what becomes of it) and `voices/*.yaml` (how an agent talks).
+"""The shelf: ideas to propose in `ideas/*.yaml`, and how each agent talks in `voices/*.yaml`.
 
-Every text that a rehearsal says stands there; the modules beside this one only choose and join. The keys of both kinds of
-file are the fields of Idea and Voice.
+Every text that a rehearsal says stands there. The modules beside this one only choose and
+join. The keys of both kinds of file are the fields of Idea and Voice.
 """
 
 import os
@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from catherd.core.errors import Fault
-from catherd.rehearsal.reading import draw_number
+from catherd.rehearsal.reading import FencedBlock, draw_number, title
 
 HEADINGS = {
     "user": "User",
@@ -41,9 +41,10 @@ _HERE = os.path.dirname(__file__)
 
 
 class Spot(msgspec.Struct, kw_only=True):
-    """A weak spot: words of the pitch, what is wrong with them, and what the author does about it: `stance` accept or rebut.
+    """A weak spot of a pitch: its words, what is wrong with them, and the author's answer.
 
-    Accepting replaces `old` by `new` in the text, and says `reply`; rebutting says `reply`.
+    `stance` is accept or rebut. Both say `reply`. To accept also replaces `old` by `new`
+    in the pitch.
     """
 
     quote: str
@@ -58,7 +59,12 @@ class Spot(msgspec.Struct, kw_only=True):
 
 
 class Idea(msgspec.Struct, kw_only=True):
-    """One app idea. `spots` and `best` by lens (user, builder, sources, wild); `tease` by voice."""
+    """One app idea.
+
+    `spots` and `best` go by lens (user, builder, sources, wild), `tease` by voice.
+    `retort` maps an author to the answers that it gives, by who teased it.
+    `merges_with` names the idea that is really the same app, `merged` what the two become.
+    """
 
     title: str
     fit: str
@@ -69,15 +75,21 @@ class Idea(msgspec.Struct, kw_only=True):
     weak: str
     tease: dict[str, str]
     parody: str
-    retort: dict[str, dict[str, str]] = msgspec.field(
-        default_factory=dict
-    )  # author → who teased → the answer to it
-    merges_with: str = ""  # the idea that is really the same app …
-    merged: str = ""  # … and what the two become
+    retort: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    merges_with: str = ""
+    merged: str = ""
+
+    def best_point(self, lens: str) -> str:
+        """The best of the idea through a lens; the first that it has, where it has none there."""
+        return self.best.get(lens) or next(iter(self.best.values()))
 
 
 class Voice(msgspec.Struct, kw_only=True):
-    """How an agent talks: frames with {slots}, several per occasion so that it need not repeat itself."""
+    """How an agent talks: frames with {slots}.
+
+    Each occasion has several frames, so that the agent need not repeat itself. `bound`
+    answers the person too, about a constraint.
+    """
 
     lens: str
     object: list[str]
@@ -98,7 +110,7 @@ class Voice(msgspec.Struct, kw_only=True):
     close: list[str]
     answer: list[str]
     to_you: list[str]
-    bound: list[str]  # to you as well, about a constraint
+    bound: list[str]
 
 
 def title_slug(title: str) -> str:
@@ -109,10 +121,9 @@ def title_slug(title: str) -> str:
 @lru_cache(maxsize=1)
 def shelf() -> list[str]:
     """The names of all ideas."""
+    files = os.listdir(os.path.join(_HERE, "ideas"))
     return sorted(
-        f.removesuffix(".yaml")
-        for f in os.listdir(os.path.join(_HERE, "ideas"))
-        if f.endswith(".yaml")
+        file.removesuffix(".yaml") for file in files if file.endswith(".yaml")
     )
 
 
@@ -125,8 +136,19 @@ def idea(name: str) -> Idea | None:
     return msgspec.convert(_load(path), Idea)
 
 
+def idea_behind(proposal: FencedBlock | None) -> Idea | None:
+    """The idea that a proposal is about, by its title; None where the shelf has none."""
+    if proposal is None:
+        return None
+    return idea(title_slug(title(proposal)))
+
+
 def shelved(name: str) -> Idea:
-    """The idea called `name`; where a herd is larger than the shelf, the small one that fits any topic."""
+    """The idea called `name`, or the small one that fits any topic.
+
+    A herd that is larger than the shelf needs the small one. Raises Fault when both are
+    missing.
+    """
     found = idea(name) or idea("one-number")
     if found is None:
         raise Fault(
@@ -139,16 +161,12 @@ def shelved(name: str) -> Idea:
 
 @lru_cache(maxsize=16)
 def voice(name: str) -> Voice:
-    """The voice of agent `name`; whoever has none of its own speaks like `other`."""
-    path = os.path.join(_HERE, "voices", f"{name}.yaml")
-    return msgspec.convert(
-        _load(
-            path
-            if os.path.isfile(path)
-            else os.path.join(_HERE, "voices", "other.yaml")
-        ),
-        Voice,
-    )
+    """The voice of agent `name`. An agent without a voice of its own speaks like `other`."""
+    folder = os.path.join(_HERE, "voices")
+    path = os.path.join(folder, f"{name}.yaml")
+    if not os.path.isfile(path):
+        path = os.path.join(folder, "other.yaml")
+    return msgspec.convert(_load(path), Voice)
 
 
 def _load(path: str) -> object:
@@ -157,27 +175,23 @@ def _load(path: str) -> object:
 
 
 def body_text(sections: dict[str, str]) -> str:
-    """A proposal's body out of its sections."""
-    return "\n\n".join(
-        f"## {heading}\n{sections[key].strip()}"
-        for key, heading in HEADINGS.items()
-        if key in sections
-    )
+    """A proposal's body out of its sections, in the order of HEADINGS."""
+    parts = []
+    for key, heading in HEADINGS.items():
+        if key in sections:
+            parts.append(f"## {heading}\n{sections[key].strip()}")
+    return "\n\n".join(parts)
 
 
 def assigned(me: str, roll: list[str], seed: int) -> str:
-    """Which idea `me` pitches. The two that can be built go to claude and chatgpt, or to whoever plays in their place."""
+    """The name of the idea that `me` pitches; "" when the shelf is empty before its turn.
+
+    The two ideas that can be built go to claude and chatgpt, or to the agents that play in
+    their place. Each of the others takes what those before it on the roll left.
+    """
     herd = sorted({*roll, me})
-    web = (
-        "claude"
-        if "claude" in herd
-        else next((a for a in herd if a != "chatgpt"), herd[0])
-    )
-    terminal = (
-        "chatgpt"
-        if "chatgpt" in herd and web != "chatgpt"
-        else next((a for a in herd if a != web), "")
-    )
+    web = _web_author(herd)
+    terminal = _terminal_author(herd, web)
     if me == web:
         return WEB
     if me == terminal:
@@ -186,15 +200,32 @@ def assigned(me: str, roll: list[str], seed: int) -> str:
     for each in herd:
         if each in {web, terminal}:
             continue
-        wanted = PACKS.get(each, [])
-        order = sorted(wanted, key=lambda n: _order(seed, each, n)) + sorted(
-            SPARE, key=lambda n: _order(seed, "", n)
-        )
-        mine = next((n for n in order if n not in taken), "")
-        taken.add(mine)
+        mine = next((n for n in _wishes(each, seed) if n not in taken), "")
         if each == me:
             return mine
+        taken.add(mine)
     return ""
+
+
+def _web_author(herd: list[str]) -> str:
+    """The agent that pitches the idea for the web; chatgpt only when it is alone."""
+    if "claude" in herd:
+        return "claude"
+    return next((name for name in herd if name != "chatgpt"), herd[0])
+
+
+def _terminal_author(herd: list[str], web: str) -> str:
+    """The agent that pitches the idea for the terminal; "" when nobody is left."""
+    if "chatgpt" in herd and web != "chatgpt":
+        return "chatgpt"
+    return next((name for name in herd if name != web), "")
+
+
+def _wishes(agent: str, seed: int) -> list[str]:
+    """The ideas that an agent would pitch, most wanted first: its own pack, then the spare ones."""
+    own = sorted(PACKS.get(agent, []), key=lambda n: _order(seed, agent, n))
+    spare = sorted(SPARE, key=lambda n: _order(seed, "", n))
+    return own + spare
 
 
 def _order(seed: int, name: str, idea: str) -> int:

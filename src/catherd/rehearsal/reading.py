@@ -1,4 +1,7 @@
-"""What the rehearsal model reads out of a prompt: the task lines outside the fences, and the texts inside them."""
+"""What the rehearsal model reads out of a prompt.
+
+A prompt has task lines outside its fences and texts inside them. A Scene holds both.
+"""
 
 import hashlib
 import re
@@ -14,13 +17,21 @@ _FENCE = re.compile(
     r"^<<<data ([0-9a-f]{8}) (.+)\n((?:.*\n)*?)>>>data \1$", re.MULTILINE
 )
 _LABEL = re.compile(r"(\w+)(?: by ([\w-]+))?(?: (?:to|for) ([\w-]+))?(?:, (.+))?$")
+_TARGETS = (
+    r"^(?:Object to|Answer the objections by|Answer message|Speak for one of|Speak for"
+    r"|Candidates): (.+)$"
+)
 _CHAT = re.compile(
     r"^(m\d+) ([\w-]+)(?: \(to (m\d+)\))?( \(binding\))?: (.*)$", re.MULTILINE
 )
 
 
 class FencedBlock(msgspec.Struct, frozen=True):
-    """One fence: `objection by birch to amber` has kind objection, by birch, to amber; `status` is what follows a comma."""
+    """One fence of a prompt.
+
+    The label `objection by birch to amber` has the kind objection, by birch, to amber.
+    `status` is the text after a comma in the label.
+    """
 
     kind: str
     by: str
@@ -30,7 +41,11 @@ class FencedBlock(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One chat message: its id, who wrote it, the id that it answers, the text, and whether it is a constraint of the person's."""
+    """One message of the chat.
+
+    `by` wrote it, `to` is the id of the message that it answers. A `binding` message is
+    a constraint of the person's.
+    """
 
     id: str
     by: str
@@ -40,7 +55,11 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """A prompt, read. Names that a task line did not give are empty."""
+    """A prompt, read. Names that a task line did not give are empty.
+
+    `targets` are those of this round: the rivals to object to, the critics to answer,
+    the proposals that may be spoken for, or the candidates.
+    """
 
     me: str
     step: str
@@ -48,9 +67,7 @@ class Scene(msgspec.Struct, frozen=True):
     code: str
     seed: int
     roll: list[str]
-    targets: list[
-        str
-    ]  # of this round: whom to object to, whom to answer, what may be spoken for, the candidates
+    targets: list[str]
     own: bool
     blocks: list[FencedBlock]
     chat: list[Line]
@@ -59,89 +76,122 @@ class Scene(msgspec.Struct, frozen=True):
     reasked: str = ""  # the complaint about the last answer, where it is asked again
 
     def of(self, kind: str) -> list[FencedBlock]:
-        """The fences of one kind, sorted: nothing may depend on the order in which they were shown."""
-        return sorted(
-            (b for b in self.blocks if b.kind == kind),
-            key=lambda b: (b.to, b.by, b.text),
-        )
+        """The fences of one kind, sorted.
+
+        Nothing may depend on the order in which the prompt shows them.
+        """
+        found = [block for block in self.blocks if block.kind == kind]
+        return sorted(found, key=lambda block: (block.to, block.by, block.text))
+
+    def objections(self, code: str) -> list[FencedBlock]:
+        """The objections to the proposal under a code name, sorted."""
+        return [block for block in self.of("objection") if block.to == code]
 
     def proposal(self, code: str) -> FencedBlock | None:
-        """The proposal under a code name."""
-        return next((b for b in self.proposals() if b.by == code), None)
+        """The proposal under a code name, None where there is none."""
+        return self._standing().get(code)
 
     def proposals(self) -> list[FencedBlock]:
-        """Every proposal as it stands now, sorted."""
-        now = {b.by: b for b in self.of("proposal")}
-        for b in self.blocks:
-            if b.kind == "standing":
-                now[b.by] = b
-            elif b.kind == "revision" and b.by in now:
-                now[b.by] = msgspec.structs.replace(
-                    now[b.by], text=_revised(now[b.by].text, b.text)
-                )
-        return [now[by] for by in sorted(now)]
+        """Every proposal as it stands now, sorted by code name."""
+        return [block for _, block in sorted(self._standing().items())]
+
+    def _standing(self) -> dict[str, FencedBlock]:
+        """Code name → the proposal, with its revisions put in."""
+        now = {block.by: block for block in self.of("proposal")}
+        for block in self.blocks:
+            if block.kind == "standing":
+                now[block.by] = block
+            elif block.kind == "revision" and block.by in now:
+                now[block.by] = _revised(now[block.by], block)
+        return now
 
     def mine(self) -> FencedBlock | None:
-        """The agent's own proposal."""
+        """The agent's own proposal, None where it has none."""
         return self.proposal(self.code) if self.code else None
 
 
 def read_prompt(request: Request) -> Scene:
-    """The scene that a request describes. The first message is the prompt; later ones are re-asks of the same."""
-    prompt = request.messages[0].content if request.messages else ""
+    """The scene that a request describes.
+
+    The first message is the prompt. Later ones ask for the same answer again.
+    """
+    messages = [said.content for said in request.messages]
+    prompt = messages[0] if messages else ""
     blocks = [_block(label, text) for _, label, text in _FENCE.findall(prompt)]
     bare = _FENCE.sub("", prompt)
     task = bare[bare.rfind("\nYour task: ") :]
-    found = re.search(r"^Your task: (\S+) \((\w+)\)$", task, re.MULTILINE)
-    named = re.search(r"\(`([\w-]+)`\)", request.system)
-    targets = re.search(
-        r"^(?:Object to|Answer the objections by|Answer message|Speak for one of|Speak for|Candidates): (.+)$",
-        task,
-        re.MULTILINE,
-    )
-    said = [m for b in blocks if b.kind == "chat" for m in _CHAT.findall(b.text)]
-    chat = [Line(m, by, to, text, bool(binding)) for m, by, to, binding, text in said]
+    taking_part = _first(r"^Taking part: (.+)$", bare)
+    briefs = [block.text.strip() for block in blocks if block.kind == "brief"]
     return Scene(
-        me=named[1] if named else request.agent,
-        step=found[1] if found else "",
-        form=found[2] if found else "",
-        code=_one(r"^Your code name: ([\w-]+)", task),
+        me=_first(r"\(`([\w-]+)`\)", request.system) or request.agent,
+        step=_first(r"^Your task: (\S+) \(\w+\)$", task),
+        form=_first(r"^Your task: \S+ \((\w+)\)$", task),
+        code=_first(r"^Your code name: ([\w-]+)", task),
         seed=request.seed,
-        roll=sorted(_one(r"^Taking part: (.+)$", bare).replace(",", " ").split()),
-        targets=sorted(t for t in targets[1].split(", ") if t != "nobody")
-        if targets
-        else [],
+        roll=sorted(taking_part.replace(",", " ").split()),
+        targets=_targets(task),
         own="is your own" in task or "You speak for your own" in task,
         blocks=blocks,
-        chat=chat,
-        brief=next((b.text.strip() for b in blocks if b.kind == "brief"), ""),
+        chat=_chat(blocks),
+        brief=briefs[0] if briefs else "",
         bare=bare,
-        reasked=request.messages[-1].content if len(request.messages) > 1 else "",
+        reasked=messages[-1] if len(messages) > 1 else "",
     )
 
 
-def _one(pattern: str, text: str) -> str:
+def _first(pattern: str, text: str) -> str:
+    """The first group of the first match, "" where there is none."""
     found = re.search(pattern, text, re.MULTILINE)
     return found[1] if found else ""
 
 
+def _targets(task: str) -> list[str]:
+    """The names that the task line lists, sorted; none where it lists nobody."""
+    listed = _first(_TARGETS, task)
+    if not listed:
+        return []
+    return sorted(name for name in listed.split(", ") if name != "nobody")
+
+
+def _chat(blocks: list[FencedBlock]) -> list[Line]:
+    """The messages of the chat in the order of the prompt."""
+    lines = []
+    for block in blocks:
+        if block.kind != "chat":
+            continue
+        for ident, by, to, binding, text in _CHAT.findall(block.text):
+            lines.append(Line(ident, by, to, text, bool(binding)))
+    return lines
+
+
 def _block(label: str, text: str) -> FencedBlock:
     found = _LABEL.match(label)
-    kind, by, to, status = found.groups(default="") if found else (label, "", "", "")
-    return FencedBlock(kind, by, to, status, text.rstrip("\n"))
+    text = text.rstrip("\n")
+    if found is None:
+        return FencedBlock(label, "", "", "", text)
+    kind, by, to, status = found.groups(default="")
+    return FencedBlock(kind, by, to, status, text)
 
 
-def _revised(before: str, part: str) -> str:
-    """A proposal with the title of `part` and, under the headings that it has, its text."""
-    was, new = (
-        re.split(r"^(?=## )", text + "\n", flags=re.MULTILINE)
-        for text in (before, part)
-    )
-    instead = {section.partition("\n")[0]: section.strip() for section in new[1:]}
+def _revised(before: FencedBlock, revision: FencedBlock) -> FencedBlock:
+    """A proposal with the title of its revision and, under the headings of that, its text."""
+    head, *changed = _sections(revision.text)
+    instead = {_heading(section): section for section in changed}
     kept = [
-        instead.get(section.partition("\n")[0], section.strip()) for section in was[1:]
+        instead.get(_heading(section), section)
+        for section in _sections(before.text)[1:]
     ]
-    return "\n\n".join([new[0].strip(), *kept])
+    return msgspec.structs.replace(before, text="\n\n".join([head, *kept]))
+
+
+def _sections(text: str) -> list[str]:
+    """What stands before the first heading, then each section with its heading."""
+    parts = re.split(r"^(?=## )", text + "\n", flags=re.MULTILINE)
+    return [part.strip() for part in parts]
+
+
+def _heading(section: str) -> str:
+    return section.partition("\n")[0]
 
 
 def title(block: FencedBlock) -> str:
@@ -155,10 +205,9 @@ def proposal_body(block: FencedBlock) -> str:
 
 
 def draw_number(*parts: object) -> int:
-    """A number that depends on the parts and on nothing else."""
-    return int.from_bytes(
-        hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:6], "big"
-    )
+    """A number below 2**48 that depends on the parts and on nothing else."""
+    joined = "\0".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(joined.encode()).digest()[:6], "big")
 
 
 def pick(options: Sequence[T], *parts: object) -> T:

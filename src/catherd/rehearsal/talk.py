@@ -1,143 +1,176 @@
-"""The group chat: an aside with each answer from round 2 on, and a line for whoever is called by name."""
+"""The group chat: an aside with each answer from round 2 on, and a line for an agent that is called by name."""
 
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 from catherd.rehearsal import library
-from catherd.rehearsal.reading import Line, Scene, draw_number, pick, title
+from catherd.rehearsal.library import Voice
+from catherd.rehearsal.reading import FencedBlock, Line, Scene, draw_number, pick, title
 
 
-def opening_aside(scene: Scene) -> tuple[str, str]:
-    """Round 2: answer the person if they spoke, else tease the rival whose text suits this voice best."""
-    voice = library.voice(scene.me)
-    yours = _yours(scene)
-    if yours and _mine_to_answer(scene, yours):
-        return _to_you(scene, yours), yours.id
-    rivals = [b for b in scene.proposals() if b.by in scene.targets]
+class Aside(NamedTuple):
+    """A line for the chat and the id of the message that it answers. Both may be empty."""
+
+    text: str = ""
+    reply_to: str = ""
+
+
+def opening_aside(scene: Scene) -> Aside:
+    """Round 2: answer the person if they spoke, else tease a rival."""
+    answer = _answer_to_you(scene)
+    if answer is not None:
+        return answer
+
+    rivals = [block for block in scene.proposals() if block.by in scene.targets]
     if not rivals:
-        return "", ""
-    rival = pick(
-        sorted(rivals, key=title),
-        "tease",
-        scene.seed,
-        scene.me,
-        *sorted(title(b) for b in rivals),
-    )
-    known = library.idea(library.title_slug(title(rival)))
-    said = known.tease.get(scene.me, "") if known else ""
-    if said and set(re.findall(r"@([\w-]+)", said)) <= set(
-        scene.roll
-    ):  # nobody is called who is not there
-        return said, ""
-    parody = known.parody if known else "a very small hammer looking for its nail"
-    return _voiced(
-        scene,
-        pick(voice.tease, "tease", scene.me, title(rival)).format(
-            title=title(rival), parody=parody
-        ),
-    ), ""
+        return Aside()
+    return Aside(_tease(scene, sorted(rivals, key=title)))
 
 
-def second(scene: Scene) -> tuple[str, str]:
-    """Round 3: answer what was said about one's own idea, else whatever a draw over the texts points at."""
+def _tease(scene: Scene, rivals: list[FencedBlock]) -> str:
+    """A tease of one of the rivals: the one that this voice keeps, else a parody."""
+    titles = [title(rival) for rival in rivals]
+
+    rival = pick(rivals, "tease", scene.seed, scene.me, *titles)
+    known = library.idea_behind(rival)
+    parody = "a very small hammer looking for its nail"
+    if known:
+        kept = known.tease.get(scene.me, "")
+        if kept and _all_there(scene, kept):
+            return kept
+        parody = known.parody
+
+    frame = pick(library.voice(scene.me).tease, "tease", scene.me, title(rival))
+    return _voiced(scene, frame.format(title=title(rival), parody=parody))
+
+
+def _all_there(scene: Scene, text: str) -> bool:
+    """Whether everybody that `text` calls by name takes part."""
+    return set(re.findall(r"@([\w-]+)", text)) <= set(scene.roll)
+
+
+def banter(scene: Scene) -> Aside:
+    """Round 3: answer a message about one's own idea, else one that a draw over the texts chooses."""
     return _respond(scene, library.voice(scene.me).banter)
 
 
-def third(scene: Scene) -> tuple[str, str]:
+def last_word(scene: Scene) -> Aside:
     """Round 4: have the last word in a thread, preferably one that answered this agent."""
     return _respond(scene, library.voice(scene.me).close)
 
 
-def _respond(scene: Scene, frames: list[str]) -> tuple[str, str]:
-    voice = library.voice(scene.me)
-    yours = _yours(scene)
-    if yours and _mine_to_answer(scene, yours):
-        return _to_you(scene, yours), yours.id
-    # Answers to mentions come whenever they come: nothing may hang on which of them were in time for this ask.
+def _respond(scene: Scene, frames: list[str]) -> Aside:
+    """Answer the person, else the message that concerns this agent most."""
+    answer = _answer_to_you(scene)
+    if answer is not None:
+        return answer
+    line = _message_to_answer(scene)
+    if line is None:
+        return Aside()
+    retort = _retort(scene.me, line)
+    if retort:
+        return Aside(_voiced(scene, retort), line.id)
+    if _about_mine(scene, line):
+        frames = library.voice(scene.me).defend
+    own = scene.mine()
+    frame = pick(frames, "aside", scene.seed, scene.me, scene.form, line.by, line.text)
+    said = frame.format(
+        who=line.by,
+        quote=_short(line.text),
+        title=title(own) if own else "nothing at all",
+    )
+    return Aside(_voiced(scene, said), line.id)
+
+
+def _message_to_answer(scene: Scene) -> Line | None:
+    """The message of another agent that concerns this one most; None where there is none.
+
+    Replies to mentions arrive at any time. Nothing may depend on which of them were in
+    time for this ask, so they are left out.
+    """
     lines = [line for line in scene.chat if not _was_reply(line)]
     others = [line for line in lines if line.by not in {scene.me, "you", "catherd"}]
-    if not others:
-        return "", ""
-    own = scene.mine()
+    return min(others, key=_concern(scene, lines), default=None)
+
+
+def _concern(scene: Scene, lines: list[Line]) -> Callable[[Line], tuple[int, int]]:
+    """How a message ranks: least is what concerns this agent most; a draw decides ties."""
     written = {line.id for line in lines if line.by == scene.me}
     answered = {line.to for line in lines if line.by == scene.me}
 
     def rank(line: Line) -> tuple[int, int]:
-        elsewhere = (
-            line.id in answered or f"@{scene.me}" in line.text
-        )  # a mention is answered by `reply`
-        about = own is not None and title(own).lower() in line.text.lower()
-        return (
-            4 * elsewhere - 2 * (line.to in written) - about - bool(line.to),
-            draw_number("who", scene.seed, scene.me, line.by, line.text),
-        )
+        # A mention is answered by `reply_aside`, not here. Neither is a message that
+        # this agent has answered already.
+        elsewhere = line.id in answered or f"@{scene.me}" in line.text
+        concern = -4 if elsewhere else 0
+        if line.to in written:
+            concern += 2
+        if line.to:
+            concern += 1
+        if _about_mine(scene, line):
+            concern += 1
+        draw = draw_number("who", scene.seed, scene.me, line.by, line.text)
+        return -concern, draw
 
-    line = min(others, key=rank)
-    retort = _retort(scene.me, line)
-    about = own is not None and title(own).lower() in line.text.lower()
-    said = retort or pick(
-        voice.defend if about else frames,
-        "aside",
-        scene.seed,
-        scene.me,
-        scene.form,
-        line.by,
-        line.text,
-    )
-    slots = {
-        "who": line.by,
-        "quote": _short(line.text),
-        "title": title(own) if own else "nothing at all",
-    }
-    return _voiced(scene, said if retort else said.format(**slots)), line.id
+    return rank
+
+
+def _about_mine(scene: Scene, line: Line) -> bool:
+    """Whether a message names the agent's own proposal."""
+    own = scene.mine()
+    return own is not None and title(own).lower() in line.text.lower()
 
 
 def reply_aside(scene: Scene) -> str:
-    """A mention is answered: a tease about one's own idea as it deserves, the person with care, others with a line."""
-    voice = library.voice(scene.me)
-    named = [
-        line
-        for line in scene.chat
-        if f"@{scene.me}" in line.text and line.by != scene.me
-    ]
-    asked = [line for line in scene.chat if line.id in scene.targets]
-    line = (
-        asked[0]
-        if asked
-        else named[-1]
-        if named
-        else scene.chat[-1]
-        if scene.chat
-        else Line("", "you", "", "")
-    )
-    frames = (
-        voice.answer
-        if line.by != "you"
-        else voice.bound
-        if line.binding
-        else voice.to_you
-    )
-    said = pick(frames, "mention", scene.me, line.by, line.text).format(
-        who=line.by, quote=_short(line.text)
-    )
-    head = ["---", "kind: chat", *([f"reply_to: {line.id}"] if line.id else []), "---"]
-    return "\n".join([*head, _voiced(scene, _retort(scene.me, line) or said), ""])
+    """The whole answer to a mention: front matter, then the line.
+
+    A tease about the agent's own idea gets its retort, the person gets a careful answer,
+    and others get a line.
+    """
+    line = _mention(scene)
+    frame = pick(_frames(scene, line), "mention", scene.me, line.by, line.text)
+    said = frame.format(who=line.by, quote=_short(line.text))
+    text = _voiced(scene, _retort(scene.me, line) or said)
+    reply_to = f"reply_to: {line.id}\n" if line.id else ""
+    return f"---\nkind: chat\n{reply_to}---\n{text}\n"
 
 
-def _to_you(scene: Scene, line: Line) -> str:
-    voice = library.voice(scene.me)
-    frames = voice.bound if line.binding else voice.to_you
-    return _voiced(
-        scene, pick(frames, "you", scene.me, line.text).format(quote=_short(line.text))
-    )
+def _mention(scene: Scene) -> Line:
+    """The message to reply to: the one asked about, else the last that names the agent, else the last."""
+    for line in scene.chat:
+        if line.id in scene.targets:
+            return line
+    for line in reversed(scene.chat):
+        if f"@{scene.me}" in line.text and line.by != scene.me:
+            return line
+    return scene.chat[-1] if scene.chat else Line("", "you", "", "")
+
+
+def _frames(scene: Scene, line: Line) -> list[str]:
+    """What the voice has for a message of an agent, of the person, or for a constraint."""
+    voice: Voice = library.voice(scene.me)
+    if line.by != "you":
+        return voice.answer
+    return voice.bound if line.binding else voice.to_you
+
+
+def _answer_to_you(scene: Scene) -> Aside | None:
+    """The answer to the person's latest message; None where it is not this agent's to give."""
+    line = next((line for line in reversed(scene.chat) if line.by == "you"), None)
+    if line is None or not _mine_to_answer(scene, line):
+        return None
+    frame = pick(_frames(scene, line), "you", scene.me, line.text)
+    return Aside(_voiced(scene, frame.format(quote=_short(line.text))), line.id)
 
 
 def _voiced(scene: Scene, text: str) -> str:
-    """Whoever never uses a capital letter quotes without them too."""
+    """The text as this voice writes it: the wild one never uses a capital letter, not in quotes either."""
     return text.lower() if library.voice(scene.me).lens == "wild" else text
 
 
 def _retort(me: str, line: Line) -> str:
-    """What `me` has always wanted to answer to exactly this tease."""
+    """The line that `me` keeps for exactly this tease; "" where it keeps none."""
     for name in library.shelf():
         known = library.idea(name)
         if known and line.text == known.tease.get(line.by):
@@ -147,47 +180,52 @@ def _retort(me: str, line: Line) -> str:
 
 def _was_reply(line: Line) -> bool:
     """Whether a rehearsed agent said this because it was called by name."""
-    voice = library.voice(line.by)
-    if any(
-        line.text == said
-        for name in library.shelf()
-        for said in _retorts(name, line.by)
-    ):
+    if any(line.text in _retorts(name, line.by) for name in library.shelf()):
         return True
-    return any(
-        re.fullmatch(re.sub(r"\\\{\w+\\\}", ".*", re.escape(frame)), line.text)
-        for frame in voice.answer + voice.to_you + voice.bound
-    )
+    voice = library.voice(line.by)
+    frames = [*voice.answer, *voice.to_you, *voice.bound]
+    return any(_fills(frame, line.text) for frame in frames)
+
+
+def _fills(frame: str, text: str) -> bool:
+    """Whether `text` is the frame with something in its slots."""
+    pattern = re.sub(r"\\\{\w+\\\}", ".*", re.escape(frame))
+    return re.fullmatch(pattern, text) is not None
 
 
 def _retorts(name: str, by: str) -> list[str]:
-    """What `by` answers to the teases that call it by name."""
+    """The answers of `by` to the teases of the idea `name` that call it by name."""
     known = library.idea(name)
-    said = known.retort.get(by, {}) if known else {}
-    return [
-        text for who, text in said.items() if known and f"@{by}" in known.tease[who]
-    ]
-
-
-def _yours(scene: Scene) -> Line | None:
-    """The person's latest message."""
-    return next((line for line in reversed(scene.chat) if line.by == "you"), None)
+    if known is None:
+        return []
+    answers = known.retort.get(by, {})
+    return [text for who, text in answers.items() if f"@{by}" in known.tease[who]]
 
 
 def _mine_to_answer(scene: Scene, line: Line) -> bool:
-    """Whether this agent answers the person in passing: nobody was named, the draw over the roll hits it, and once."""
-    if "@" in line.text or any(
-        other.by == scene.me and other.to == line.id for other in scene.chat
-    ):
+    """Whether this agent answers the person in passing.
+
+    It does so once, when the message names nobody and the draw over the roll hits it.
+    """
+    if "@" in line.text or not scene.roll:
         return False
-    return bool(scene.roll) and pick(scene.roll, "host", line.text) == scene.me
+    if any(other.by == scene.me and other.to == line.id for other in scene.chat):
+        return False
+    return pick(scene.roll, "host", line.text) == scene.me
 
 
 def _short(text: str) -> str:
-    """The first words of a message, as one quotes it back: without the names that it called."""
+    """The first words of a message, to quote it back without the names that it called."""
+    text = _without_names(text)
+    sentences = re.split(r"(?<=[.!?])\s", text)
+    long_enough = [one for one in sentences if len(one.split()) > 2]
+    words = next(iter(long_enough), text).split()
+    more = "…" if len(words) > 8 else ""
+    return " ".join(words[:8]).rstrip(".,;:?!") + more
+
+
+def _without_names(text: str) -> str:
+    """The text on one line without the names that it calls, and without quotes and braces."""
     text = re.sub(r"^(?:@[\w-]+|[\w-]+(?=[,:] ))[,:]?\s*", "", text)
     text = re.sub(r",? ?@[\w-]+|[\"“”‘{}]|’(?!\w)", "", text)
-    text = " ".join(text.split()).lstrip(" ,.:;?!")
-    sentences = re.split(r"(?<=[.!?])\s", text)
-    words = next((s for s in sentences if len(s.split()) > 2), text).split()
-    return " ".join(words[:8]).rstrip(".,;:?!") + ("…" if len(words) > 8 else "")
+    return " ".join(text.split()).lstrip(" ,.:;?!")

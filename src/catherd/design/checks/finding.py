@@ -1,7 +1,8 @@
 """What a check says: one finding per place, printed like a compiler's.
 
-`severity` is error (must be mended before a merge), warning (worth a look) or unknown (a tool is missing, so nothing was
-proved): unknown never passes. `about` lists further files that take part, so that a finding can be shown to each author.
+`severity` is error (to be mended before a merge), warning (worth a look) or unknown (a
+tool is missing, so nothing was proved). Unknown never passes. `about` lists further
+files that take part, so that a finding can be shown to the author of each.
 """
 
 import os
@@ -18,7 +19,11 @@ from catherd.git.pr_rules import shown_path
 class Finding(
     msgspec.Struct, frozen=True, order=True, kw_only=True, omit_defaults=True
 ):
-    """One complaint: `path` relative to the root, `line` and `col` from 1 (0: the file as a whole)."""
+    """One complaint.
+
+    `path` is relative to the root; `line` and `col` count from 1. Line 0 means the file
+    as a whole.
+    """
 
     path: str
     line: int = 0
@@ -42,10 +47,12 @@ class Ref(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """All that the rules between files need to know of one file; a function of its path and content alone.
+    """All that the rules between files need to know of one file.
 
-    `ident` is the artifact's id (US-004), `refs` the names it uses by role, `links` and `anchors` its Markdown links and
-    heading slugs, `at` lines of named parts, `data` whatever else its kind needs.
+    It depends on the file's path and content alone. `ident` is the artifact's id
+    (US-004). `refs` are the names that it uses, by role; under "defines" stand those
+    that it gives. `links` and `anchors` are its Markdown links and heading slugs. `at`
+    holds (line, col) of named parts. `data` is whatever else its kind needs.
     """
 
     path: str
@@ -79,46 +86,83 @@ class Facts(msgspec.Struct, kw_only=True, omit_defaults=True):
             )
         )
 
+    def cannot_look(self, why: str, line: int = 1, col: int = 1) -> None:
+        """Add the finding that a tool is missing, so that nothing was proved."""
+        self.say("DOC090", why, line, col, severity="unknown")
+
+    def defines(self, name: str, line: int, col: int = 1) -> None:
+        """Note a name that this file gives to something."""
+        self.refs.setdefault("defines", []).append(Ref(name, line, col))
+
     def names(self, role: str) -> list[str]:
         """The names under `role`, in their order."""
         return [ref.name for ref in self.refs.get(role, [])]
 
+    def part(self, name: str) -> Ref:
+        """The place of a named part; line 0 when it has none."""
+        line, col = self.at.get(name, (0, 0))
+        return Ref(name, line, col)
+
+    @property
+    def broken(self) -> bool:
+        """Whether an error was found."""
+        return any(finding.severity == "error" for finding in self.findings)
+
 
 def program_words() -> str:
-    """How catherd was called, to be pasted; in a workspace, and where something else called it, as `make` does."""
+    """The words that call catherd, to be pasted into a shell.
+
+    They are what a person typed, or the workspace's own program when `make` or another
+    program called.
+    """
     called = sys.argv[0]
-    return (
-        shlex.quote(called)
-        if os.path.basename(called) == "catherd"
-        else ".venv/bin/catherd"
-    )
+    if os.path.basename(called) == "catherd":
+        return shlex.quote(called)
+    return ".venv/bin/catherd"
 
 
 def passes(findings: Iterable[Finding]) -> bool:
-    """Whether nothing speaks against a merge: no error, and nothing that could not be looked at."""
+    """Whether nothing speaks against a merge: no error, and nothing unknown."""
     return all(finding.severity == "warning" for finding in findings)
 
 
 def to_json(findings: Iterable[Finding]) -> str:
-    """A JSON array with one object per finding: path, line, col, code, severity, text, about."""
-    rows = [
-        {"path": f.path.encode(errors="backslashreplace").decode(), "line": f.line, "col": f.col, "code": f.code, "severity": f.severity, "text": f.text,
-         "about": list(f.about)}
-        for f in findings
-    ]  # fmt: skip
+    """A JSON array with one object for each finding; the keys are those of Finding."""
+    rows = [_row(finding) for finding in findings]
     return msgspec.json.format(msgspec.json.encode(rows), indent=1).decode()
 
 
+def _row(finding: Finding) -> dict[str, Any]:
+    """A finding with all its keys; a name that is no UTF-8 with escapes."""
+    return {
+        "path": finding.path.encode(errors="backslashreplace").decode(),
+        "line": finding.line,
+        "col": finding.col,
+        "code": finding.code,
+        "severity": finding.severity,
+        "text": finding.text,
+        "about": list(finding.about),
+    }
+
+
 def within(findings: Iterable[Finding], only: Collection[str] | None) -> list[Finding]:
-    """Those that concern one of `only` (files, or directories with all below them); None: all."""
+    """Those that concern one of `only`: files, or folders with all below them.
+
+    None means all.
+    """
     if only is None:
         return list(findings)
     wanted = [path.rstrip("/") for path in only]
+    return [
+        finding
+        for finding in findings
+        if any(_below(path, wanted) for path in (finding.path, *finding.about))
+    ]
 
-    def meant(path: str) -> bool:
-        return any(
-            path == want or path.startswith(f"{want}/") or want in {"", "."}
-            for want in wanted
-        )
 
-    return [f for f in findings if meant(f.path) or any(map(meant, f.about))]
+def _below(path: str, wanted: list[str]) -> bool:
+    """Whether `path` is one of `wanted` or stands below one; "" and "." hold all."""
+    for want in wanted:
+        if want in {"", ".", path} or path.startswith(f"{want}/"):
+            return True
+    return False

@@ -1,8 +1,12 @@
-"""Results kept between runs, by the sha256 of a file's path, kind and content and of the program that looked at it.
+"""Results kept between runs, so that a file is looked at again only when it changed.
 
-One JSON file for all, replaced in one step; what another process kept meanwhile is read again before. Of two that write in
-the same moment the last one wins, which costs a look and no more. What could not be looked at (`unknown`) is never kept. A
-damaged file is an empty one.
+A result's name is the sha256 of the file's kind, path and content and of the hidden
+tools. The name of the store holds the sha256 of the program that looked.
+
+A store is one JSON file, replaced in one step. What another process kept meanwhile is
+read again before that. When two processes write in the same moment the last one wins,
+which costs a look and no more. What could not be looked at (`unknown`) is never kept. A
+damaged file counts as an empty one.
 """
 
 import contextlib
@@ -12,6 +16,7 @@ import importlib.metadata
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 
 import msgspec
 
@@ -31,42 +36,48 @@ TOOLS = (
 
 @functools.cache
 def version() -> str:
-    """The sha256 of this program: the modules beside it, those it leans on, and the versions of its tools."""
+    """The sha256 of the program that looks: its modules and the versions of its tools."""
     state = hashlib.sha256()
-    here = os.path.dirname(os.path.abspath(__file__))
-    package = os.path.dirname(os.path.dirname(here))
-    wireframe = os.path.join(package, "design", "wireframe")
-    names = [
-        os.path.join(here, name)
-        for name in sorted(os.listdir(here))
-        if name.endswith(".py")
-    ]
-    names += [
-        os.path.join(here, "schemas", name)
-        for name in sorted(os.listdir(os.path.join(here, "schemas")))
-    ]
-    names += [
-        os.path.join(wireframe, name)
-        for name in sorted(os.listdir(wireframe))
-        if name.endswith(".py")
-    ]
-    names.append(os.path.join(package, "bus", "yaml_read.py"))
-    for name in names:
+    for name in _program():
         with open(name, "rb") as file:
             state.update(hashlib.sha256(file.read()).digest())
     for tool in TOOLS:
-        try:
-            state.update(f"{tool} {importlib.metadata.version(tool)}\n".encode())
-        except importlib.metadata.PackageNotFoundError:
-            state.update(f"{tool} none\n".encode())
+        state.update(f"{tool} {_tool_version(tool)}\n".encode())
     return state.hexdigest()
+
+
+def _program() -> Iterator[str]:
+    """The files that a finding can depend on: the checks and what they lean on."""
+    checks = os.path.dirname(os.path.abspath(__file__))
+    design = os.path.dirname(checks)
+    engine = os.path.dirname(design)
+
+    yield from _files_below(checks)
+    yield from _files_below(os.path.join(design, "wireframe"))
+    yield os.path.join(engine, "bus", "yaml_read.py")
+
+
+def _files_below(top: str) -> Iterator[str]:
+    """The modules and schemas below a folder, always in the same order."""
+    for folder, folders, names in os.walk(top):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith((".py", ".json")):
+                yield os.path.join(folder, name)
+
+
+def _tool_version(tool: str) -> str:
+    try:
+        return importlib.metadata.version(tool)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 class Store:
     """The kept results called `name` in `folder`; None: nothing is kept."""
 
     def __init__(self, folder: str | None, name: str = "checks") -> None:
-        self._folder, self._name, self._changed = folder, name, False
+        self._folder, self._name = folder, name
         self._known: dict[str, Facts] | None = None
         self._new: dict[str, Facts] = {}
 
@@ -77,16 +88,16 @@ class Store:
         return self._known
 
     def _read(self) -> dict[str, Facts]:
-        if self._folder is not None:
-            try:
-                with open(self._path(), "rb") as file:
-                    return msgspec.json.decode(file.read(), type=dict[str, Facts])
-            except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-                pass
-        return {}
+        if self._folder is None:
+            return {}
+        try:
+            with open(os.path.join(self._folder, self._file()), "rb") as file:
+                return msgspec.json.decode(file.read(), type=dict[str, Facts])
+        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+            return {}
 
-    def _path(self) -> str:
-        return os.path.join(self._folder or "", f"{self._name}-{version()[:16]}.json")
+    def _file(self) -> str:
+        return f"{self._name}-{version()[:16]}.json"
 
     def key(self, kind: str, path: str, text: str) -> str:
         """The name of a result."""
@@ -99,29 +110,34 @@ class Store:
 
     def put(self, key: str, facts: Facts) -> None:
         """Keep a result, unless something could not be looked at."""
-        if self._folder is not None and not any(
-            f.severity == "unknown" for f in facts.findings
-        ):
+        if self._folder is None:
+            return
+        if all(finding.severity != "unknown" for finding in facts.findings):
             self._all()[key] = self._new[key] = facts
-            self._changed = True
 
     def save(self) -> None:
-        """Write what changed; the oldest entries go first when there are too many."""
-        if not self._changed or self._folder is None:
+        """Write what is new; the oldest entries go first when there are too many."""
+        if not self._new or self._folder is None:
             return
-        rows = dict(list((self._read() | self._new).items())[-LIMIT:])
+        entries = self._read() | self._new
+        newest = dict(list(entries.items())[-LIMIT:])
+
         os.makedirs(self._folder, exist_ok=True)
         fd, scratch = tempfile.mkstemp(dir=self._folder, prefix=".checks.")
         with os.fdopen(fd, "wb") as file:
-            file.write(msgspec.json.encode(rows))
-        with effect("cache", os.path.basename(self._path())):
-            os.replace(scratch, self._path())
-        for name in os.listdir(
-            self._folder
-        ):  # of other versions of this program: nobody asks for them again
-            if re.fullmatch(
-                rf"{self._name}-[0-9a-f]{{16}}\.json", name
-            ) and name != os.path.basename(self._path()):
+            file.write(msgspec.json.encode(newest))
+
+        target = os.path.join(self._folder, self._file())
+        with effect("cache", self._file()):
+            os.replace(scratch, target)
+
+        self._remove_old(self._folder)
+        self._new = {}
+
+    def _remove_old(self, folder: str) -> None:
+        """Remove the stores of other versions of this program; nobody asks for them."""
+        for name in os.listdir(folder):
+            stored = re.fullmatch(rf"{self._name}-[0-9a-f]{{16}}\.json", name)
+            if stored and name != self._file():
                 with effect("remove", name), contextlib.suppress(FileNotFoundError):
-                    os.unlink(os.path.join(self._folder, name))
-        self._changed = False
+                    os.unlink(os.path.join(folder, name))

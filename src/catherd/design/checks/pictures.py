@@ -1,18 +1,17 @@
 """Hand-drawn and compiled pictures of screens: SVG and Excalidraw."""
 
-import functools
 import json
-import os
 import re
 import xml.etree.ElementTree as ET
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from catherd.design.checks import pixels
+from catherd.design.checks import shape
+from catherd.design.checks.adapters import pixels
+from catherd.design.checks.adapters.mermaid import Drawer
 from catherd.design.checks.finding import Facts
-from catherd.design.checks.mermaid import Drawer
-from catherd.design.checks.shape import FOLDER
-from catherd.design.checks.tools import need
 
+_SVG = "{http://www.w3.org/2000/svg}"
 _FORBIDDEN = {
     "script",
     "foreignobject",
@@ -22,107 +21,117 @@ _FORBIDDEN = {
     "audio",
     "video",
     "handler",
-    "set",
-    "animate",
 }
+_MOVES = {"set", "animate"}  # dangerous only where they change a link
+_EMBEDDED = re.compile(r"#|data:image/(?:png|jpeg|gif|webp);")
+_LOADS = re.compile(r"url\(\s*['\"]?(?!#|data:image/)[^)]|@import", re.IGNORECASE)
 
 
 def check_svg(facts: Facts, text: str, _drawer: Drawer) -> None:
     """docs/ux/SCR-*.svg: safe to show, not blank."""
+    root = _parsed(facts, text)
+    if root is None:
+        return
+    before = len(facts.findings)
+    _safe(facts, text, root)
+    _described(facts, text, root)
+    if len(facts.findings) == before:
+        _measure(facts, text)
+
+
+def _parsed(facts: Facts, text: str) -> ET.Element | None:
+    """The root of the picture; None, with the reason noted, when it is no SVG."""
     doctype = re.search(r"<!(?:DOCTYPE|ENTITY)", text, re.IGNORECASE)
     if doctype:
-        facts.say(
-            "SVG202",
-            "a DTD is not taken: remove the DOCTYPE",
-            *_place(text, doctype.start()),
-        )
-        return
+        place = _place(text, doctype.start())
+        facts.say("SVG202", "a DTD is not taken: remove the DOCTYPE", *place)
+        return None
     try:
         root = ET.fromstring(text)  # noqa: S314 - no DTD, so no entities to expand
     except ET.ParseError as error:
         line, col = error.position
         facts.say("SVG201", f"not XML: {error}", line, col + 1)
-        return
-    if root.tag != "{http://www.w3.org/2000/svg}svg":
+        return None
+    if root.tag != f"{_SVG}svg":
         facts.say(
-            "SVG201", 'the root is no <svg xmlns="http://www.w3.org/2000/svg">', 1, 1
+            "SVG201",
+            'the root is no <svg xmlns="http://www.w3.org/2000/svg">',
+            1,
+            1,
         )
-        return
-    before = len(facts.findings)
-    _safe(facts, text, root)
+        return None
+    return root
+
+
+def _described(facts: Facts, text: str, root: ET.Element) -> None:
+    """The picture has a viewBox, a title and a word in it."""
+    top = _place(text, text.find("<svg"))
     if "viewBox" not in root.attrib:
-        facts.say("SVG205", "the viewBox is missing", *_place(text, text.find("<svg")))
-    title = root.find("{http://www.w3.org/2000/svg}title")
+        facts.say("SVG205", "the viewBox is missing", *top)
+    title = root.find(f"{_SVG}title")
     if title is None or not (title.text or "").strip():
-        facts.say(
-            "SVG206",
-            "the <title> is missing: what does it show?",
-            *_place(text, text.find("<svg")),
-        )
-    words = [
-        e
-        for e in root.iter()
-        if _local(e.tag) == "text" and "".join(e.itertext()).strip()
-    ]
-    if not words:
+        facts.say("SVG206", "the <title> is missing: what does it show?", *top)
+
+    texts = [element for element in root.iter() if _local(element.tag) == "text"]
+    words = ["".join(element.itertext()).strip() for element in texts]
+    if not any(words):
         facts.say("SVG209", "there is no text in the picture", 1, 1)
-    if len(facts.findings) == before:
-        _measure(facts, text)
 
 
 def _local(tag: Any) -> str:
+    """A name without its namespace, in lower case, or "" for a comment."""
     return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
 
 
 def _place(text: str, at: int) -> tuple[int, int]:
+    """(line, col) of an offset; the first place for -1."""
     at = max(at, 0)
     return text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1
 
 
 def _safe(facts: Facts, text: str, root: ET.Element) -> None:
+    """Nothing in the picture runs, and nothing loads from elsewhere."""
     for element in root.iter():
         name = _local(element.tag)
-        if name in _FORBIDDEN and not (
-            name in {"set", "animate"} and "href" not in " ".join(element.attrib)
-        ):
+        if _runs(name, element):
             found = re.search(rf"<(?:\w+:)?{name}\b", text, re.IGNORECASE)
-            facts.say(
-                "SVG203",
-                f"<{name}> is not taken in a picture",
-                *_place(text, found.start() if found else 0),
-            )
+            place = _place(text, found.start() if found else 0)
+            facts.say("SVG203", f"<{name}> is not taken in a picture", *place)
+
         for key, value in element.attrib.items():
-            attribute = _local(key)
-            at = _place(text, text.find(value))
-            if attribute.startswith("on"):
-                facts.say("SVG203", f"the attribute {attribute} runs a program", *at)
-            elif attribute in {"href", "src"} and not re.match(
-                r"#|data:image/(?:png|jpeg|gif|webp);", value.strip()
-            ):
-                facts.say(
-                    "SVG204", f"{attribute}={value[:60]} leads out of the file", *at
-                )
-            elif _loads(value):
-                facts.say("SVG204", f"{attribute} loads something: {value[:60]}", *at)
-        if name == "style" and _loads(element.text or ""):
-            facts.say(
-                "SVG204",
-                "the style loads something",
-                *_place(text, text.find("<style")),
-            )
+            place = _place(text, text.find(value))
+            _safe_attribute(facts, _local(key), value, place)
+
+        if name == "style" and _LOADS.search(element.text or ""):
+            place = _place(text, text.find("<style"))
+            facts.say("SVG204", "the style loads something", *place)
 
 
-def _loads(value: str) -> bool:
-    return bool(
-        re.search(r"url\(\s*['\"]?(?!#|data:image/)[^)]|@import", value, re.IGNORECASE)
-    )
+def _runs(name: str, element: ET.Element) -> bool:
+    """Whether an element can run a program."""
+    if name in _MOVES:
+        return "href" in " ".join(element.attrib)
+    return name in _FORBIDDEN
+
+
+def _safe_attribute(
+    facts: Facts, name: str, value: str, place: tuple[int, int]
+) -> None:
+    shown = value[:60]
+    if name.startswith("on"):
+        facts.say("SVG203", f"the attribute {name} runs a program", *place)
+    elif name in {"href", "src"} and not _EMBEDDED.match(value.strip()):
+        facts.say("SVG204", f"{name}={shown} leads out of the file", *place)
+    elif _LOADS.search(value):
+        facts.say("SVG204", f"{name} loads something: {shown}", *place)
 
 
 def _measure(facts: Facts, text: str) -> None:
+    """There is something to see when the picture is drawn."""
     try:
         found = pixels.measure(text)
     except pixels.Missing as missing:
-        facts.say("DOC090", str(missing), 1, 1, severity="unknown")
+        facts.cannot_look(str(missing))
         return
     except (ValueError, OverflowError) as error:
         facts.say("SVG201", f"cannot be drawn: {error}", 1, 1)
@@ -133,16 +142,8 @@ def _measure(facts: Facts, text: str) -> None:
         facts.say("SVG208", f"{found.colours} colours; a mock-up has at least 3", 1, 1)
 
 
-@functools.cache
-def _scene() -> Any:
-    import jsonschema
-
-    with open(os.path.join(FOLDER, "excalidraw.schema.json"), encoding="utf-8") as file:
-        return jsonschema.Draft202012Validator(json.load(file))
-
-
 def excalidraw(facts: Facts, text: str, _drawer: Drawer) -> None:
-    """docs/ux/SCR-*.excalidraw: of the right shape, ids unique, every binding, container and frame there."""
+    """docs/ux/SCR-*.excalidraw: a scene with unique ids and no target missing."""
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -150,82 +151,82 @@ def excalidraw(facts: Facts, text: str, _drawer: Drawer) -> None:
         facts.say("EXC201", f"not JSON: {error}", line, col)
         return
     try:
-        need("jsonschema")
-        errors = list(_scene().iter_errors(data))
+        errors = list(shape.validator("excalidraw").iter_errors(data))
     except ImportError:
-        facts.say(
-            "DOC090",
-            "jsonschema is not here to look: pip install 'catherd[plan]'",
-            1,
-            1,
-            severity="unknown",
-        )
+        facts.cannot_look("jsonschema is not here to look: pip install 'catherd[plan]'")
         return
     for wrong in errors[:10]:
         where = ".".join(str(part) for part in wrong.absolute_path)
         facts.say(
             "EXC202",
             f"{where}: {wrong.message}"[:200].lstrip(": "),
-            _line(text, data, wrong),
+            _line_of_error(text, data, wrong),
             1,
         )
     if not errors:
-        _bindings(facts, text, data["elements"])
+        _unique_ids(facts, text, data["elements"])
+        _targets_there(facts, text, data["elements"])
 
 
-def _line(text: str, data: Any, error: Any) -> int:
+def _line_of_error(text: str, data: Any, error: Any) -> int:
     """The line of the id of the element that a complaint is about, else 1."""
     path = list(error.absolute_path)
-    if len(path) > 1 and path[0] == "elements":
-        element = data["elements"][path[1]]
-        return _at(text, element.get("id") if isinstance(element, dict) else None)
-    return 1
+    if len(path) < 2 or path[0] != "elements":
+        return 1
+    element = data["elements"][path[1]]
+    return _line_of_id(text, element.get("id") if isinstance(element, dict) else None)
 
 
-def _at(text: str, ident: Any, nth: int = 0) -> int:
-    """The line of the nth place where something has this id; 1 when it is written in another way."""
+def _line_of_id(text: str, ident: Any, nth: int = 0) -> int:
+    """The line of the nth element with this id, or 1 when it is written otherwise."""
     pattern = rf'"id"\s*:\s*{re.escape(json.dumps(ident, ensure_ascii=False))}'
-    found = list(re.finditer(pattern, text))[nth : nth + 1]
-    return _place(text, found[0].start())[0] if found else 1
+    found = list(re.finditer(pattern, text))
+    return _place(text, found[nth].start())[0] if nth < len(found) else 1
 
 
-def _bindings(facts: Facts, text: str, elements: list[dict[str, Any]]) -> None:
-    kinds: dict[str, str] = {}
+def _unique_ids(facts: Facts, text: str, elements: list[dict[str, Any]]) -> None:
+    seen: set[str] = set()
     for element in elements:
-        if element["id"] in kinds:
-            facts.say(
-                "EXC203",
-                f"the id {element['id']} stands here twice",
-                _at(text, element["id"], 1),
-                1,
-            )
-        kinds[element["id"]] = element["type"]
+        ident = element["id"]
+        if ident in seen:
+            line = _line_of_id(text, ident, 1)
+            facts.say("EXC203", f"the id {ident} stands here twice", line, 1)
+        seen.add(ident)
+
+
+class _Target(NamedTuple):
+    """An element that another one names under `key`."""
+
+    key: str
+    ident: Any
+    frame: bool = False  # it must be a frame
+
+
+def _targets_there(facts: Facts, text: str, elements: list[dict[str, Any]]) -> None:
+    """Each binding, container and frame that an element names is there."""
+    kinds = {element["id"]: element["type"] for element in elements}
     for element in elements:
-        wanted = [
-            ("containerId", element.get("containerId"), ""),
-            ("frameId", element.get("frameId"), "frame"),
-        ]
-        for key in ("startBinding", "endBinding"):
-            binding = element.get(key)
-            wanted.append(
-                (
-                    key,
-                    binding.get("elementId") if isinstance(binding, dict) else None,
-                    "",
-                )
-            )
-        wanted += [
-            ("boundElements", bound.get("id"), "")
-            for bound in element.get("boundElements") or []
-        ]
-        for key, target, kind in wanted:
-            if target is not None and (
-                target not in kinds
-                or (kind and kinds[target] not in {kind, "magicframe"})
-            ):
+        for target in _targets(element):
+            there = target.ident in kinds
+            if target.frame and there:
+                there = kinds[target.ident] in {"frame", "magicframe"}
+            if target.ident is not None and not there:
+                ident = element["id"]
                 facts.say(
                     "EXC204",
-                    f"{element['id']}: {key} names {target}, which is not there",
-                    _at(text, element["id"]),
+                    f"{ident}: {target.key} names {target.ident}, which is not there",
+                    _line_of_id(text, ident),
                     1,
                 )
+
+
+def _targets(element: dict[str, Any]) -> Iterator[_Target]:
+    """The elements that one names."""
+    yield _Target("containerId", element.get("containerId"))
+    yield _Target("frameId", element.get("frameId"), frame=True)
+    for key in ("startBinding", "endBinding"):
+        binding = element.get(key)
+        if isinstance(binding, dict):
+            yield _Target(key, binding.get("elementId"))
+    for bound in element.get("boundElements") or []:
+        yield _Target("boundElements", bound.get("id"))

@@ -1,10 +1,11 @@
 """The wireframe language of docs/ux/screens.yaml: read, checked for shape, taken apart.
 
-`docs/handbook/document.md` describes it. What a person got wrong becomes a `Problem`; nothing here raises.
+`docs/handbook/document.md` describes it. A person's mistake becomes a `Problem`.
+Nothing here raises.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from catherd.bus.yaml_read import Document
@@ -21,11 +22,17 @@ OTHERS: dict[str, set[str]] = {
     "list": set(), "table": set(), "tabs": {"on"}, "grid": set(), "terminal": set(), "row": {"share"}, "box": {"title"},
 }  # fmt: skip
 KINDS: dict[str, set[str]] = {**TEXTS, **OTHERS}
+GROUPS = {"row", "box"}  # elements that hold others
+_LARGEST = 1e15  # what is drawn to scale: sums of it stay numbers
 Keys = tuple[str | int, ...]
 
 
 class Element(NamedTuple):
-    """One thing on a screen: its kind, the value as written, its options, where it stands, what is in it."""
+    """One thing on a screen: its kind, the value as written, its options.
+
+    An option whose value is wrong is left out. `keys` is where it stands in the file;
+    `children` are the elements in it.
+    """
 
     kind: str
     value: Any
@@ -53,7 +60,10 @@ class Screen(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What is wrong with the shape of the file, and where; `rule` is missing, unknown or wrong."""
+    """What is wrong with the shape of the file, and where.
+
+    `rule` is missing, unknown or wrong.
+    """
 
     keys: Keys
     rule: str
@@ -85,225 +95,305 @@ def parse_screens(doc: Document) -> Screens:
     problems: list[Problem] = []
     data = doc.data if isinstance(doc.data, dict) else {}
     if not data:
-        problems.append(
-            Problem((), "wrong", "expected `title:`, `canvas:` and `screens:`")
-        )
-    problems.extend(
-        _unknown(data, {"title", "canvas", "screens", "catherd"}, (), "the file")
-    )
+        what = "expected `title:`, `canvas:` and `screens:`"
+        problems.append(Problem((), "wrong", what))
+    known = {"title", "canvas", "screens", "catherd"}
+    problems.extend(_unknown(data, known, (), "the file"))
     title = _text(data, "title", (), problems)
+    canvas = _canvas(data, problems)
+    found = []
+    for n, row in enumerate(_rows(data, problems)):
+        screen = _screen(row, ("screens", n), problems)
+        if screen:
+            found.append(screen)
+    return Screens(title, canvas, found, problems)
+
+
+def _canvas(data: dict[str, Any], problems: list[Problem]) -> str:
+    """The canvas that the file names; a phone when it names none that is known."""
     canvas = data.get("canvas", "phone")
-    if canvas not in WIDTHS:
-        problems.append(
-            Problem(
-                ("canvas",),
-                "wrong",
-                f"canvas: '{canvas}' is none of {', '.join(WIDTHS)}",
-            )
-        )
-        canvas = "phone"
+    if isinstance(canvas, str) and canvas in WIDTHS:
+        return canvas
+    what = f"canvas: '{canvas}' is none of {', '.join(WIDTHS)}"
+    problems.append(Problem(("canvas",), "wrong", what))
+    return "phone"
+
+
+def _rows(data: dict[str, Any], problems: list[Problem]) -> list[Any]:
+    """The screens as they were written."""
     rows = data.get("screens")
-    if data and (not isinstance(rows, list) or not rows):
-        problems.append(
-            Problem(
-                ("screens",), "missing", "`screens:` is a list of at least one screen"
-            )
-        )
-    found = [
-        _screen(row, ("screens", n), problems)
-        for n, row in enumerate(rows if isinstance(rows, list) else [])
-    ]
-    return Screens(title, canvas, [screen for screen in found if screen], problems)
+    if isinstance(rows, list) and rows:
+        return rows
+    if data:
+        what = "`screens:` is a list of at least one screen"
+        problems.append(Problem(("screens",), "missing", what))
+    return []
 
 
 def _text(data: dict[str, Any], key: str, keys: Keys, problems: list[Problem]) -> str:
+    """The text under `key`, "" and a problem when there is none."""
     value = data.get(key)
     if value is None:
-        problems.append(Problem(keys, "missing", f"the key `{key}` is missing"))
-    elif (
-        not isinstance(value, (str, int, float))
-        or isinstance(value, bool)
-        or not str(value).strip()
-    ):
-        problems.append(Problem((*keys, key), "wrong", f"{key}: text is expected"))
-    else:
-        return str(value)
-    return ""
+        what = f"the key `{key}` is missing"
+        problems.append(Problem(keys, "missing", what))
+        return ""
+
+    text = str(value) if _scalar(value) and not isinstance(value, bool) else ""
+    if not text.strip():
+        what = f"{key}: text is expected"
+        problems.append(Problem((*keys, key), "wrong", what))
+        return ""
+    return text
 
 
 def _unknown(
     row: dict[str, Any], known: set[str], keys: Keys, of: str
 ) -> Iterator[Problem]:
+    """The keys of `row` that are not `known`."""
     for key in row:
         if key not in known:
             yield Problem(
-                (*keys, key), "unknown", f"the key `{key}` of {of} is not known"
+                (*keys, key),
+                "unknown",
+                f"the key `{key}` of {of} is not known",
             )
 
 
 def _screen(row: Any, keys: Keys, problems: list[Problem]) -> Screen | None:
+    """A screen, or None when it is no mapping."""
     if not isinstance(row, dict):
-        problems.append(
-            Problem(
-                keys, "wrong", "a screen has `id:`, `title:`, `stories:` and `states:`"
-            )
-        )
+        what = "a screen has `id:`, `title:`, `stories:` and `states:`"
+        problems.append(Problem(keys, "wrong", what))
         return None
-    problems.extend(
-        _unknown(row, {"id", "title", "stories", "states"}, keys, "a screen")
-    )
+    known = {"id", "title", "stories", "states"}
+    problems.extend(_unknown(row, known, keys, "a screen"))
+
     ident = _text(row, "id", keys, problems)
     if ident and not re.fullmatch(r"SCR-\d{3,}", ident):
-        problems.append(
-            Problem((*keys, "id"), "wrong", f"'{ident}' is no id like SCR-001")
-        )
+        what = f"'{ident}' is no id like SCR-001"
+        problems.append(Problem((*keys, "id"), "wrong", what))
+
+    stories = _stories(row, keys, problems)
+    states = _states(row, keys, problems)
+    title = _text(row, "title", keys, problems)
+    return Screen(ident, title, stories, states, keys)
+
+
+def _stories(row: dict[str, Any], keys: Keys, problems: list[Problem]) -> list[str]:
+    """The ids of a screen's stories."""
     stories = row.get("stories")
-    if not isinstance(stories, list) or not all(
-        isinstance(story, str) for story in stories
-    ):
-        problems.append(
-            Problem(
-                (*keys, "stories"), "missing", "`stories:` is a list of ids like US-001"
-            )
-        )
-        stories = []
+    if isinstance(stories, list) and all(isinstance(one, str) for one in stories):
+        return stories
+    what = "`stories:` is a list of ids like US-001"
+    problems.append(Problem((*keys, "stories"), "missing", what))
+    return []
+
+
+def _states(
+    row: dict[str, Any], keys: Keys, problems: list[Problem]
+) -> dict[str, list[Element] | None]:
+    """A screen's states with their elements, or None for one that is drawn by hand."""
     states = row.get("states")
     if not isinstance(states, dict) or not states:
-        problems.append(
-            Problem(
-                (*keys, "states"),
-                "missing",
-                "`states:` maps at least one state to its elements",
-            )
-        )
-        states = {}
+        what = "`states:` maps at least one state to its elements"
+        problems.append(Problem((*keys, "states"), "missing", what))
+        return {}
     made: dict[str, list[Element] | None] = {}
     for name, body in states.items():
         at = (*keys, "states", name)
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-            problems.append(
-                Problem(at, "wrong", f"the state '{name}' is no lower-case word")
-            )
+            what = f"the state '{name}' is no lower-case word"
+            problems.append(Problem(at, "wrong", what))
         elif body == "drawn":
             made[name] = None
         else:
             made[name] = _elements(body, at, problems, nested=False)
-    return Screen(ident, _text(row, "title", keys, problems), stories, made, keys)
+    return made
 
 
 def _elements(
     body: Any, keys: Keys, problems: list[Problem], *, nested: bool
 ) -> list[Element]:
+    """The elements of a state, a row or a box; `nested` within a row."""
     if not isinstance(body, list) or not body:
-        problems.append(
-            Problem(
-                keys, "wrong", "a list of elements is expected, or the word `drawn`"
-            )
-        )
+        what = "a list of elements is expected, or the word `drawn`"
+        problems.append(Problem(keys, "wrong", what))
         return []
-    found = (
-        _element(item, (*keys, n), problems, nested=nested)
-        for n, item in enumerate(body)
-    )
-    return [element for element in found if element]
+    found = []
+    for n, item in enumerate(body):
+        element = _element(item, (*keys, n), problems, nested=nested)
+        if element:
+            found.append(element)
+    return found
 
 
 def _element(
     item: Any, keys: Keys, problems: list[Problem], *, nested: bool
 ) -> Element | None:
-    kinds = [key for key in item if key in KINDS] if isinstance(item, dict) else []
-    if len(kinds) != 1:
-        what = (
-            f"{' and '.join(kinds)} in one element"
-            if kinds
-            else f"no kind of element among {', '.join(KINDS)}"
-        )
-        problems.append(Problem(keys, "wrong", what))
+    """One element, or None when it is not understood."""
+    kind = _kind(item, keys, problems)
+    if not kind:
         return None
-    kind = kinds[0]
-    allowed = KINDS[kind] | (COMMON if kind not in {"row", "box"} else set())
     options = {key: value for key, value in item.items() if key != kind}
-    problems.extend(_unknown(options, allowed, keys, kind))
+    common = set() if kind in GROUPS else COMMON
+    problems.extend(_unknown(options, KINDS[kind] | common, keys, kind))
     value, children = item[kind], []
     if kind in TEXTS:
         value = _text(item, kind, keys, problems)
-    elif kind in {"row", "box"}:
-        if kind == "row" and nested:
-            problems.append(
-                Problem(keys, "wrong", "a row within a row or a box of a row")
-            )
-            return None
-        children = _elements(
-            value, (*keys, kind), problems, nested=nested or kind == "row"
-        )
+    elif kind == "row" and nested:
+        what = "a row within a row or a box of a row"
+        problems.append(Problem(keys, "wrong", what))
+        return None
+    elif kind in GROUPS:
+        within = nested or kind == "row"
+        children = _elements(value, (*keys, kind), problems, nested=within)
     else:
-        why = _compound(kind, value)
+        why = _SHAPES[kind](value)
         if why:
             problems.append(Problem((*keys, kind), "wrong", f"{kind}: {why}"))
             return None
-    problems.extend(
-        Problem((*keys, key), "wrong", f"{key}: {why}")
-        for key, why in _options(options)
-    )
+    for key, why in _wrong_options(kind, options):
+        problems.append(Problem((*keys, key), "wrong", f"{key}: {why}"))
+        # a picture is made of this element even so: for the page
+        del options[key]
     return Element(kind, value, options, keys, children)
 
 
-def _words(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(v, (str, int, float)) for v in value)
-    )
-
-
-def _compound(kind: str, value: Any) -> str:
-    """What is wrong with the value of an element that is no plain text; "" when nothing is."""
-    if kind == "list":
-        fine = isinstance(value, list) and bool(value)
-        for item in value if fine else ():
-            if isinstance(item, dict):
-                fine = (
-                    fine
-                    and isinstance(item.get("text"), str)
-                    and set(item) <= {"text", "note", *COMMON}
-                )
-            else:
-                fine = fine and isinstance(item, (str, int, float))
-        return "" if fine else "strings or {text, note, goes, does, id} are expected"
-    if kind == "table":
-        columns = value.get("columns") if isinstance(value, dict) else None
-        rows = value.get("rows") if isinstance(value, dict) else None
-        if not _words(columns) or not isinstance(rows, list) or columns is None:
-            return "{columns: [...], rows: [[...], …]} is expected"
-        return (
-            ""
-            if all(_words(r) and len(r) == len(columns) for r in rows)
-            else "a row has not as many cells as columns"
-        )
-    if not _words(value):
-        return "a list of strings is expected"
-    if kind == "grid" and len({len(str(row)) for row in value}) != 1:
-        return "the rows are not equally long"
+def _kind(item: Any, keys: Keys, problems: list[Problem]) -> str:
+    """The one kind that an element is of, "" and a problem when it is not one."""
+    kinds = [key for key in item if key in KINDS] if isinstance(item, dict) else []
+    if len(kinds) == 1:
+        return str(kinds[0])
+    what = f"no kind of element among {', '.join(KINDS)}"
+    if kinds:
+        what = f"{' and '.join(kinds)} in one element"
+    problems.append(Problem(keys, "wrong", what))
     return ""
 
 
-def _options(options: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _scalar(value: Any) -> bool:
+    return isinstance(value, (str, int, float))
+
+
+def _scalars(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_scalar, value))
+
+
+def _wrong_words(value: Any) -> str:
+    """Why a value is no list of words, or "" when it is one."""
+    return "" if _scalars(value) else "a list of strings is expected"
+
+
+def _wrong_list(value: Any) -> str:
+    """Why a value is no list of rows, or "" when it is one."""
+    if isinstance(value, list) and value and all(map(_is_row, value)):
+        return ""
+    return "strings or {text, note, goes, does, id} are expected"
+
+
+def _is_row(item: Any) -> bool:
+    """Whether an item is a row of a list."""
+    if not isinstance(item, dict):
+        return _scalar(item)
+    return isinstance(item.get("text"), str) and set(item) <= {"text", "note", *COMMON}
+
+
+def _wrong_table(value: Any) -> str:
+    """Why a value is no table, or "" when it is one."""
+    wanted = "{columns: [...], rows: [[...], …]} is expected"
+    if not isinstance(value, dict):
+        return wanted
+
+    columns, rows = value.get("columns"), value.get("rows")
+    if not isinstance(columns, list) or not _scalars(columns):
+        return wanted
+    if not isinstance(rows, list):
+        return wanted
+
+    for row in rows:
+        if not _scalars(row) or len(row) != len(columns):
+            return "a row has not as many cells as columns"
+    return ""
+
+
+def _wrong_grid(value: Any) -> str:
+    """Why a value is no grid of characters, or "" when it is one."""
+    if not _scalars(value):
+        return "a list of strings is expected"
+    lengths = {len(str(row)) for row in value}
+    return "" if len(lengths) == 1 else "the rows are not equally long"
+
+
+_SHAPES: dict[str, Callable[[Any], str]] = {
+    "list": _wrong_list,
+    "table": _wrong_table,
+    "grid": _wrong_grid,
+    "tabs": _wrong_words,
+    "terminal": _wrong_words,
+}
+
+
+class _Option(NamedTuple):
+    """What the value of an option must be; `{value}` in the words is what it is."""
+
+    fits: Callable[[Any], bool]
+    wanted: str
+
+
+def _tone(value: Any) -> bool:
+    return value in ("info", "good", "bad")
+
+
+def _text_value(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _lines(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= 8
+
+
+def _height(value: Any) -> bool:
+    return type(value) is int and 40 <= value <= 600
+
+
+def _tab(value: Any) -> bool:
+    """Whether a value can be the number of a tab; "1" and true are taken for 1."""
+    if isinstance(value, str):
+        return value.isdecimal()
+    return value is None or isinstance(value, int)
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_number, value))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= _LARGEST
+
+
+# by the option's name, or by `kind.option` where it means another thing for a kind
+_OPTIONS = {
+    "tone": _Option(_tone, "'{value}' is none of info, good, bad"),
+    "lines": _Option(_lines, "a number from 1 to 8 is expected"),
+    "height": _Option(_height, "a number from 40 to 600 is expected"),
+    "tabs.on": _Option(_tab, "a whole number is expected"),
+    "goes": _Option(_text_value, "text is expected"),
+    "does": _Option(_text_value, "text is expected"),
+    "id": _Option(_text_value, "text is expected"),
+    "title": _Option(_text_value, "text is expected"),
+    "values": _Option(_numbers, "a list of numbers is expected"),
+    "share": _Option(_numbers, "a list of numbers is expected"),
+}
+
+
+def _wrong_options(kind: str, options: dict[str, Any]) -> list[tuple[str, str]]:
+    """The options of an element whose values are wrong, each with the reason."""
+    found = []
     for key, value in options.items():
-        number = isinstance(value, int) and not isinstance(value, bool)
-        if key == "tone" and value not in {"info", "good", "bad"}:
-            yield key, f"'{value}' is none of info, good, bad"
-        elif key == "lines" and not (number and 1 <= value <= 8):
-            yield key, "a number from 1 to 8 is expected"
-        elif key == "height" and not (number and 40 <= value <= 600):
-            yield key, "a number from 40 to 600 is expected"
-        elif key in {"goes", "does", "id", "title"} and not isinstance(value, str):
-            yield key, "text is expected"
-        elif key in {"values", "share"} and not (
-            isinstance(value, list)
-            and value
-            and all(isinstance(v, (int, float)) and v >= 0 for v in value)
-        ):
-            yield key, "a list of numbers is expected"
+        option = _OPTIONS.get(f"{kind}.{key}") or _OPTIONS.get(key)
+        if option and not option.fits(value):
+            found.append((key, option.wanted.format(value=value)))
+    return found
 
 
 def walk_elements(elements: list[Element]) -> Iterator[Element]:
@@ -324,15 +414,16 @@ def arrows(screens: list[Screen]) -> Iterator[Arrow]:
 
 
 def _leads(element: Element) -> Iterator[tuple[str, str, Keys]]:
-    goes, does = element.options.get("goes"), element.options.get("does")
+    """(goes, label, place) of an element itself, then of the rows of a list."""
+    goes = element.options.get("goes")
     if isinstance(goes, str):
-        back = "back" if element.kind == "bar" else element.label
-        yield goes, str(does or back), (*element.keys, "goes")
-    if element.kind == "list":
-        for n, item in enumerate(element.value):
-            if isinstance(item, dict) and isinstance(item.get("goes"), str):
-                yield (
-                    item["goes"],
-                    str(item.get("does") or item["text"]),
-                    (*element.keys, "list", n, "goes"),
-                )
+        named = "back" if element.kind == "bar" else element.label
+        label = element.options.get("does") or named
+        yield goes, str(label), (*element.keys, "goes")
+
+    rows = element.value if element.kind == "list" else []
+    for n, row in enumerate(rows):
+        goes = row.get("goes") if isinstance(row, dict) else None
+        if isinstance(goes, str):
+            label = row.get("does") or row["text"]
+            yield goes, str(label), (*element.keys, "list", n, "goes")

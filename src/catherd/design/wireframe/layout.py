@@ -1,7 +1,8 @@
-"""A screen's elements laid out as shapes, from top to bottom. Deterministic; no font file is read.
+"""A screen's elements laid out as shapes, from top to bottom.
 
-One-line texts that do not fit their box are listed in `Picture.overflows`; wrapping text only where a single word is
-wider than its box.
+The same elements always give the same shapes: no font file is read. A text of one line
+that does not fit its box is listed in `Picture.overflows`. Wrapped text is listed only
+where a single word is wider than its box.
 """
 
 from catherd.design.wireframe.language import Element
@@ -10,6 +11,7 @@ from catherd.design.wireframe.shapes import (
     ACCENT,
     GAP,
     INK,
+    LEADING,
     LINE,
     PAD,
     PALE,
@@ -24,6 +26,14 @@ from catherd.design.wireframe.shapes import (
 )
 
 LEAST = {390: 480.0, 960: 480.0, 800: 160.0}  # the least height, by canvas width
+_CELLS = {
+    "#": "#475569",
+    " ": PAPER,
+    ".": PAPER,
+}  # of a grid: a wall, two kinds of floor
+# how far an element moves down to stand on the line of a field, which has a label above
+_BESIDE_A_FIELD = {"button": 18, "link": 26, "check": 26}
+_TABLE_HEAD, _TABLE_ROW = 32, 34  # heights
 
 
 def layout(elements: list[Element], total: float) -> Picture:
@@ -37,7 +47,10 @@ def layout(elements: list[Element], total: float) -> Picture:
 def _stack(
     pen: Pen, elements: list[Element], x: float, y: float, room: float, total: float = 0
 ) -> float:
-    """Lay out downwards; where the last one ends. `total` is the canvas width at the outermost level."""
+    """Lay out downwards; where the last one ends.
+
+    `total` is the width of the canvas at the outermost level.
+    """
     for n, element in enumerate(elements):
         if element.kind == "bar" and total and n == 0:
             y = _bar(pen, element, 0, 0, total)
@@ -56,8 +69,13 @@ def _draw(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
     return end
 
 
+def _ident(element: Element) -> str:
+    """The id that a test finds the element by, "" without one."""
+    return str(element.options.get("id", ""))
+
+
 def _bar(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
-    pen.box(x, y, room, 52, PALE, "", ident=str(element.options.get("id", "")))
+    pen.box(x, y, room, 52, PALE, "", ident=_ident(element))
     pen.shapes.append(Shape("line", x, y + 52, room, 0, stroke=LINE))
     goes = element.options.get("goes")
     left = x + PAD
@@ -102,7 +120,7 @@ def _note(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
             fill,
             ink,
             6,
-            ident=str(element.options.get("id", "")),
+            ident=_ident(element),
         ),
     )
     pen.shapes.insert(at + 1, Shape("rect", x, y, 5, high, ink))
@@ -121,7 +139,7 @@ def _field(pen: Pen, element: Element, x: float, y: float, room: float) -> float
         PAPER,
         SOFT,
         radius=6,
-        ident=str(element.options.get("id", "")),
+        ident=_ident(element),
     )
     shown = element.options.get("value", "")
     if shown != "":
@@ -153,7 +171,7 @@ def _check(pen: Pen, element: Element, x: float, y: float, room: float) -> float
         PAPER,
         SOFT,
         radius=4,
-        ident=str(element.options.get("id", "")),
+        ident=_ident(element),
     )
     if element.options.get("on"):
         pen.words(element.keys, "✓", x + 3.5, y + 17.5, 20, fill=ACCENT, bold=True)
@@ -163,7 +181,7 @@ def _check(pen: Pen, element: Element, x: float, y: float, room: float) -> float
 
 def _button(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
     primary = bool(element.options.get("primary"))
-    ident = str(element.options.get("id", ""))
+    ident = _ident(element)
     wide = (
         min(room, max(120.0, pixel_width(element.value, SIZE, bold=True) + 48))
         if room > 420
@@ -194,7 +212,7 @@ def _link(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
 
 
 def _list(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
-    top, ident = y, str(element.options.get("id", ""))
+    top, ident = y, _ident(element)
     at = len(pen.shapes)
     for n, item in enumerate(element.value):
         row = item if isinstance(item, dict) else {"text": str(item)}
@@ -229,46 +247,52 @@ def _list(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
 def _table(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
     columns = [str(cell) for cell in element.value["columns"]]
     rows = [[str(cell) for cell in row] for row in element.value["rows"]]
-    need = [
-        max([pixel_width(c, 13, bold=True), *(pixel_width(r[n], 14) for r in rows)])
-        + 20
-        for n, c in enumerate(columns)
-    ]
-    share = room / max(sum(need), 1)
-    wide = [w * share for w in need]
-    pen.box(
-        x,
-        y,
-        room,
-        32 + 34 * len(rows),
-        PAPER,
-        LINE,
-        radius=6,
-        ident=str(element.options.get("id", "")),
-    )
-    pen.box(x, y, room, 32, PALE, LINE, radius=6)
+    high = _TABLE_HEAD + _TABLE_ROW * len(rows)
+    pen.box(x, y, room, high, PAPER, LINE, radius=6, ident=_ident(element))
+    pen.box(x, y, room, _TABLE_HEAD, PALE, LINE, radius=6)
+
     left = x
-    for n, head in enumerate(columns):
+    keys = (*element.keys, "table")
+    for n, wide in enumerate(_column_widths(columns, rows, room)):
         pen.words(
-            (*element.keys, "table", "columns", n),
-            head,
+            (*keys, "columns", n),
+            columns[n],
             left + 10,
             y + 21,
-            wide[n] - 12,
+            wide - 12,
             size=13,
             bold=True,
         )
         for m, row in enumerate(rows):
-            keys = (*element.keys, "table", "rows", m, n)
+            top = y + _TABLE_HEAD + _TABLE_ROW * m
             pen.words(
-                keys, row[n], left + 10, y + 32 + 34 * m + 22, wide[n] - 12, size=14
+                (*keys, "rows", m, n),
+                row[n],
+                left + 10,
+                top + 22,
+                wide - 12,
+                size=14,
             )
-        left += wide[n]
+        left += wide
+
     for m in range(1, len(rows)):
-        pen.shapes.append(Shape("line", x, y + 32 + 34 * m, room, 0, stroke=LINE))
+        top = y + _TABLE_HEAD + _TABLE_ROW * m
+        pen.shapes.append(Shape("line", x, top, room, 0, stroke=LINE))
     if isinstance(element.options.get("goes"), str):
-        pen.goes(element, x + room, y + 32, element.options["goes"])
-    return y + 32 + 34 * len(rows)
+        pen.goes(element, x + room, y + _TABLE_HEAD, element.options["goes"])
+    return y + high
+
+
+def _column_widths(
+    columns: list[str], rows: list[list[str]], room: float
+) -> list[float]:
+    """The room shared among the columns, by what the widest cell of each needs."""
+    need = []
+    for n, head in enumerate(columns):
+        cells = [pixel_width(row[n], 14) for row in rows]
+        need.append(max([pixel_width(head, 13, bold=True), *cells]) + 20)
+    share = room / max(sum(need), 1)
+    return [wide * share for wide in need]
 
 
 def _tabs(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
@@ -298,19 +322,19 @@ def _tabs(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
 
 def _image(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
     high = float(element.options.get("height", 140))
-    pen.box(
-        x, y, room, high, PALE, LINE, radius=6, ident=str(element.options.get("id", ""))
-    )
+    pen.box(x, y, room, high, PALE, LINE, radius=6, ident=_ident(element))
     pen.shapes.append(Shape("line", x, y, room, high, stroke=LINE))
     pen.shapes.append(Shape("line", x, y + high, room, -high, stroke=LINE))
+
     shown = wrap_pixels(element.value, 13, room - 40)
-    tall = len(shown.lines) * 13 * 1.35 + 12
-    pen.box(x + 12, y + (high - tall) / 2, room - 24, tall, PALE, "")
+    tall = len(shown.lines) * 13 * LEADING + 12
+    top = y + (high - tall) / 2
+    pen.box(x + 12, top, room - 24, tall, PALE, "")
     pen.lines(
         element.keys,
         element.value,
         x + room / 2,
-        y + (high - tall) / 2 + 5,
+        top + 5,
         room - 40,
         size=13,
         fill=SOFT,
@@ -324,11 +348,12 @@ def _chart(pen: Pen, element: Element, x: float, y: float, room: float) -> float
     top = max([*values, 1.0])
     each = room / len(values)
     pen.words(element.keys, element.value, x, y + 12, room, size=12, fill=SOFT)
+
     for n, value in enumerate(values):
         high = 100 * value / top
-        pen.box(
-            x + each * n + each * 0.15, y + 122 - high, each * 0.7, high, "#93c5fd", ""
-        )
+        left = x + each * n + each * 0.15
+        pen.box(left, y + 122 - high, each * 0.7, high, "#93c5fd", "")
+
     pen.shapes.append(Shape("line", x, y + 122, room, 0, stroke=SOFT))
     return y + 124
 
@@ -348,22 +373,27 @@ def _grid(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
     columns = max(len(rows[0]), 1)
     cell = min(room / columns, 44.0)
     left = x + (room - cell * columns) / 2
+    size = min(cell * 0.6, 20)
+
     for m, row in enumerate(rows):
         for n, char in enumerate(row):
-            fill = "#475569" if char == "#" else PAPER if char in " ." else "#e0e7ff"
+            fill = _CELLS.get(char, "#e0e7ff")
             pen.box(left + n * cell, y + m * cell, cell, cell, fill, LINE)
-            if char not in " .#":
-                size = min(cell * 0.6, 20)
-                mid = left + (n + 0.5) * cell
-                pen.words(
-                    element.keys,
-                    char,
-                    mid,
-                    y + (m + 0.5) * cell + size * 0.36,
-                    cell + 8,
-                    size=size,
-                    anchor="middle",
-                )
+            if char in _CELLS:
+                continue
+
+            middle = left + (n + 0.5) * cell
+            baseline = y + (m + 0.5) * cell + size * 0.36
+            pen.words(
+                element.keys,
+                char,
+                middle,
+                baseline,
+                cell + 8,
+                size=size,
+                anchor="middle",
+            )
+
     return y + cell * len(rows)
 
 
@@ -378,7 +408,7 @@ def _terminal(pen: Pen, element: Element, x: float, y: float, room: float) -> fl
         "#0f172a",
         "",
         radius=8,
-        ident=str(element.options.get("id", "")),
+        ident=_ident(element),
     )
     for n, line in enumerate(lines):
         keys = (*element.keys, "terminal", n)
@@ -397,24 +427,27 @@ def _terminal(pen: Pen, element: Element, x: float, y: float, room: float) -> fl
 
 
 def _row(pen: Pen, element: Element, x: float, y: float, room: float) -> float:
-    count = len(element.children)
-    given = [float(v) for v in element.options.get("share", [])][:count]
-    share = given + [1.0] * (count - len(given))
-    free = room - GAP * (count - 1)
+    kinds = {child.kind for child in element.children}
+    fields = bool(kinds & {"input", "select"})
+    shares = _shares(element)
+    free = room - GAP * (len(shares) - 1)
     bottom = y
-    fields = any(child.kind in {"input", "select"} for child in element.children)
-    for part, child in zip(share, element.children, strict=True):
-        wide = free * part / (sum(share) or 1)
-        drop = (
-            18
-            if fields and child.kind == "button"
-            else 26
-            if fields and child.kind in {"link", "check"}
-            else 0
-        )
-        bottom = max(bottom, _draw(pen, child, x, y + drop, wide))
+
+    for share, child in zip(shares, element.children, strict=True):
+        wide = free * share / (sum(shares) or 1)
+        drop = _BESIDE_A_FIELD.get(child.kind, 0) if fields else 0
+        end = _draw(pen, child, x, y + drop, wide)
+        bottom = max(bottom, end)
         x += wide + GAP
+
     return bottom
+
+
+def _shares(row: Element) -> list[float]:
+    """The parts of the room that the elements of a row take; 1 where none is given."""
+    count = len(row.children)
+    given = [float(value) for value in row.options.get("share", [])][:count]
+    return given + [1.0] * (count - len(given))
 
 
 def _box(pen: Pen, element: Element, x: float, y: float, room: float) -> float:

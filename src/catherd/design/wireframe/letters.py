@@ -1,6 +1,7 @@
-"""How wide text is, without a font file: the advance widths of DejaVu Sans, the widest of the common sans-serifs.
+"""How wide text is, without a font file.
 
-What fits by these numbers fits in Helvetica, Arial and Liberation Sans too. Pure.
+The numbers are the advance widths of DejaVu Sans, the widest of the common sans-serifs.
+What fits by them fits in Helvetica, Arial and Liberation Sans too. Pure.
 """
 
 from typing import NamedTuple
@@ -26,14 +27,23 @@ class Wrapped(NamedTuple):
 def pixel_width(
     text: str, size: float, *, bold: bool = False, mono: bool = False
 ) -> float:
-    """Pixels that `text` takes at `size` pixels; wide scripts and emoji count as one em each."""
+    """Pixels that `text` takes at `size` pixels.
+
+    Wide scripts and emoji count as one em each.
+    """
     if mono:
-        return sum(MONO if ord(char) < 0x1100 else 2 * MONO for char in text) * size
+        return sum(map(_mono, text)) * size
     ems = sum(_one(ord(char)) for char in text) / 100
     return ems * size * (BOLD if bold else 1.0)
 
 
+def _mono(char: str) -> float:
+    """The ems of a character where each has one of two widths."""
+    return MONO if ord(char) < 0x1100 else 2 * MONO
+
+
 def _one(code: int) -> int:
+    """Hundredths of an em that the character with this code takes."""
     if 32 <= code < 127:
         return _WIDTHS[code - 32]
     if code in {0x200B, 0x200D, 0xFE0F}:

@@ -1,6 +1,8 @@
-"""The long-lived process that draws Mermaid diagrams: one JSON request a line on stdin, one JSON answer a line on stdout.
+"""The long-lived process that draws Mermaid diagrams for mermaid.py.
 
-Runs as a file of its own (`python -P mermaid_worker.py`), imports nothing of catherd, and may be killed at any time.
+It reads one JSON request a line from stdin and writes one JSON answer a line to stdout.
+It runs as a file of its own (`python -P mermaid_worker.py`), imports nothing of
+catherd, and may be killed at any time.
 """
 
 import contextlib
@@ -13,23 +15,22 @@ import sys
 def main() -> None:
     """Answer until stdin ends. Request: {source, seconds}. Answer: {svg} or {error}.
 
-    A diagram that takes more than `seconds` of processor time ends the process with SIGPROF: no clock on the wall, since
-    a busy machine is not the diagram's fault.
+    A diagram that takes more than `seconds` of processor time ends the process with
+    SIGPROF. No clock on the wall decides, because a busy machine is not the diagram's
+    fault.
     """
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, 2 << 30))
+    # mermaid.js may log: nothing but answers must go down the pipe
     answers = sys.stdout
-    sys.stdout = (
-        sys.stderr
-    )  # mermaid.js may log; nothing but answers goes down the pipe
+    sys.stdout = sys.stderr
     import mermaidx
 
     print("{}", file=answers, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        signal.setitimer(
-            signal.ITIMER_PROF, request["seconds"]
-        )  # nobody catches SIGPROF: it ends us
+        # nobody catches SIGPROF, so it ends this process
+        signal.setitimer(signal.ITIMER_PROF, request["seconds"])
         try:
             answer = {"svg": mermaidx.render(request["source"]).svg()}
         except Exception as error:
