@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from catherd.core.errors import CatherdError, NeedsYou
-from catherd.git import objects, pr_rules, run, treescan, worktree
+from catherd.git import objects, pr_rules, run, tamper, worktree
 from support.git_repos import everything, put, repo, sh
 
 START = {"worktrees/README.md": "agents work here\n", "app/main.py": "print(1)\n"}
@@ -241,7 +241,7 @@ def test_a_rewritten_git_file_does_not_lead_git_astray(
 
 def test_the_scan_names_everything_hostile(root: str, tmp_path: Path) -> None:
     tree = Path(begin(root).path)
-    assert treescan.scan_tree(str(tree)) == []
+    assert tamper.scan_tree(str(tree)) == []
     sh(tree, "init", "-q", "vendor")
     put(
         tree,
@@ -255,10 +255,10 @@ def test_the_scan_names_everything_hostile(root: str, tmp_path: Path) -> None:
     os.truncate(tree / "app/huge", 200_000_000)
     put(tree, {".venv/x": "x"})
     os.symlink("x", tree / ".venv/python")
-    limits = treescan.TreeLimits(total=1_000_000, depth=3)
+    limits = tamper.TreeLimits(total=1_000_000, depth=3)
     found = [
         f
-        for f in treescan.scan_tree(str(tree), limits, skip=(".venv",))
+        for f in tamper.scan_tree(str(tree), limits, skip=(".venv",))
         if not f.path.startswith("vendor/.git/")
     ]
     assert [str(f) for f in found] == [
@@ -272,7 +272,7 @@ def test_the_scan_names_everything_hostile(root: str, tmp_path: Path) -> None:
         "setuid: setuid error: a setuid or setgid bit; chmod ug-s",
         "vendor/.git: nested error: a repository inside the worktree; remove its .git",
     ]
-    many = treescan.scan_tree(str(tree), treescan.TreeLimits(files=3))
+    many = tamper.scan_tree(str(tree), tamper.TreeLimits(files=3))
     assert any(str(f) == ".: count error: more than 3 files" for f in many)
 
 

@@ -6,6 +6,7 @@ it anew. When a gate may close is decided in `core.closing`.
 
 import os
 import time
+from collections.abc import Mapping
 
 import msgspec
 

@@ -270,7 +270,11 @@ def restore_bus(
     if not sha:
         what = f"no snapshot of the bus at {ref}"
         fix = "git fetch origin 'refs/catherd/*:refs/catherd/*'"
-        raise CatherdError(what, where=root, fix=fix)
+        raise CatherdError(
+            what,
+            where=root,
+            fix=fix,
+        )
 
     files = _files_of(root, sha, path.strip("/").removeprefix("bus/"), ref)
     wanted = {
@@ -295,7 +299,11 @@ def _files_of(root: str, sha: str, under: str, ref: str) -> dict[str, str]:
     if not files:
         what = f"bus/{under} is not in the snapshot {sha[:12]}"
         fix = f"git log --stat {ref}  (then name a commit of it that has the file)"
-        raise CatherdError(what, where=ref, fix=fix)
+        raise CatherdError(
+            what,
+            where=ref,
+            fix=fix,
+        )
 
     found = {}
     for name, (mode, oid) in sorted(files.items()):
@@ -342,7 +350,15 @@ def history(root: str, ref: str = REF) -> list[tuple[str, str]]:
     """[(commit, subject)] of the snapshots, newest first."""
     if not rev(root, ref):
         return []
-    out = call(root, "log", "--first-parent", "-z", "--format=%H %s", ref, "--").out
+    out = call(
+        root,
+        "log",
+        "--first-parent",
+        "-z",
+        "--format=%H %s",
+        ref,
+        "--",
+    ).out
     found = []
     for entry in os.fsdecode(out).split("\0"):
         sha, _, subject = entry.partition(" ")

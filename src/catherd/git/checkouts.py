@@ -62,7 +62,11 @@ def of_ref(root: str, ref: str) -> str:
     rebase = _rebase_of(root, ref)
     if rebase:
         fix = "git rebase --continue  (or --abort)"
-        raise NeedsYou(f"you are rebasing {branch}", where=rebase, fix=fix)
+        raise NeedsYou(
+            f"you are rebasing {branch}",
+            where=rebase,
+            fix=fix,
+        )
 
     paths = []
     for entry in list_worktrees(root):
@@ -71,9 +75,11 @@ def of_ref(root: str, ref: str) -> str:
             paths.append(path)
 
     if len(paths) > 1:
-        what = f"{branch} is checked out twice: {', '.join(paths)}"
-        raise NeedsYou(what, where=paths[1], fix=f"git -C {paths[1]} switch --detach")
-
+        raise NeedsYou(
+            f"{branch} is checked out twice: {', '.join(paths)}",
+            where=paths[1],
+            fix=f"git -C {paths[1]} switch --detach",
+        )
     return paths[0] if paths else ""
 
 
@@ -146,10 +152,9 @@ def clashes(
     gone = {path for path, change in changed.items() if change.new_mode == ABSENT}
     for path, change in changed.items():
         if change.old_mode == ABSENT and path not in dirty:
-            in_the_way = _in_the_way(checkout, path, gone)
-            if in_the_way:
-                found.add(in_the_way)
+            found.add(_in_the_way(checkout, path, gone))
 
+    found.discard("")
     return sorted(found)
 
 
@@ -159,7 +164,15 @@ def _unlike(checkout: str, new: str, dirty: set[str]) -> set[str]:
     options = ("--name-only", "-z")
     paths = sorted(dirty)
     cached = ("--cached", "--no-renames")
-    staged = call(where, "diff-index", *cached, *options, new, "--", *paths).out
+    staged = call(
+        where,
+        "diff-index",
+        *cached,
+        *options,
+        new,
+        "--",
+        *paths,
+    ).out
     edited = call(where, "diff-files", *options, "--", *paths).out
     return {os.fsdecode(path) for path in (staged + edited).split(b"\0") if path}
 
@@ -169,29 +182,34 @@ def _in_the_way(checkout: str, path: str, gone: set[str]) -> str:
 
     Empty when nothing does. `gone` are the paths that the fast-forward itself removes.
     """
-    parts = path.split("/")
-    for count in range(1, len(parts)):
-        parent = "/".join(parts[:count])
-        full = os.path.join(checkout, parent)
+    full = checkout
+    *parents, _ = path.split("/")
+    for parent in parents:
+        full = os.path.join(full, parent)
         if os.path.lexists(full) and not _is_real_folder(full):
-            return "" if parent in gone else parent
+            blocked = os.path.relpath(full, checkout)
+            return "" if blocked in gone else blocked
 
     full = os.path.join(checkout, path)
+    if not os.path.lexists(full):
+        return ""
     if not _is_real_folder(full):
-        return path if os.path.lexists(full) else ""
+        return path
     # git itself looks for what else is in a directory that it empties.
     emptied = any(name.startswith(f"{path}/") for name in gone)
-    return "" if emptied or not os.listdir(full) else f"{path}/"
+    if emptied or not os.listdir(full):
+        return ""
+    return f"{path}/"
 
 
 def _is_real_folder(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
 
 
-State = Literal["old", "new", "torn", "yours"]
+PathState = Literal["old", "new", "torn", "yours"]
 
 
-def state_of(checkout: str, path: str, change: Change) -> State:
+def state_of(checkout: str, path: str, change: Change) -> PathState:
     """Where an interrupted fast-forward left a path.
 
     "torn" means that git was writing it, "yours" that it is none of the others.
@@ -213,20 +231,23 @@ def state_of(checkout: str, path: str, change: Change) -> State:
 
 def _state_of_content(
     checkout: str, path: str, change: Change, content: bytes, *, link: bool
-) -> State:
+) -> PathState:
     """The state of a path that is a file or a link with this content."""
     where = checkout_place(checkout)
     how = ["--no-filters"] if link else ["--path", path]
     oid = git(where, "hash-object", *how, "--stdin", stdin=content)
     link_expected = LINK in (change.new_mode, change.old_mode)
-    if oid in (change.new, change.old) and link == link_expected:
-        return "new" if oid == change.new and change.new_mode != ABSENT else "old"
-    if change.new_mode not in (ABSENT, LINK) and not link:
-        whole = call(where, "cat-file", "--filters", f"--path={path}", change.new).out
-        if whole.startswith(content):
-            return "torn"
+    stays = change.new_mode != ABSENT
+    if link == link_expected:
+        if stays and oid == change.new:
+            return "new"
+        if oid in (change.new, change.old):
+            return "old"
 
-    return "yours"
+    if link or change.new_mode in (ABSENT, LINK):
+        return "yours"
+    whole = call(where, "cat-file", "--filters", f"--path={path}", change.new).out
+    return "torn" if whole.startswith(content) else "yours"
 
 
 def _bytes(path: str) -> bytes:
@@ -252,12 +273,24 @@ def put_back(checkout: str, torn: Mapping[str, Change], saved: str) -> None:
             with effect("unlink", path):
                 os.unlink(full)
 
-    back = [path for path, change in torn.items() if change.old_mode != ABSENT]
-    if back:
-        names = b"".join(os.fsencode(path) + b"\0" for path in back)
-        place = checkout_place(checkout)
-        options = ("-f", "-z", "--stdin")
-        call(place, "checkout-index", *options, stdin=names, change="torn files")
+    _restore_from_index(
+        checkout,
+        [path for path, change in torn.items() if change.old_mode != ABSENT],
+    )
+
+
+def _restore_from_index(checkout: str, paths: list[str]) -> None:
+    if not paths:
+        return
+    call(
+        checkout_place(checkout),
+        "checkout-index",
+        "-f",
+        "-z",
+        "--stdin",
+        stdin=b"".join(os.fsencode(path) + b"\0" for path in paths),
+        change="torn files",
+    )
 
 
 def stage_paths(checkout: str, done: Mapping[str, Change]) -> None:
@@ -267,7 +300,13 @@ def stage_paths(checkout: str, done: Mapping[str, Change]) -> None:
         mode = "0" if change.new_mode == ABSENT else change.new_mode
         lines += f"{mode} {change.new}\t".encode() + os.fsencode(path) + b"\0"
 
-    if lines:
-        place = checkout_place(checkout)
-        options = ("-z", "--index-info")
-        call(place, "update-index", *options, stdin=lines, change="new files")
+    if not lines:
+        return
+    call(
+        checkout_place(checkout),
+        "update-index",
+        "-z",
+        "--index-info",
+        stdin=lines,
+        change="new files",
+    )

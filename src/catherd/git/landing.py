@@ -224,7 +224,11 @@ def _refuse(checkout: str, branch: str, files: Sequence[str]) -> None:
         f"commit them, or put them aside: cd {shlex.quote(checkout)} && "
         f"mkdir -p ../aside && mv {names} ../aside/"
     )
-    raise NeedsYou(what, where=checkout, fix=fix)
+    raise NeedsYou(
+        what,
+        where=checkout,
+        fix=fix,
+    )
 
 
 _FAST_FORWARD = (
@@ -265,7 +269,11 @@ def _forward(root: str, journal: Forward) -> None:
             )
 
         what = f"{branch} cannot move forward: {said}"
-        raise NeedsYou(what, where=journal.path, fix=fix) from refused
+        raise NeedsYou(
+            what,
+            where=journal.path,
+            fix=fix,
+        ) from refused
 
     _finish(root, journal)
 
@@ -274,7 +282,12 @@ def _finish(root: str, journal: Forward) -> None:
     """Main is there: make the refs that go with it, drop the journal."""
     if not is_ancestor(root, journal.new, journal.ref):
         what = f"{journal.ref} was to be at {journal.new[:12]} and is not"
-        raise Fault(what, where=journal.path, fix="git reflog")
+        raise Fault(
+            what,
+            where=journal.path,
+            fix="git reflog",
+        )
+
     _create_refs(root, journal)
     _drop_journal(root)
 
@@ -330,7 +343,11 @@ def finish_landing(root: str) -> bool:
 def _unlock_index(lock: str, journal: Forward, since: float) -> None:
     if not drop(lock, checkout=journal.path, since=since):
         what = "a git command works in this checkout"
-        raise NeedsYou(what, where=lock, fix=f"rm {lock}  (if none does)")
+        raise NeedsYou(
+            what,
+            where=lock,
+            fix=f"rm {lock}  (if none does)",
+        )
 
 
 def _mend(root: str, journal: Forward) -> None:

@@ -115,7 +115,11 @@ def _check_tree(root: str, candidate: MergeCandidate, main: str) -> None:
     head, tree = candidate.head, candidate.tree
     if merge_tree(root, main, head) != (tree, ()):
         what = f"the merge of {head[:12]} into {main[:12]} is not {tree[:12]}"
-        raise Fault(what, where=candidate.pr, fix="make status")
+        raise Fault(
+            what,
+            where=candidate.pr,
+            fix="make status",
+        )
 
 
 def _brought_by(root: str, head: str, main: str) -> str:
@@ -142,7 +146,11 @@ def drop_branch(root: str, branch: str, topic: str) -> bool:
         if not is_ancestor(root, head, landing.tip(root, branch)):
             what = f"{topic} is kept: its head {head[:12]} is not on main"
             fix = f"git branch -D {topic}  (only if you do not want it)"
-            raise CatherdError(what, where=root, fix=fix)
+            raise CatherdError(
+                what,
+                where=root,
+                fix=fix,
+            )
 
         return _delete_branch(root, topic, head)
 
@@ -233,7 +241,11 @@ def unproved(
         what = (
             f"the game's first commit {base[:12]} is not in the history of {head[:12]}"
         )
-        raise CatherdError(what, where=root, fix="git log --oneline --branches")
+        raise CatherdError(
+            what,
+            where=root,
+            fix="git log --oneline --branches",
+        )
 
     line = list(_line(root, [base], head))
     demands = _Demands(needed, roll, engine)
@@ -256,16 +268,30 @@ def _line(root: str, known: list[str], head: str) -> Iterator[_Commit]:
     """
     fields = "--format=%H%x00%P%x00%T%x00%ae%x00%ce%x00%B%x00"
     options = ["--first-parent", "--reverse", "--no-show-signature", fields]
-    out = call(root, "log", *options, head, "--not", *known, "--").out
-    words = out.decode("utf-8", "replace").split("\0")[:-1]
+    out = call(
+        root,
+        "log",
+        *options,
+        head,
+        "--not",
+        *known,
+        "--",
+    ).out
+    *words, _ = out.decode("utf-8", "replace").split("\0")
     for start in range(0, len(words), 6):
         sha, parents, tree, author, committer, text = words[start : start + 6]
         commit = _Commit(
-            sha.strip(), tuple(parents.split()), tree, author, committer, text
+            sha=sha.strip(),
+            parents=tuple(parents.split()),
+            tree=tree,
+            author=author,
+            committer=committer,
+            text=text,
         )
         if not committer.endswith(AGENTS):
-            for side in commit.parents[1:]:
-                yield from _line(root, [*known, commit.parents[0]], side)
+            main, *sides = commit.parents or ("",)
+            for side in sides:
+                yield from _line(root, [*known, main], side)
 
         yield commit
 
@@ -293,7 +319,8 @@ def _commit_findings(
 def _of_another(commit: _Commit) -> RuleFinding:
     """What to say of a commit that catherd did not make."""
     short, who = commit.sha[:12], shown_path(commit.committer)
-    if _is_agent(commit.author) or _is_agent(commit.committer):
+    by_agent = _is_agent(commit.author) or _is_agent(commit.committer)
+    if by_agent:
         text = "an agent's commit is on main without a merge of catherd's"
         return RuleFinding(short, "agent", "error", f"{text}: {commit.subject}")
 
@@ -341,32 +368,51 @@ def _authors(root: str, commit: _Commit) -> set[str]:
     return {commit.author.partition("@")[0], mail.partition("@")[0]}
 
 
+class _Readers(NamedTuple):
+    """The people and agents who had a say on a merge's very head.
+
+    `strangers` are those reviewers that are not on the roll, `others` those that count.
+    """
+
+    reviewers: set[str]
+    overriding: set[str]
+    strangers: set[str]
+    others: set[str]
+
+
+def _readers(
+    proof: Proof, head: str, authors: set[str], roll: Collection[str]
+) -> _Readers:
+    reviewers = {who for who, seen in proof.reviews if head.startswith(seen)}
+    overriding = {who for who, seen in proof.overrides if head.startswith(seen)}
+    strangers = reviewers.difference(roll) if roll else set()
+    others = reviewers - authors - strangers
+    return _Readers(reviewers, overriding, strangers, others)
+
+
 def _review_faults(
     proof: Proof, head: str, authors: set[str], demands: _Demands
 ) -> _Faults:
-    reviewers = {who for who, seen in proof.reviews if head.startswith(seen)}
-    overriding = {who for who, seen in proof.overrides if head.startswith(seen)}
-    strangers = reviewers.difference(demands.roll) if demands.roll else set()
-    others = sorted(reviewers - authors - strangers)
-
+    readers = _readers(proof, head, authors, demands.roll)
     faults: _Faults = []
-    for who in sorted(reviewers & authors):
+    for who in sorted(readers.reviewers & authors):
         faults.append(("own", f"{who} reviewed its own work"))
 
-    for who in sorted(strangers):
+    for who in sorted(readers.strangers):
         faults.append(("roll", f"{who}, who reviewed it, is not on the roll"))
 
     for who, seen in proof.reviews:
         if not head.startswith(seen):
             faults.append(("stale", f"{who} reviewed {seen}, not {head[:12]}"))
 
-    for who in sorted(overriding - {"human"}):
+    for who in sorted(readers.overriding - {"human"}):
         faults.append(("override", f"{who} is no person and overrides nothing"))
 
-    if len(others) < demands.needed and "human" not in overriding:
-        names = ", ".join(others) or "none"
-        text = f"{len(others)} of {demands.needed} reviews by others: {names}"
-        faults.append(("reviews", text))
+    enough = len(readers.others) >= demands.needed
+    if not enough and "human" not in readers.overriding:
+        names = ", ".join(sorted(readers.others)) or "none"
+        count = f"{len(readers.others)} of {demands.needed}"
+        faults.append(("reviews", f"{count} reviews by others: {names}"))
 
     return faults
 

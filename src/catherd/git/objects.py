@@ -23,10 +23,14 @@ def is_ancestor(root: str, old: str, new: str) -> bool:
 
 def list_tree(root: str, rev: str, under: str = "") -> dict[str, tuple[str, str]]:
     """{path: (mode, object id)} of the files of a commit or tree, or below `under`."""
-    where = ["--", under.rstrip("/")] if under else []
-    out = call(root, "ls-tree", "-r", "-z", "--full-tree", rev, *where).out
+    args = ["-r", "-z", "--full-tree", rev]
+    if under:
+        args += ["--", under.rstrip("/")]
+
+    out = call(root, "ls-tree", *args).out
+    *entries, _ = out.split(b"\0")
     files = {}
-    for entry in out.split(b"\0")[:-1]:
+    for entry in entries:
         meta, _, path = entry.partition(b"\t")
         mode, _, oid = meta.decode().split(" ")
         files[os.fsdecode(path)] = (mode, oid)
@@ -44,18 +48,19 @@ def read_blobs(root: str, oids: Sequence[str]) -> list[bytes]:
     """The bytes of many blobs, in order, by one process."""
     asked = "".join(f"{oid}\n" for oid in oids).encode()
     out = call(root, "cat-file", "--batch", stdin=asked).out
-    contents, start = [], 0
+    contents = []
+    start = 0
     for oid in oids:
         # Each is a line `<oid> blob <size>`, the bytes, and a newline.
-        end = out.index(b"\n", start)
-        head = out[start:end].split(b" ")
-        if head[1:2] != [b"blob"]:
+        first = out.index(b"\n", start) + 1
+        line = out[start:first].decode()
+        _, _, kind_and_size = line.partition(" ")
+        kind, _, size = kind_and_size.partition(" ")
+        if kind != "blob":
             raise GitError("git cat-file --batch", 0, f"{oid} is not a blob")
-
-        first = end + 1
-        size = int(head[2])
-        contents.append(out[first : first + size])
-        start = first + size + 1
+        end = first + int(size)
+        contents.append(out[first:end])
+        start = end + 1
 
     return contents
 
@@ -68,15 +73,23 @@ def blobs(root: str, contents: Iterable[bytes]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="blobs-", dir=state(root)) as scratch:
         paths = []
         for number, content in enumerate(contents):
-            paths.append(os.path.join(scratch, str(number)))
-            with open(paths[-1], "wb") as file:
+            path = os.path.join(scratch, str(number))
+            with open(path, "wb") as file:
                 file.write(content)
+
+            paths.append(path)
 
         if not paths:
             return []
-        asked = os.fsencode("".join(f"{path}\n" for path in paths))
-        options = ("-w", "--no-filters", "--stdin-paths")
-        out = call(root, "hash-object", *options, stdin=asked).out
+        asked = "".join(f"{path}\n" for path in paths)
+        out = call(
+            root,
+            "hash-object",
+            "-w",
+            "--no-filters",
+            "--stdin-paths",
+            stdin=os.fsencode(asked),
+        ).out
 
     return out.decode().split()
 
@@ -107,16 +120,17 @@ def build_tree(
     out.
     """
     lines = [_index_line("0", ZERO, path) for path in remove]
-    for path, (mode, oid) in entries.items():
-        lines.append(_index_line(mode, oid, path))
-
+    lines += [_index_line(mode, oid, path) for path, (mode, oid) in entries.items()]
     with private(root, base) as place:
-        words = ("update-index", "-z", "--index-info")
-        told = call(place, *words, stdin=b"".join(lines)).err
-        # A path that git will not store is left out with exit 0.
-        if told:
+        told = call(
+            place,
+            "update-index",
+            "-z",
+            "--index-info",
+            stdin=b"".join(lines),
+        ).err
+        if told:  # a path that git will not store is left out with exit 0
             raise GitError("git update-index --index-info", 0, told)
-
         return git(place, "write-tree")
 
 
@@ -161,7 +175,15 @@ def transaction(root: str, lines: Sequence[str], why: str) -> None:
     change = " ".join(line.split(" ")[1] for line in changing)
     reason = f"catherd: {why}"
     stdin = script.encode()
-    call(root, "update-ref", "-m", reason, "--stdin", stdin=stdin, change=change)
+    call(
+        root,
+        "update-ref",
+        "-m",
+        reason,
+        "--stdin",
+        stdin=stdin,
+        change=change,
+    )
 
 
 def commit_files(
@@ -203,27 +225,17 @@ def child(
     It is `old` itself when its tree is that already. No ref moves.
     """
     had = list_tree(root, old) if old else {}
-    entries = _entries(root, files, had)
-    gone = [path for path in remove if path in had and path not in files]
-    changed = [path for path in entries if had.get(path) != entries[path]]
-    if old and not changed and not gone:
-        return old
-
-    tree = build_tree(root, old, entries, gone)
-    parents = [old] if old else []
-    return commit_tree(root, tree, parents, message, author)
-
-
-def _entries(
-    root: str, files: Mapping[str, bytes], had: Mapping[str, tuple[str, str]]
-) -> dict[str, tuple[str, str]]:
-    """{path: (mode, object id)}: stored now, in the mode that the file `had`."""
+    oids = blobs(root, files.values())
     entries = {}
-    for path, oid in zip(files, blobs(root, files.values()), strict=True):
-        mode = had[path][0] if path in had else "100644"
+    for path, oid in zip(files, oids, strict=True):
+        mode, _ = had.get(path, ("100644", ""))
         entries[path] = (mode, oid)
 
-    return entries
+    gone = had.keys() & set(remove) - files.keys()
+    if old and not gone and entries.items() <= had.items():
+        return old
+    tree = build_tree(root, old, entries, sorted(gone))
+    return commit_tree(root, tree, [old] if old else [], message, author)
 
 
 class MergeTree(NamedTuple):
@@ -246,8 +258,17 @@ def merge_tree(root: str, ours: str, theirs: str) -> MergeTree:
         tempfile.TemporaryDirectory(prefix="empty-", dir=state(root)) as empty,
     ):
         place = index._replace(tree=empty)
-        options = ("--write-tree", "-z", "--name-only", "--no-messages")
-        out = call(place, "merge-tree", *options, ours, theirs, okay=(0, 1)).out
+        out = call(
+            place,
+            "merge-tree",
+            "--write-tree",
+            "-z",
+            "--name-only",
+            "--no-messages",
+            ours,
+            theirs,
+            okay=(0, 1),
+        ).out
 
     tree, *paths = os.fsdecode(out).split("\0")
     return MergeTree(tree, tuple(sorted({path for path in paths if path})))

@@ -120,12 +120,14 @@ class _Trees(NamedTuple):
 def policy(root: str, old: str, new: str, rules: Rules) -> list[RuleFinding]:
     """All that the step from `old` to `new` (commits or trees) breaks, by path."""
     trees = _read_trees(root, old, new)
+    touched = set(trees.kept)
     found: list[RuleFinding] = []
     for path, change in trees.changed.items():
-        found += _judge(path, change, trees.sizes.get(change.new, 0), rules)
+        size = trees.sizes.get(change.new, 0)
+        found += _judge(path, change, size, rules)
 
     found += _binaries(root, trees, rules.largest)
-    found += _collisions(set(trees.kept), list_tree(root, new))
+    found += _collisions(touched, list_tree(root, new))
     found += _caps(trees, rules)
     return sorted(found)
 
@@ -144,7 +146,8 @@ def _judge(path: str, change: Change, size: int, rules: Rules) -> Iterator[RuleF
     if why:
         yield RuleFinding(name, "denied", "error", why)
     elif not any(below(path, prefix) for prefix in rules.allowed):
-        text = f"only {', '.join(rules.allowed)} may be changed"
+        allowed = ", ".join(rules.allowed)
+        text = f"only {allowed} may be changed"
         yield RuleFinding(name, "outside", "error", text)
 
     if change.new_mode != ABSENT:
@@ -183,9 +186,9 @@ def _binaries(root: str, trees: _Trees, largest: int) -> Iterator[RuleFinding]:
         if change.new_mode not in (GITLINK, LINK) and trees.sizes[change.new] <= largest
     }
     contents = read_blobs(root, list(readable.values()))
-    for (path, oid), content in zip(readable.items(), contents, strict=True):
+    for path, content in zip(readable, contents, strict=True):
         if _is_binary(content):
-            text = f"binary, {trees.sizes[oid]} bytes: reviewers see only its size"
+            text = f"binary, {len(content)} bytes: reviewers see only its size"
             yield RuleFinding(shown_path(path), "binary", "note", text)
 
 
@@ -196,11 +199,14 @@ def _is_binary(content: bytes) -> bool:
 def _caps(trees: _Trees, rules: Rules) -> Iterator[RuleFinding]:
     """The caps on the whole of a PR."""
     count = len(trees.changed)
+    total = 0
+    for change in trees.kept.values():
+        total += trees.sizes.get(change.new, 0)
+
     if count > rules.files:
         text = f"{count} files are changed; at most {rules.files} in one PR"
         yield RuleFinding(".", "count", "error", text)
 
-    total = sum(trees.sizes.get(change.new, 0) for change in trees.kept.values())
     if total > rules.total:
         text = f"{total} bytes in all; at most {rules.total} in one PR"
         yield RuleFinding(".", "size", "error", text)
@@ -266,11 +272,10 @@ def diff(root: str, old: str, new: str, paths: Sequence[str] = ()) -> str:
     A text comes as text, a binary file as one line with its sizes. It is cut at 400,000
     characters, with a line that says so. Hidden characters come out escaped.
     """
-    changed = {
-        path: change
-        for path, change in tree_changes(root, old, new).items()
-        if not paths or path in paths
-    }
+    changed = tree_changes(root, old, new)
+    if paths:
+        changed = {path: change for path, change in changed.items() if path in paths}
+
     blobs = _blobs_of(changed.values())
     sizes = _sizes(root, blobs)
     unreadable = _no_text(root, blobs, sizes)
@@ -284,9 +289,17 @@ def diff(root: str, old: str, new: str, paths: Sequence[str] = ()) -> str:
         else:
             text.append(path)
 
-    for start in range(0, len(text), AT_ONCE):
-        some = text[start : start + AT_ONCE]
-        out = call(root, "diff-tree", *_DIFF, old, new, "--", *some).out
+    while text:
+        some, text = text[:AT_ONCE], text[AT_ONCE:]
+        out = call(
+            root,
+            "diff-tree",
+            *_DIFF,
+            old,
+            new,
+            "--",
+            *some,
+        ).out
         parts.append(out.decode("utf-8", "replace"))
 
     whole = hidden.escaped("".join(parts))

@@ -29,15 +29,19 @@ def push_refs(root: str, refs: Mapping[str, str], remote: str = "origin") -> lis
     CatherdError when there is no such remote or it cannot be reached.
     """
     specs = [f"{sha}:{ref}" for ref, sha in refs.items()]
-    options = ["--porcelain", "--no-verify", "--no-follow-tags"]
+    options = [
+        "--porcelain",
+        "--no-verify",
+        "--no-follow-tags",
+    ]
     with effect("git", f"push {remote}"):
         out = _talk(root, remote, ["push", *options, "--", remote, *specs])
 
     refused = []
-    for line in out.splitlines():
-        if _is_refusal(line):
-            _, spec, reason = line.split("\t")[:3]
-            refused.append(f"{spec.partition(':')[2]}: {reason}")
+    for line in filter(_is_refusal, out.splitlines()):
+        _, spec, reason = line.split("\t")[:3]
+        _, _, ref = spec.partition(":")
+        refused.append(f"{ref}: {reason}")
 
     return refused
 
@@ -72,9 +76,11 @@ _OFF = (
 def _talk(root: str, remote: str, args: list[str], seconds: float = 600.0) -> str:
     """Let git talk to a remote; its stdout."""
     if not url(root, remote):
-        fix = f"git remote add {remote} URL"
-        raise CatherdError(f"there is no remote {remote}", where=root, fix=fix)
-
+        raise CatherdError(
+            f"there is no remote {remote}",
+            where=root,
+            fix=f"git remote add {remote} URL",
+        )
     env = _environment(root)
     argv = [git_program(env["PATH"])]
     for setting in _OFF:
@@ -83,10 +89,14 @@ def _talk(root: str, remote: str, args: list[str], seconds: float = 600.0) -> st
     done = run_process([*argv, *args], root, env, b"", seconds)
     out = done.out.decode("utf-8", "replace")
     # A push of which some refs were refused exits with 1, too.
-    if done.rc and not any(_is_refusal(line) for line in out.splitlines()):
+    refused = any(_is_refusal(line) for line in out.splitlines())
+    if done.rc and not refused:
         said = done.err.splitlines()[0] if done.err else "no answer"
-        what = f"{url(root, remote)}: {said}"
-        raise CatherdError(what, where=root, fix=f"git {args[0]} {remote}")
+        raise CatherdError(
+            f"{url(root, remote)}: {said}",
+            where=root,
+            fix=f"git {args[0]} {remote}",
+        )
 
     return out
 

@@ -137,7 +137,9 @@ def git_program(path: str) -> str:
     found_at = shutil.which("git", path=path)
     if found_at is None:
         raise CatherdError(
-            "git is not installed", where="git", fix="sudo apt-get install git"
+            "git is not installed",
+            where="git",
+            fix="sudo apt-get install git",
         )
     said = subprocess.run(
         [found_at, "version"], capture_output=True, check=False, env={"PATH": path}
@@ -263,7 +265,12 @@ def _remove_orphan(place: WorkPlace, err: str) -> bool:
 def _failure(command: str, place: WorkPlace, out: Out) -> CatherdError:
     if "No space left on device" in out.err:
         fix = f"df -h {place.tree}"
-        return CatherdError("the disk is full", where=place.tree, fix=fix)
+        return CatherdError(
+            "the disk is full",
+            where=place.tree,
+            fix=fix,
+        )
+
     kind = Moved if LOST.search(out.err) else GitError
     return kind(command, out.rc, out.err)
 
@@ -296,7 +303,9 @@ def run_process(
         )
     except (FileNotFoundError, NotADirectoryError) as gone:
         raise CatherdError(
-            "the directory is gone", where=cwd, fix="git worktree list"
+            "the directory is gone",
+            where=cwd,
+            fix="git worktree list",
         ) from gone
 
     try:
@@ -393,11 +402,19 @@ def root(cwd: str) -> str:
             "not a directory .git beside the files"
         )
         fix = f"git clone {top} {top}-game && cd {top}-game"
-        raise CatherdError(what, where=top, fix=fix)
+        raise CatherdError(
+            what,
+            where=top,
+            fix=fix,
+        )
 
     if said.rc:
         what = "the repository has no commit yet"
-        raise CatherdError(what, where=top, fix="git add -A && git commit -m start")
+        raise CatherdError(
+            what,
+            where=top,
+            fix="git add -A && git commit -m start",
+        )
 
     return os.path.dirname(common)
 
@@ -411,7 +428,11 @@ def _top(cwd: str) -> str:
     while not os.path.lexists(os.path.join(top, ".git")):
         if top == os.path.dirname(top):
             fix = "git init && git add -A && git commit --allow-empty -m start"
-            raise CatherdError("not inside a git repository", where=cwd, fix=fix)
+            raise CatherdError(
+                "not inside a git repository",
+                where=cwd,
+                fix=fix,
+            )
 
         top = os.path.dirname(top)
 
@@ -431,7 +452,9 @@ def git_dir(top: str) -> str:
             line = os.fsdecode(file.read(4096)).strip()
     except OSError as gone:
         raise CatherdError(
-            "not a git checkout", where=top, fix="git worktree list"
+            "not a git checkout",
+            where=top,
+            fix="git worktree list",
         ) from gone
 
     return os.path.normpath(os.path.join(top, line.removeprefix("gitdir: ")))

@@ -23,7 +23,11 @@ def put(tree: str, file: File, rules: Rules) -> None:
     fault = _fault(file, rules)
     if fault:
         fix = "give it a plain name under the task's paths"
-        raise CatherdError(fault, where=shown_path(path), fix=fix)
+        raise CatherdError(
+            fault,
+            where=shown_path(path),
+            fix=fix,
+        )
 
     *folders, name = path.split("/")
     here = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -85,7 +89,9 @@ def _no_directory(name: str, here: int, path: str) -> None:
     except OSError as error:
         fix = "use another name, or delete the files below it first"
         raise CatherdError(
-            "is a directory there", where=shown_path(path), fix=fix
+            "is a directory there",
+            where=shown_path(path),
+            fix=fix,
         ) from error
 
 

@@ -33,21 +33,31 @@ def drop(
     except FileNotFoundError:
         return True
 
-    seen = os.path.isdir("/proc/self/fd") and os.environ.get("CATHERD_PORTABLE") != "1"
+    seen = _processes_are_seen()
     if seen and in_use(path, checkout):
         return False
     vouched = seen and since is not None and born >= since - 1
-    missing_s = (age_s if seen else STALE_S) - (time.time() - born)
-    if missing_s > 0 and not vouched:
-        if missing_s > SEEN_S:
-            return False
-        time.sleep(missing_s)
-
+    if not vouched and not _comes_of_age(born, age_s if seen else STALE_S):
+        return False
     # Somebody may have taken it while we waited.
     if seen and in_use(path, checkout):
         return False
     _unlink(path)
     return True
+
+
+def _comes_of_age(born: float, age_s: float) -> bool:
+    """Whether a lock is that old; up to two seconds are waited for."""
+    missing_s = age_s - (time.time() - born)
+    if missing_s > SEEN_S:
+        return False
+    time.sleep(max(0.0, missing_s))
+    return True
+
+
+def _processes_are_seen() -> bool:
+    portable = os.environ.get("CATHERD_PORTABLE") == "1"
+    return os.path.isdir("/proc/self/fd") and not portable
 
 
 def _unlink(path: str) -> None:

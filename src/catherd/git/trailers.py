@@ -6,6 +6,7 @@ Only catherd writes them: such lines are taken out of what agents write.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -72,30 +73,24 @@ def message(
 
     `Merge claude/T-007: title (PR-0007)`, the body, the trailers.
     """
-    lines = _proving(candidate, reviewers, checks, overrides)
-    first = f"Merge {candidate.topic}: {subject(title)} ({candidate.pr})"
-    parts = [first, trailer_text(body), "\n".join(lines)]
+    task = candidate.topic.partition("/")[2]
+    trailers = [
+        f"Task: {task}",
+        f"PR: {candidate.pr}",
+        *_signed("Reviewed-by", reviewers, candidate.head),
+        *_signed("Overridden-by", overrides, candidate.head),
+        *(f"CI: tree:{candidate.tree} {check}=green" for check in checks),
+    ]
+    parts = [
+        f"Merge {candidate.topic}: {subject(title)} ({candidate.pr})",
+        trailer_text(body),
+        "\n".join(trailers),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _proving(
-    candidate: MergeCandidate,
-    reviewers: Sequence[str],
-    checks: Sequence[str],
-    overrides: Sequence[str],
-) -> list[str]:
-    """The lines that `parse_trailers` reads back."""
-    task = candidate.topic.partition("/")[2]
-    lines = [f"Task: {task}", f"PR: {candidate.pr}"]
-    head, tree = candidate.head, candidate.tree
-    lines += [_signed("Reviewed-by", who, head) for who in reviewers]
-    lines += [_signed("Overridden-by", who, head) for who in overrides]
-    lines += [f"CI: tree:{tree} {check}=green" for check in checks]
-    return lines
-
-
-def _signed(key: str, who: str, head: str) -> str:
-    return f"{key}: {who} <{who}@agents.invalid> ({head[:12]})"
+def _signed(key: str, people: Sequence[str], head: str) -> list[str]:
+    return [f"{key}: {who} <{who}@agents.invalid> ({head[:12]})" for who in people]
 
 
 def parse_trailers(text: str) -> Proof:
@@ -103,21 +98,22 @@ def parse_trailers(text: str) -> Proof:
 
     Lines that are not exactly of our making prove nothing.
     """
-    values: dict[str, list[str]] = {}
     last = text.strip().rpartition("\n\n")[2]
+    values: dict[str, list[str]] = defaultdict(list)
     for line in last.splitlines():
         found = _TRAILER.match(line)
-        if found is None:
-            continue
-        key, value = found.groups()
-        values.setdefault(key, []).append(value)
+        if found:
+            key, value = found.groups()
+            values[key].append(value)
 
+    tasks = ["", *values["Task"]]
+    pulls = ["", *values["PR"]]
     return Proof(
-        task=values.get("Task", [""])[-1],
-        pr=values.get("PR", [""])[-1],
-        reviews=_pairs(values.get("Reviewed-by", []), _BY),
-        overrides=_pairs(values.get("Overridden-by", []), _BY),
-        checks=_pairs(values.get("CI", []), _CI),
+        task=tasks[-1],
+        pr=pulls[-1],
+        reviews=_pairs(values["Reviewed-by"], _BY),
+        overrides=_pairs(values["Overridden-by"], _BY),
+        checks=_pairs(values["CI"], _CI),
     )
 
 

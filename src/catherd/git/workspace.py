@@ -152,7 +152,11 @@ def _repository(root: str, folder: str) -> bool:
     """Make `root` the top of a repository; whether it has no commit yet."""
     if os.path.lexists(root) and not os.path.isdir(root):
         fix = ".venv/bin/catherd init another-name"
-        raise CatherdError("is a file", where=folder, fix=fix)
+        raise CatherdError(
+            "is a file",
+            where=folder,
+            fix=fix,
+        )
 
     os.makedirs(root, exist_ok=True)
     if not os.path.lexists(os.path.join(root, ".git")):
@@ -160,7 +164,11 @@ def _repository(root: str, folder: str) -> bool:
         if above:
             what = f"is inside the repository {above}"
             fix = f".venv/bin/catherd init '{above}'"
-            raise CatherdError(what, where=folder, fix=fix)
+            raise CatherdError(
+                what,
+                where=folder,
+                fix=fix,
+            )
 
         place = run.WorkPlace(root, os.path.join(root, ".git"))
         run.call(place, "init", "--quiet", "--initial-branch=main", change=root)

@@ -4,7 +4,7 @@ Its branches are `<agent>/<task>`. Git is always told the worktree's git directo
 (`.git/worktrees/…`). The `.git` file in the tree, which a program of the agent's might
 have rewritten, is never read. Files enter a commit as the bytes that they are: no
 filter, attribute or .gitignore of the tree has a say. Host git touches a worktree only
-while no box on it is alive, and after `treescan.scan_tree`.
+while no box on it is alive, and after `tamper.scan_tree`.
 
 One process works in a worktree at a time: `begin_branch`, `commit` and `update` hold
 `.git/catherd/worktree-<agent>.lock`.
@@ -46,7 +46,7 @@ from catherd.git.run import (
     rev,
     state,
 )
-from catherd.git.treescan import LIMITS, walk_tree
+from catherd.git.tamper import LIMITS, walk_tree
 
 BRANCH = re.compile(r"[a-z][a-z0-9-]{0,30}/(?!HEAD\Z)[A-Za-z0-9][A-Za-z0-9-]{0,60}\Z")
 DEEPEST = 200  # directories that a look at a whole tree goes down
@@ -100,7 +100,11 @@ def worktree_place(root: str, name: str) -> WorkPlace:
     """An agent's worktree as a place for git calls. Raises Fault when there is none."""
     found = admin(root, name)
     if not found:
-        raise Fault(f"{name} has no worktree", where=folder(root, name), fix="make up")
+        raise Fault(
+            f"{name} has no worktree",
+            where=folder(root, name),
+            fix="make up",
+        )
     return WorkPlace(folder(root, name), found)
 
 
@@ -136,13 +140,26 @@ def _add_worktree(root: str, name: str, at: str) -> list[str]:
         raise _no_commit(at, root)
     options = ("--quiet", "--no-checkout", "--detach")
     change = f"worktrees/{name}"
-    call(root, "worktree", "add", *options, "--", path, start, change=change)
+    call(
+        root,
+        "worktree",
+        "add",
+        *options,
+        "--",
+        path,
+        start,
+        change=change,
+    )
     return notes
 
 
 def _no_commit(name: str, where: str) -> CatherdError:
     fix = "git log --oneline --branches"
-    return CatherdError(f"there is no commit {name}", where=where, fix=fix)
+    return CatherdError(
+        f"there is no commit {name}",
+        where=where,
+        fix=fix,
+    )
 
 
 def _restore_folder(root: str, name: str) -> list[str]:
@@ -199,11 +216,12 @@ def _set_aside(root: str, path: str) -> str:
     saved = os.path.join(state(root), "saved")
     os.makedirs(saved, exist_ok=True)
     name = os.path.basename(path).lstrip(".")
+    stem = os.path.join(saved, name)
     number = 1
-    while os.path.lexists(os.path.join(saved, f"{name}-{number}")):
+    while os.path.lexists(f"{stem}-{number}"):
         number += 1
 
-    to = os.path.join(saved, f"{name}-{number}")
+    to = f"{stem}-{number}"
     with effect("save", name):
         shutil.move(path, to)
 
@@ -226,10 +244,11 @@ def begin_branch(
     """
     branch = f"{name}/{task}"
     if not BRANCH.match(branch):
-        what = f"`{shown_path(branch)}` is no branch name"
-        fix = "use letters, digits and - in task ids"
-        raise CatherdError(what, where="tasks", fix=fix)
-
+        raise CatherdError(
+            f"`{shown_path(branch)}` is no branch name",
+            where="tasks",
+            fix="use letters, digits and - in task ids",
+        )
     with locked(root, f"worktree-{name}"):
         notes = list(ensure(root, name, base))
         where = worktree_place(root, name)
@@ -238,10 +257,11 @@ def begin_branch(
 
         yours = of_ref(root, f"refs/heads/{branch}")
         if yours and yours != where.tree:
-            what = f"you have {branch} checked out"
-            fix = f"git -C {shlex.quote(yours)} switch -"
-            raise NeedsYou(what, where=yours, fix=fix)
-
+            raise NeedsYou(
+                f"you have {branch} checked out",
+                where=yours,
+                fix=f"git -C {shlex.quote(yours)} switch -",
+            )
         clean_worktree(where)
         options = ("--quiet", "--no-guess", "--discard-changes")
         call(where, "switch", *options, branch, change=_label(where))
@@ -254,33 +274,41 @@ def _settle_branch(
     root: str, branch: str, base: str, expected: str, notes: list[str]
 ) -> str:
     """The head of the branch, which exists afterwards."""
-    ref = f"refs/heads/{branch}"
-    agent = branch.partition("/")[0]
-    head = rev(root, ref)
+    agent, _, _ = branch.partition("/")
     if rev(root, f"refs/heads/{agent}"):
-        what = f"a branch {agent} is in the way of {branch}"
-        raise CatherdError(what, where=root, fix=f"git branch -m {agent} {agent}-old")
-
-    if not head:
-        head = rev(root, expected or base)
-        if not head:
-            raise _no_commit(expected or base, branch)
+        raise CatherdError(
+            f"a branch {agent} is in the way of {branch}",
+            where=root,
+            fix=f"git branch -m {agent} {agent}-old",
+        )
+    head = rev(root, f"refs/heads/{branch}")
+    if head:
         if expected:
-            notes.append(f"branch {branch} was deleted: made again at {head[:12]}")
+            notes += _keep_moved(root, branch, expected, head)
 
-        transaction(root, [f"create {ref} {head}"], "begin")
         return head
 
-    known = bool(expected and rev(root, expected))
-    if expected and not (known and is_ancestor(root, expected, head)):
-        moved = f"from {expected[:12]} to {head[:12]}"
-        notes.append(f"branch {branch} was moved by hand {moved}: going on from there")
+    head = rev(root, expected or base)
+    if not head:
+        raise _no_commit(expected or base, branch)
+    if expected:
+        notes.append(f"branch {branch} was deleted: made again at {head[:12]}")
 
-    if known and not is_ancestor(root, expected, head):
+    transaction(root, [f"create refs/heads/{branch} {head}"], "begin")
+    return head
+
+
+def _keep_moved(root: str, branch: str, expected: str, head: str) -> list[str]:
+    """Keep the head that the bus remembers where the branch was moved away from it."""
+    known = rev(root, expected)
+    if known and is_ancestor(root, expected, head):
+        return []
+    if known:
         kept = f"refs/catherd/moved/{branch}/{expected[:12]}"
         transaction(root, [f"update {kept} {expected}"], "moved by hand")
 
-    return head
+    moved = f"from {expected[:12]} to {head[:12]}"
+    return [f"branch {branch} was moved by hand {moved}: going on from there"]
 
 
 def clean_worktree(where: WorkPlace) -> None:
@@ -362,10 +390,10 @@ def commit(
             start, conflicts = merge_tree(root, head, merging)
             chosen |= {*conflicts, *_unlike(root, where, start)}
 
-        contents = {
-            path: _content(where.tree, path, markers=bool(merging))
-            for path in sorted(chosen)
-        }
+        contents = {}
+        for path in sorted(chosen):
+            contents[path] = _content(where.tree, path, markers=bool(merging))
+
         tree = _tree(root, start, contents)
         if not merging and tree == git(root, "rev-parse", f"{head}^{{tree}}"):
             return head
@@ -401,16 +429,27 @@ class _Content(NamedTuple):
 
 def _tree(root: str, start: str, contents: Mapping[str, _Content | None]) -> str:
     """The tree of `start` with these paths as they are on disk; None: not there."""
-    had = list_tree(root, start)
-    there = {path: content for path, content in contents.items() if content is not None}
-    oids = blobs(root, [content.data for content in there.values()])
+    there: dict[str, _Content] = {}
+    gone: set[str] = set()
+    for path, content in contents.items():
+        if content is None:
+            gone.add(path)
+        else:
+            there[path] = content
+
+    data = [content.data for content in there.values()]
+    oids = blobs(root, data)
     entries = {}
     for (path, content), oid in zip(there.items(), oids, strict=True):
         entries[path] = (content.mode, oid)
 
-    gone = {path for path in had if path in contents and path not in there}
-    # A file that was below what is a file now is gone as well.
-    gone |= {path for path in had if not entries.keys().isdisjoint(_above(path))}
+    had = list_tree(root, start)
+    gone &= had.keys()
+    for path in had:
+        # A file that was below what is a file now is gone as well.
+        if not entries.keys().isdisjoint(_above(path)):
+            gone.add(path)
+
     return build_tree(root, start, entries, gone)
 
 
@@ -426,26 +465,36 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
     Raises CatherdError for anything else, and, with `markers`, for one with conflict
     markers.
     """
-    shown, remove = shown_path(path), f"rm {shlex.quote(path)}"
     odd = bad_name(path)
     if odd:
-        raise CatherdError(odd, where=shown, fix="rename it")
+        raise _unfit(path, odd, "rename it")
     full = os.path.join(tree, path)
     parent = os.path.dirname(full)
     if os.path.realpath(parent) != os.path.normpath(parent):
-        what = "a directory on the way is a link"
-        raise CatherdError(what, where=shown, fix="remove the link")
+        raise _unfit(path, "a directory on the way is a link", "remove the link")
+    found = _read_plain(full, path)
+    if markers and found is not None and MARKER.search(found.data):
+        what = "conflict markers are left in the file"
+        raise _unfit(path, what, "resolve the conflict")
 
+    return found
+
+
+def _unfit(path: str, what: str, fix: str) -> CatherdError:
+    return CatherdError(what, where=shown_path(path), fix=fix)
+
+
+def _read_plain(full: str, path: str) -> _Content | None:
+    """The plain file `full`, which messages call `path`; see `_content`."""
+    remove = f"rm {shlex.quote(path)}"
     try:
         fd = os.open(full, _READ)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as why:
-        what = f"not a plain file: {why.strerror}"
-        raise CatherdError(what, where=shown, fix=remove) from why
+        raise _unfit(path, f"not a plain file: {why.strerror}", remove) from why
 
-    # Everything from here on asks the descriptor: the path may name another file by
-    # now.
+    # From here on the descriptor is asked: the path may name another file by now.
     seen = os.fstat(fd)
     if stat.S_ISDIR(seen.st_mode):
         os.close(fd)
@@ -453,18 +502,15 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
 
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(seen.st_mode):
-            raise CatherdError("not a plain file", where=shown, fix=remove)
+            raise _unfit(path, "not a plain file", remove)
         if seen.st_size > LIMITS.largest:
             what = f"{seen.st_size} bytes; at most {LIMITS.largest}"
-            raise CatherdError(what, where=shown, fix=remove)
+            raise _unfit(path, what, remove)
 
         data = file.read()
 
-    if markers and MARKER.search(data):
-        what = "conflict markers are left in the file"
-        raise CatherdError(what, where=shown, fix="resolve the conflict")
-
-    return _Content("100755" if seen.st_mode & 0o100 else "100644", data)
+    executable = seen.st_mode & stat.S_IXUSR
+    return _Content("100755" if executable else "100644", data)
 
 
 def update(root: str, name: str, tree: str) -> None:

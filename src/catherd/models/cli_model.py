@@ -30,7 +30,7 @@ from catherd.core.errors import CatherdError
 from catherd.core.ledger import MAY_BE_BILLED, Entry
 from catherd.core.messages import Game
 from catherd.core.model import Model, ModelError, Reply, Request
-from catherd.git import run, secrets, treescan, worktree
+from catherd.git import run, secrets, tamper, worktree
 from catherd.git.pr_rules import bad_name
 from catherd.models import accounts, cli_sandbox, prices
 from catherd.models.cli_run import (
@@ -211,12 +211,12 @@ class Program(Model):
         bus: Bus,
         agent: Agent,
         tree: str = "",
-        most: int = treescan.TreeLimits().total,
+        most: int = tamper.TreeLimits().total,
     ) -> None:
         self.bus = bus
         self.agent = agent
         self.tree = tree
-        self.limits = treescan.TreeLimits(total=most)
+        self.limits = tamper.TreeLimits(total=most)
         self.home = os.path.join(bus.root, ".catherd", "home", agent.id)
         self.named = {
             *config.secret_names(bus.root),
@@ -363,8 +363,7 @@ class Program(Model):
                 outcome.base,
                 change=f"worktrees/{self.agent.id}",
             )
-
-        faults = [str(one) for one in treescan.scan_tree(tree, self.limits)]
+        faults = [str(one) for one in tamper.scan_tree(tree, self.limits)]
         parts = []
         for path in outcome.changed:
             taken = self._file(tree, path)
