@@ -78,7 +78,6 @@ def admin(root: str, name: str) -> str:
         path = os.path.join(trees, entry)
         if _tree_file_of(path) == wanted and _is_whole(path):
             return path
-
     return ""
 
 
@@ -121,9 +120,7 @@ def ensure(root: str, name: str, at: str = "HEAD") -> tuple[str, ...]:
         else:
             notes += _add_worktree(root, name, at)
             git_dir = admin(root, name)
-
         notes += _link(root, folder(root, name), git_dir)
-
     return tuple(notes)
 
 
@@ -134,7 +131,6 @@ def _add_worktree(root: str, name: str, at: str) -> list[str]:
     if os.path.lexists(path):
         now = _set_aside(root, path)
         notes.append(f"worktrees/{name} is not a worktree: moved to {now}")
-
     start = rev(root, at)
     if not start:
         raise _no_commit(at, root)
@@ -171,10 +167,8 @@ def _restore_folder(root: str, name: str) -> list[str]:
     if os.path.lexists(path):
         now = _set_aside(root, path)
         note = f"worktrees/{name} is no directory: moved to {now}"
-
     with effect("mkdir", f"worktrees/{name}"):
         os.makedirs(path)
-
     return [note]
 
 
@@ -189,12 +183,10 @@ def _link(root: str, path: str, git_dir: str) -> list[str]:
     if os.path.lexists(entry):
         now = _set_aside(root, entry)
         notes.append(f"{shown} was changed: put right, the old one is {now}")
-
     with effect("link", shown):
         fd = os.open(entry, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(right)
-
     return notes
 
 
@@ -220,11 +212,9 @@ def _set_aside(root: str, path: str) -> str:
     number = 1
     while os.path.lexists(f"{stem}-{number}"):
         number += 1
-
     to = f"{stem}-{number}"
     with effect("save", name):
         shutil.move(path, to)
-
     return to
 
 
@@ -254,7 +244,6 @@ def begin_branch(
         where = worktree_place(root, name)
         with locked(root):
             head = _settle_branch(root, branch, base, expected, notes)
-
         yours = of_ref(root, f"refs/heads/{branch}")
         if yours and yours != where.tree:
             raise NeedsYou(
@@ -266,7 +255,6 @@ def begin_branch(
         options = ("--quiet", "--no-guess", "--discard-changes")
         call(where, "switch", *options, branch, change=_label(where))
         _remove_untracked(where)
-
     return BranchBegun(where.tree, branch, head, tuple(notes))
 
 
@@ -285,15 +273,12 @@ def _settle_branch(
     if head:
         if expected:
             notes += _keep_moved(root, branch, expected, head)
-
         return head
-
     head = rev(root, expected or base)
     if not head:
         raise _no_commit(expected or base, branch)
     if expected:
         notes.append(f"branch {branch} was deleted: made again at {head[:12]}")
-
     transaction(root, [f"create refs/heads/{branch} {head}"], "begin")
     return head
 
@@ -306,7 +291,6 @@ def _keep_moved(root: str, branch: str, expected: str, head: str) -> list[str]:
     if known:
         kept = f"refs/catherd/moved/{branch}/{expected[:12]}"
         transaction(root, [f"update {kept} {expected}"], "moved by hand")
-
     moved = f"from {expected[:12]} to {head[:12]}"
     return [f"branch {branch} was moved by hand {moved}: going on from there"]
 
@@ -317,7 +301,6 @@ def clean_worktree(where: WorkPlace) -> None:
         closed = stat.S_ISDIR(seen.st_mode) and seen.st_mode & 0o700 != 0o700
         if closed and seen.st_uid == os.getuid():
             os.chmod(path, 0o700)  # so that it can be emptied
-
     call(where, "reset", "--hard", "--quiet", change=_label(where))
     _remove_untracked(where)
 
@@ -336,7 +319,6 @@ def _remove_untracked(where: WorkPlace) -> None:
     for entry in out.split(b"\0"):
         path = os.fsdecode(entry)
         kept |= {path, *_above(path)}
-
     gone = ""  # the directory that went last, with all that the walk had seen in it
     for path, seen in walk_tree(where.tree, DEEPEST):
         name = os.path.relpath(path, where.tree)
@@ -389,11 +371,9 @@ def commit(
             parents.append(merging)
             start, conflicts = merge_tree(root, head, merging)
             chosen |= {*conflicts, *_unlike(root, where, start)}
-
         contents = {}
         for path in sorted(chosen):
             contents[path] = _content(where.tree, path, markers=bool(merging))
-
         tree = _tree(root, start, contents)
         if not merging and tree == git(root, "rev-parse", f"{head}^{{tree}}"):
             return head
@@ -401,7 +381,6 @@ def commit(
         new = commit_tree(root, tree, parents, message, who)
         transaction(root, [f"update {branch} {new} {head}"], "commit")
         call(where, "reset", "--quiet", change=_label(where))
-
     return new
 
 
@@ -415,7 +394,6 @@ def _unlike(root: str, where: WorkPlace, tree: str) -> list[str]:
         call(here, "update-index", "-q", "--refresh", okay=(0, 1))
         edited = call(here, "diff-files", "--name-only", "-z").out
         added = call(here, "ls-files", "-o", "-z", "--exclude-standard").out
-
     paths = (edited + added).split(b"\0")
     return [os.fsdecode(path).rstrip("/") for path in paths if path]
 
@@ -436,20 +414,17 @@ def _tree(root: str, start: str, contents: Mapping[str, _Content | None]) -> str
             gone.add(path)
         else:
             there[path] = content
-
     data = [content.data for content in there.values()]
     oids = blobs(root, data)
     entries = {}
     for (path, content), oid in zip(there.items(), oids, strict=True):
         entries[path] = (content.mode, oid)
-
     had = list_tree(root, start)
     gone &= had.keys()
     for path in had:
         # A file that was below what is a file now is gone as well.
         if not entries.keys().isdisjoint(_above(path)):
             gone.add(path)
-
     return build_tree(root, start, entries, gone)
 
 
@@ -476,7 +451,6 @@ def _content(tree: str, path: str, *, markers: bool) -> _Content | None:
     if markers and found is not None and MARKER.search(found.data):
         what = "conflict markers are left in the file"
         raise _unfit(path, what, "resolve the conflict")
-
     return found
 
 
@@ -493,22 +467,18 @@ def _read_plain(full: str, path: str) -> _Content | None:
         return None
     except OSError as why:
         raise _unfit(path, f"not a plain file: {why.strerror}", remove) from why
-
     # From here on the descriptor is asked: the path may name another file by now.
     seen = os.fstat(fd)
     if stat.S_ISDIR(seen.st_mode):
         os.close(fd)
         return None
-
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(seen.st_mode):
             raise _unfit(path, "not a plain file", remove)
         if seen.st_size > LIMITS.largest:
             what = f"{seen.st_size} bytes; at most {LIMITS.largest}"
             raise _unfit(path, what, remove)
-
         data = file.read()
-
     executable = seen.st_mode & stat.S_IXUSR
     return _Content("100755" if executable else "100644", data)
 
