@@ -425,7 +425,7 @@ def ref_ranks(
     return ranks
 
 
-def reference(
+def reference(  # noqa: C901 - the rule read off the page, in one piece
     ids: Sequence[str], casts: Sequence[Cast], own: Recused
 ) -> tuple[str, str | None, list[str]]:
     if len(ids) == 1:

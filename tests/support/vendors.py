@@ -327,7 +327,7 @@ def _seen(n: int, path: str, body: dict[str, Any], key: str) -> Seen:
     return _made(n, "openai", path, body["model"], "", said, limit, key, body)
 
 
-def _made(
+def _made(  # noqa: PLR0913 - what a vendor can answer, each by its name
     n: int,
     vendor: str,
     path: str,
