@@ -38,14 +38,14 @@ needs_box = pytest.mark.skipif(
 FAKE = """
 import json, os, subprocess, sys
 sys.path.insert(0, {src!r})
-from catherd.answers import parse
-from catherd.model import Request, Said
+from catherd.answers.envelopes import parse_envelope
+from catherd.core.model import Request, Said
 from catherd.rehearsal import Rehearsal
 prompt = sys.stdin.read()
 open(os.path.join(os.environ["HOME"], "saw"), "a").write(json.dumps([os.path.lexists({bus!r}), sorted(os.environ)]) + "\\n")
 text = Rehearsal().complete(Request("", "", "", prompt, (Said("user", prompt),))).text
 print("thinking aloud", flush=True)
-for file in parse(text).files:
+for file in parse_envelope(text).files:
     os.makedirs(os.path.dirname(file.path) or ".", exist_ok=True)
     open(file.path, "w").write(file.text)
 {more}
