@@ -1,4 +1,6 @@
-"""`python -m catherd.herd FILE` is a daemon that the herd starts: it does without click and git, which only people need."""
+"""`python -m catherd.herd FILE` is a daemon that the herd starts: it does without click
+and git, which only people need.
+"""
 
 import os
 import sys

@@ -1,6 +1,7 @@
 """Money and you.
 
-What is said before the first call, your yes, and the pause that a cap makes until you decide.
+What is said before the first call, your yes, and the pause that a cap makes until you
+decide.
 """
 
 import contextlib
@@ -69,7 +70,9 @@ def _phases_until(phases: Mapping[str, Phase], gate: str) -> list[str]:
 
 
 def _rehearsal_lines(agents: Mapping[str, Agent], lines: list[str]) -> list[str]:
-    """What is said before a rehearsal: that it is free, and what a live game would cost."""
+    """What is said before a rehearsal: that it is free, and what a live game would
+    cost.
+    """
     if len(lines) > 2 or "keys" in lines[0]:
         return [f"a rehearsal, free; {lines[0]}", *lines[-1:]]
     keys = {key for agent in agents.values() for key in accounts.keys_named(agent)[:1]}
@@ -120,7 +123,10 @@ def pause(bus: Bus, agent: Agent, error: ModelError) -> None:
 
 
 def ask(bus: Bus) -> None:
-    """Called while the game is paused. Raises NeedsYou when it was a cap that paused it."""
+    """Called while the game is paused.
+
+    Raises NeedsYou when it was a cap that paused it.
+    """
     if _ours(bus):
         trouble = bus.get(f"problems/{TROUBLE}.yaml", Trouble)
         if trouble is not None:
@@ -149,7 +155,8 @@ def _ours(bus: Bus) -> bool:
 def begun(bus: Bus, agents: Mapping[str, Agent], game: Game) -> None:
     """Do what a live game needs before its herd is woken.
 
-    No pause of ours is left, the draw is revealed, and daemons without the keys are stopped.
+    No pause of ours is left, the draw is revealed, and daemons without the keys are
+    stopped.
     """
     go_on(bus)
     if game.models != "live":

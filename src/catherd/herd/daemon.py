@@ -1,8 +1,8 @@
 """An agent's daemon: it looks, decides, does, and waits for the bus to change.
 
-It leaves at the goal, after `idle_minutes` without a turn, when `bus/` is gone or is another
-directory, and on SIGTERM within a second, in the middle of a call too. Its life is the lock
-on `agents/<name>.lock`: the kernel frees it, however it dies.
+It leaves at the goal, after `idle_minutes` without a turn, when `bus/` is gone or is
+another directory, and on SIGTERM within a second, in the middle of a call too. Its life
+is the lock on `agents/<name>.lock`: the kernel frees it, however it dies.
 """
 
 import os
@@ -38,7 +38,10 @@ UNHELD = 5.0  # seconds without anybody at the crank before a daemon takes it up
 
 
 class Leave(BaseException):
-    """SIGTERM, or the bus is gone. No handler of errors may swallow it, so it is no Exception."""
+    """SIGTERM, or the bus is gone.
+
+    No handler of errors may swallow it, so it is no Exception.
+    """
 
 
 def run_daemon(root: str, path: str) -> None:
@@ -78,7 +81,9 @@ def _leave(_number: int, _frame: object) -> None:
 
 @contextmanager
 def _while_there(bus: Bus, inode: int) -> Iterator[None]:
-    """In a long call too: leave within a second or two when the bus is gone or is another directory."""
+    """In a long call too: leave within a second or two when the bus is gone or is
+    another directory.
+    """
 
     def look(_number: int, _frame: object) -> None:
         try:
@@ -107,8 +112,8 @@ class _quietly:  # noqa: N801 - reads as a statement
 def _live(bus: Bus, agent: Agent) -> int:
     """The lock that says that we live.
 
-    There is a moment of patience with a holder that is just dying or being probed. Raises
-    CatherdError when another lives.
+    There is a moment of patience with a holder that is just dying or being probed.
+    Raises CatherdError when another lives.
     """
     path = f"agents/{agent.id}.lock"
     lock = atomic.handed(os.environ.pop("CATHERD_LOCK", ""), bus.here(path))
@@ -154,7 +159,10 @@ class Daemon:
         return config.readable_agents(self.bus.root)[0] or {self.agent.id: self.agent}
 
     def loop(self) -> None:
-        """Look, decide, do, and wait for the bus to change, until it leaves. Raises Leave."""
+        """Look, decide, do, and wait for the bus to change, until it leaves.
+
+        Raises Leave.
+        """
         busy = time.monotonic()
         with self._watch() as watch:
             self.bus.heard = watch.heard
@@ -181,7 +189,9 @@ class Daemon:
                 watch.wait(self.patience(snapshot))
 
     def _watch(self) -> Watch:
-        """A watch over the bus: the gates' folders and the claims with all that is below them."""
+        """A watch over the bus: the gates' folders and the claims with all that is
+        below them.
+        """
         deep = {gate.step.partition("/")[0] for gate in self.looker.gates()}
         return Watch(self.bus.path, FLAT, tuple(sorted({*deep, "claims"})))
 
@@ -190,7 +200,9 @@ class Daemon:
         return 60 * min(phase.idle_minutes for phase in self.phases.values())
 
     def warm(self, snapshot: Snapshot) -> None:
-        """In a live game begin to import LiteLLM, which takes seconds, before the first call."""
+        """In a live game begin to import LiteLLM, which takes seconds, before the first
+        call.
+        """
         live = snapshot.game is not None and snapshot.game.models == "live"
         if live and self.agent.model and not self.warmed:
             from catherd.models import llm
@@ -199,7 +211,10 @@ class Daemon:
             self.warmed = True
 
     def look(self) -> Snapshot:
-        """A fresh snapshot. Raises Leave when the bus is gone or the goal was reached."""
+        """A fresh snapshot.
+
+        Raises Leave when the bus is gone or the goal was reached.
+        """
         try:
             if os.stat(self.bus.path).st_ino != self.inode:
                 raise Leave("bus/ is another directory")
@@ -227,11 +242,17 @@ class Daemon:
             self.looker = Looker(self.bus, self.phases, self._agents())
 
     def decide(self, snapshot: Snapshot) -> Turn | Job | None:
-        """What to do now: a turn in the debate comes before work; None when there is nothing."""
+        """What to do now: a turn in the debate comes before work.
+
+        None when there is nothing.
+        """
         return self.turn(snapshot) or self.job(snapshot)
 
     def turn(self, snapshot: Snapshot) -> Turn | None:
-        """The next turn; none while the agent rests, or while one that failed has to wait."""
+        """The next turn.
+
+        None while the agent rests, or while one that failed has to wait.
+        """
         if self.rests():
             return None
         turn = next_turn(self.agent.id, snapshot)
@@ -240,14 +261,18 @@ class Daemon:
         return turn
 
     def rests(self) -> bool:
-        """Whether its model failed and is left alone for now. Raises Leave when you want it tried again."""
+        """Whether its model failed and is left alone for now.
+
+        Raises Leave when you want it tried again.
+        """
         self.heed_you()
         if time.time() >= self.setback.until:
             self.setback.until = 0.0
         return bool(self.setback.until)
 
     def heed_you(self) -> None:
-        """Leave when you typed the goal, which takes back the trouble told of the model.
+        """Leave when you typed the goal, which takes back the trouble told of the
+        model.
 
         So the next daemon begins with the keys and the YAML of now.
         """
@@ -256,7 +281,10 @@ class Daemon:
             raise Leave("its model is to be tried again")
 
     def job(self, snapshot: Snapshot) -> Job | None:
-        """The next piece of work, where there is any; one that failed waits until its time."""
+        """The next piece of work, where there is any.
+
+        One that failed waits until its time.
+        """
         if snapshot.game is None or snapshot.paused or self.setback.until:
             return None
         roll = tuple(snapshot.game.roll)
@@ -266,7 +294,10 @@ class Daemon:
         return next_job(self.agent.id, self.works, resting)
 
     def do(self, turn: Turn | Job, game: Game) -> None:
-        """Carry out a turn. What a model or a file did wrong is told; it does not end the daemon."""
+        """Carry out a turn.
+
+        What a model or a file did wrong is told; it does not end the daemon.
+        """
         try:
             with _while_there(self.bus, self.inode):
                 seat = choose(self.bus, self.agent, game, self.spent)
@@ -377,7 +408,8 @@ class Daemon:
     def _crank_ended(self, goal: str) -> None:
         """Note that the make that it started ended short of the goal.
 
-        A person is needed then, not a hammer: the next try waits, and the second is told.
+        A person is needed then, not a hammer: the next try waits, and the second is
+        told.
         """
         if self.crank is None or self.crank.poll() is None:
             return
@@ -415,7 +447,8 @@ def key(turn: Turn | Job) -> str:
 
 
 def main(root: str, path: str) -> int:
-    """Exit code of the daemon: 0 it left, 1 your mistake, 3 an error that was not foreseen.
+    """Exit code of the daemon: 0 it left, 1 your mistake, 3 an error that was not
+    foreseen.
 
     Such an error goes into its log.
     """

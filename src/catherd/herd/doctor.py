@@ -24,7 +24,8 @@ BROWSERS = (
 
 
 def doctor_lines(root: str, *, live: bool) -> Iterator[str]:
-    """One line a finding: `ok` or `--`, what it is, and a fix to paste for what is missing.
+    """One line a finding: `ok` or `--`, what it is, and a fix to paste for what is
+    missing.
 
     With `live` the bus is laid.
     """
@@ -103,10 +104,11 @@ def _agent(root: str, agent: Agent, *, live: bool) -> Iterator[str]:
 
 
 def lacks(options: Mapping[str, object], *, browser: bool = True) -> tuple[str, str]:
-    """(what a milestone's gate needs and this machine lacks, one command to paste for all of it).
+    """(what a milestone's gate needs and this machine lacks, one command to paste for
+    all of it).
 
-    Both are empty when nothing is missing. `options` are those of the phase file. The box
-    is really built and attacked: a bubblewrap that is there may be forbidden.
+    Both are empty when nothing is missing. `options` are those of the phase file. The
+    box is really built and attacked: a bubblewrap that is there may be forbidden.
     """
     from catherd.box import sandbox, tiers
 

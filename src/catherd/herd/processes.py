@@ -1,9 +1,10 @@
 """The herd: one daemon for each `agents/*.yaml`.
 
-A daemon has its own session, no inherited descriptor, and a log that rotates. The lock that it
-holds says that it lives, never a pid. The crank looks after the herd while it waits at a gate.
-It starts a dead daemon again with a growing pause. After three deaths without a new answer in
-its journal between them the fuse of the daemon is blown until somebody types make again.
+A daemon has its own session, no inherited descriptor, and a log that rotates. The lock
+that it holds says that it lives, never a pid. The crank looks after the herd while it
+waits at a gate. It starts a dead daemon again with a growing pause. After three deaths
+without a new answer in its journal between them the fuse of the daemon is blown until
+somebody types make again.
 """
 
 import os
@@ -69,8 +70,8 @@ class Herd:
         """Start each daemon that is not alive and may be; the names that were started.
 
         None is started once the goal that was on is cleared. With `life_of`
-        (catherd.herd.daemon.main) a daemon is a fork of this process, which must have one
-        thread only.
+        (catherd.herd.daemon.main) a daemon is a fork of this process, which must have
+        one thread only.
         """
         if (self.goal and not self.bus.goal()) or not whole(self.bus.path):
             return []
@@ -88,7 +89,10 @@ class Herd:
         return begun
 
     def _may_start(self, name: str) -> bool:
-        """Whether a daemon that is not alive may be started now; then its next life is counted."""
+        """Whether a daemon that is not alive may be started now.
+
+        Then its next life is counted.
+        """
         life = self.lives[name]
         if time.monotonic() < life.again:
             return False
@@ -150,15 +154,19 @@ def _fell(bus: Bus, name: str) -> bool:
 
 
 def _work(bus: Bus, name: str) -> int:
-    """How many calls came back. One that never does is no work, however often it is made."""
+    """How many calls came back.
+
+    One that never does is no work, however often it is made.
+    """
     return sum(entry.endswith(".answer.yaml") for entry in bus.names(f"runs/{name}"))
 
 
 def start_daemon(bus: Bus, name: str, life_of: Daemon | None = None) -> bool:
     """Start the daemon of `name`; False when one lives already.
 
-    It is born with its lock held: it counts as alive from its first moment, and nobody can start a second one. It also
-    learns which goal it is for, so that it leaves when that is gone before its first look.
+    It is born with its lock held: it counts as alive from its first moment, and nobody
+    can start a second one. It also learns which goal it is for, so that it leaves when
+    that is gone before its first look.
     """
     path = bus.here(f"agents/{name}.lock")
     lock = take_lock(path, wait=False)
@@ -247,7 +255,9 @@ def _nobody() -> None:
 
 
 def pid_of(bus: Bus, name: str) -> int | None:
-    """The pid of a living daemon, None when nobody holds its lock or the pid is another process by now."""
+    """The pid of a living daemon, None when nobody holds its lock or the pid is another
+    process by now.
+    """
     path = bus.here(f"agents/{name}.lock")
     if not is_held(path):
         return None

@@ -75,7 +75,10 @@ def packed(bus: Bus, phases: dict[str, Phase], game: Game, goal: str) -> None:
 
 
 def _decided(root: str, branch: str) -> str:
-    """The title of the decided idea on the game's branch; "" where there is none yet."""
+    """The title of the decided idea on the game's branch.
+
+    "" where there is none yet.
+    """
     text = objects.read_blob(root, landing.tip(root, branch), DECISION)
     if not text:
         return ""

@@ -1,7 +1,8 @@
 """After a kill: bring the repository back to a state in which everything works again.
 
-What a killed git leaves: lock files, half-made worktrees, a half-done fast-forward. A lock goes when nobody holds it
-(`leftover`); worktrees and branches whose agent is at work are left alone.
+A killed git leaves lock files, half-made worktrees, a half-done fast-forward. A lock goes
+when nobody holds it (see git/stale_locks.py). Worktrees and branches whose agent is at
+work are left alone.
 """
 
 import os
@@ -36,9 +37,9 @@ SCRATCH = ("blobs-", "index-", "empty-", "bus.seen.")
 def recover(root: str) -> list[str]:
     """Mend what a kill left.
 
-    Gives one line for each thing done, and for each lock that could not be taken away yet.
-    Safe at any time, also with agents at work. Raises NeedsYou when a fast-forward of your
-    checkout waits for you.
+    Gives one line for each thing done, and for each lock that could not be taken away
+    yet. Safe at any time, also with agents at work. Raises NeedsYou when a fast-forward
+    of your checkout waits for you.
     """
     box_trees.sweep_boxes()
     with locked(root):
@@ -75,7 +76,10 @@ def _tree_of(path: str) -> str:
 
 
 def _half_made(root: str) -> Iterator[str]:
-    """Remove the worktrees that `git worktree add` did not finish; `git worktree prune` leaves those."""
+    """Remove the worktrees that `git worktree add` did not finish.
+
+    `git worktree prune` leaves those.
+    """
     for path, name in list(_admins(root)):
         whole = _is_whole(path)
         if whole and not _initializing(path):
@@ -175,8 +179,8 @@ def _ref_locks(refs: str) -> Iterator[str]:
 def _drop(root: str, path: str) -> bool:
     """Take a lock away; whether it is gone.
 
-    Only with the lock under which we would hold it ourselves: the branches of an agent are
-    moved under that of its worktree.
+    Only with the lock under which we would hold it ourselves: the branches of an agent
+    are moved under that of its worktree.
     """
     if os.path.basename(path) in YOURS:
         return drop(path, checkout=root, age_s=STALE_S)

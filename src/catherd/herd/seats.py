@@ -1,4 +1,6 @@
-"""The seat of an agent in this game: the rehearsal answers for it, or a live model with a reserve on its money."""
+"""The seat of an agent in this game: the rehearsal answers for it, or a live model with
+a reserve on its money.
+"""
 
 import os
 

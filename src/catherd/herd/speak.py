@@ -1,9 +1,11 @@
-"""Speaking: an ask becomes a prompt, the prompt a call, the answer a message on the bus.
+"""Speaking: an ask becomes a prompt, the prompt a call, the answer a message on the
+bus.
 
-The order is: journal the call, call, journal the answer, post the aside, post the message, mark
-the turn as posted. Each step can be killed. What was done before a kill is found again by its
-name, and the rest follows from the journalled answer. A message that was marked as posted and
-is gone was removed by a person: that asks anew, under the next attempt.
+The order is: journal the call, call, journal the answer, post the aside, post the
+message, mark the turn as posted. Each step can be killed. What was done before a kill
+is found again by its name, and the rest follows from the journalled answer. A message
+that was marked as posted and is gone was removed by a person: that asks anew, under the
+next attempt.
 """
 
 import contextlib
@@ -212,7 +214,10 @@ def _understand(seat: Seat, ask: Ask, text: str, *, last_try: bool) -> Understoo
 
 
 def _debated(bus: Bus) -> Ask | None:
-    """The latest ask of the debate that is on. All agents know what its prompts show."""
+    """The latest ask of the debate that is on.
+
+    All agents know what its prompts show.
+    """
     phase = config.phases(bus.root).get(_phase_on(bus))
     if phase is None:
         return None
@@ -235,8 +240,8 @@ def _phase_on(bus: Bus) -> str:
 def post_chat(bus: Bus, agent: str, said: Chat) -> None:
     """Post to the group chat.
 
-    The name follows from when the answer came, so that posting again meets its own name.
-    A message that is gone is not replied to.
+    The name follows from when the answer came, so that posting again meets its own
+    name. A message that is gone is not replied to.
     """
     stem = f"{said.at.replace('-', '').replace(':', '')}.{agent}"
     if said.reply_to and not bus.there(f"chat/{said.reply_to}.yaml"):
@@ -265,7 +270,9 @@ def _tidied(data: object) -> object:
 
 
 def _instead(ask: Ask) -> Pitch | Argument | Ballot | Bid | None:
-    """What is posted when no answer could be used: never a guessed vote, and no pitch that nobody made."""
+    """What is posted when no answer could be used: never a guessed vote, and no pitch
+    that nobody made.
+    """
     if ask.kind == "ballot":
         return Ballot(abstain=True, why="no usable ballot in three tries")
     if ask.kind in {"bid", "swap"}:

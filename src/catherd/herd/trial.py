@@ -1,8 +1,9 @@
-"""One tiny paid call for `make doctor LIVE=1`, to each model and each program that may speak for an agent.
+"""One tiny paid call for `make doctor LIVE=1`, to each model and each program that may
+speak for an agent.
 
-It is reserved, journalled and settled as any call of a game is (`bus/runs/<agent>/doctor…`). So
-`make costs` has it, and the caps of the game and of the agent hold for it. Those of a phase do
-not.
+It is reserved, journalled and settled as any call of a game is
+(`bus/runs/<agent>/doctor…`). So `make costs` has it, and the caps of the game and of
+the agent hold for it. Those of a phase do not.
 """
 
 import os
@@ -19,8 +20,8 @@ from catherd.core.messages import Answer, Game
 from catherd.core.model import ModelError, Request, Said
 from catherd.models import accounts, cooldown, llm
 
-# Tokens of the answer, thinking included. An answer that is cut off shows as well that key,
-# name and price are right.
+# Tokens of the answer, thinking included. An answer that is cut off shows as well that
+# key, name and price are right.
 ROOM = "64"
 PATIENCE = 60.0  # seconds
 # Behind the agent's name: a daemon's own run goes on in the HOME of that name.
@@ -47,7 +48,10 @@ def trial_lines(bus: Bus, agent: Agent, environ: Mapping[str, str]) -> Iterator[
 
 
 def _trial_game(bus: Bus, agent: Agent) -> Game:
-    """The live game that is on, or one of the doctor's own; the agent as its YAML says, not as cast."""
+    """The live game that is on, or one of the doctor's own.
+
+    The agent as its YAML says, not as cast.
+    """
     game = bus.game()
     if game is None or game.models != "live":
         game = Game(id="doctor", roll=[agent.id], models="live")
@@ -55,7 +59,9 @@ def _trial_game(bus: Bus, agent: Agent) -> Game:
 
 
 def _models(agent: Agent, environ: Mapping[str, str]) -> list[str]:
-    """The models that may be drawn for the agent and have a key, else the one that it would play."""
+    """The models that may be drawn for the agent and have a key, else the one that it
+    would play.
+    """
     drawn = agent.draw.get("model", [])
     found = [name for name in drawn if accounts.key_of(name, environ) is not None]
     if found:

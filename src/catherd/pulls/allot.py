@@ -1,4 +1,7 @@
-"""Who does what: the allotment of tasks by sealed bids. Pure: the same bids give the same allotment."""
+"""Who does what: the allotment of tasks by sealed bids.
+
+Pure: the same bids give the same allotment.
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations, product
@@ -14,14 +17,18 @@ EXACT = 400_000  # states up to which the best allotment is searched for exactly
 
 
 class _Share(NamedTuple):
-    """An even share: each agent may have `low` tasks, and `extra` of the agents one more."""
+    """An even share: each agent may have `low` tasks, and `extra` of the agents one
+    more.
+    """
 
     low: int
     extra: int
 
 
 class _Found(NamedTuple):
-    """A part of an allotment: its total fit, and the number of the agent of each task so far."""
+    """A part of an allotment: its total fit, and the number of the agent of each task
+    so far.
+    """
 
     score: int
     agents: tuple[int, ...]
@@ -69,7 +76,10 @@ def allot(tasks: Sequence[str], agents: Sequence[str], fits: Fits) -> dict[str, 
 def _one_task_more(
     best: dict[Loads, _Found], worth: list[int], share: _Share
 ) -> dict[Loads, _Found]:
-    """The best allotments with one task more. `worth`: the fit of each agent for that task."""
+    """The best allotments with one task more.
+
+    `worth`: the fit of each agent for that task.
+    """
     after: dict[Loads, _Found] = {}
     for loads, found in best.items():
         for i in _with_room(loads, share):
@@ -165,7 +175,10 @@ def _greedy(
 def reasons(
     chosen: Mapping[str, str], fits: Fits, said: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """Task → why it goes to this agent, in a line. `said`: agent → task → its own reason."""
+    """Task → why it goes to this agent, in a line.
+
+    `said`: agent → task → its own reason.
+    """
     made = {}
     for task, agent in chosen.items():
         reason = f"fit {_fit(fits, agent, task)}"

@@ -1,8 +1,8 @@
 """The gate that allots: bids become an allotment.
 
-Agents may then swap what costs neither, and the tasks are posted and open to claims. Agents
-may add a few tasks of their own to the plan, and only for pages below docs/ that belong to
-nobody.
+Agents may then swap what costs neither, and the tasks are posted and open to claims.
+Agents may add a few tasks of their own to the plan, and only for pages below docs/ that
+belong to nobody.
 """
 
 import os
@@ -108,7 +108,10 @@ def _tell_strange_bids(bus: Bus, made: Allotment, spoken: Spoken) -> None:
 
 
 def _take_in(bus: Bus, phase: Phase, made: Allotment, spoken: Spoken) -> None:
-    """Put the tasks that an agent adds among the others; report those that may not be added."""
+    """Put the tasks that an agent adds among the others.
+
+    Report those that may not be added.
+    """
     name = _author(spoken)
     kept: list[dict[str, Any]] = []
     for one in made.bids[name].adds:
@@ -136,7 +139,10 @@ def _take_in(bus: Bus, phase: Phase, made: Allotment, spoken: Spoken) -> None:
 
 
 def _fault(phase: Phase, made: Allotment, one: dict[str, Any], mine: int) -> str:
-    """Why a task may not be added, "" when it may. `mine`: how many its agent added before."""
+    """Why a task may not be added, "" when it may.
+
+    `mine`: how many its agent added before.
+    """
     if "tasks" not in phase.options:
         return "tasks are added to the plan only"
     added = len(made.tasks) - len(made.given)
@@ -187,7 +193,10 @@ def _needs_fault(made: Allotment, needs: list[str]) -> str:
 
 
 def offers(made: Allotment) -> list[Input]:
-    """What each agent could swap without loss to either. Where it is empty nobody need be asked."""
+    """What each agent could swap without loss to either.
+
+    Where it is empty nobody need be asked.
+    """
     found = []
     for a, b in allot.swappable(made.chosen, made.fits(), made.proves):
         found += [_offer(made, a, b), _offer(made, b, a)]
@@ -216,8 +225,8 @@ def publish_allotment(
 ) -> None:
     """Publish the allotment and the tasks, and open their claims.
 
-    The swaps that both sides wish for come before that. Raises CatherdError when the tasks
-    need each other in a circle.
+    The swaps that both sides wish for come before that. Raises CatherdError when the
+    tasks need each other in a circle.
     """
     circle = cycle(made.tasks)
     if circle:
@@ -289,7 +298,9 @@ def _reasons(bus: Bus, made: Allotment, chosen: dict[str, str]) -> dict[str, str
 def _remark_bids(
     bus: Bus, phase: Phase, made: Allotment, chosen: dict[str, str]
 ) -> None:
-    """Let each agent that has a task say in the chat what it bid most on and what it has."""
+    """Let each agent that has a task say in the chat what it bid most on and what it
+    has.
+    """
     for agent, bid in sorted(made.bids.items()):
         mine = sorted(task for task, owner in chosen.items() if owner == agent)
         if not bid.fits or not mine:

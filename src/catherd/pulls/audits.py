@@ -1,8 +1,10 @@
-"""`catherd audit`: proof by git alone, in any clone, that every merge on a branch was earned.
+"""`catherd audit`: proof by git alone, in any clone, that every merge on a branch was
+earned.
 
-Each merge had its reviews and its green verdict. The game's first commit and its roll stand
-in docs/debate/decision.yaml on that branch. Files that the engine itself made (drawings, the
-Gantt chart, the trace) must be what their sources in the same commit give.
+Each merge had its reviews and its green verdict. The game's first commit and its roll
+stand in docs/debate/decision.yaml on that branch. Files that the engine itself made
+(drawings, the Gantt chart, the trace) must be what their sources in the same commit
+give.
 """
 
 import os
@@ -25,8 +27,8 @@ DRAWN = ("docs/ux/SCR-", "docs/ux/map.mmd", trace.GANTT, trace.TRACE)
 def audit_branch(root: str, name: str = "") -> tuple[list[RuleFinding], int]:
     """What is not proved on a branch, and how many merges by catherd it has.
 
-    `name` is a branch or commit; without it, the branch of the game. Raises CatherdError
-    when there is no such commit, or no game on it.
+    `name` is a branch or commit; without it, the branch of the game. Raises
+    CatherdError when there is no such commit, or no game on it.
     """
     head = rev(root, name) if name else landing.tip(root, head_branch(root))
     if not head:
@@ -67,7 +69,10 @@ def _decision(root: str, head: str) -> dict[str, Any]:
 
 
 def _base(root: str, head: str, decision: dict[str, Any]) -> str:
-    """The commit that the game began on. Raises CatherdError where it is not named, or not here."""
+    """The commit that the game began on.
+
+    Raises CatherdError where it is not named, or not here.
+    """
     where = f"{head[:12]}:{DECISION}"
     named = str(decision.get("base") or "")
     if not named:

@@ -89,7 +89,9 @@ def _line(document: yaml_read.Document, number: int) -> int:
 
 
 def _end(text: str, begin: int, last: int) -> int:
-    """The last line of the journey that begins at line `begin`: before the next key, else `last`."""
+    """The last line of the journey that begins at line `begin`: before the next key,
+    else `last`.
+    """
     lines = text.split("\n")
     for number in range(begin, len(lines)):
         if re.match(r"\w", lines[number]):

@@ -1,4 +1,6 @@
-"""Bids: what an agent says about the tasks before they are allotted, and the swap that it wishes afterwards."""
+"""Bids: what an agent says about the tasks before they are allotted, and the swap that
+it wishes afterwards.
+"""
 
 import re
 from collections.abc import Collection
@@ -27,8 +29,8 @@ _SWAP = re.compile(
 def read_bid(ask: Ask, text: str, *, last_try: bool) -> Bid:
     """The bid in a model's answer: one line a task, `- D-ux: fit 4, effort 2: reason`.
 
-    Raises Unusable for a task that is none, a fit that is none, or a missing task. On the
-    last try a task that is missing counts as not said.
+    Raises Unusable for a task that is none, a fit that is none, or a missing task. On
+    the last try a task that is missing counts as not said.
     """
     envelope = parse_envelope(text)
     known = {one.by for one in ask.inputs if one.kind == "task"}
@@ -49,7 +51,10 @@ def read_bid(ask: Ask, text: str, *, last_try: bool) -> Bid:
 
 
 def _read_line(bid: Bid, known: Collection[str], line: str) -> list[str]:
-    """Put one line into the bid; what is wrong with it. A line about nothing is passed over."""
+    """Put one line into the bid; what is wrong with it.
+
+    A line about nothing is passed over.
+    """
     if re.match(r"[-*]\s*add\b", line, re.IGNORECASE):
         return _added(bid, line)
     found = _LINE.match(line)
@@ -96,7 +101,8 @@ def _words(listed: str) -> list[str]:
 
 
 def read_swap(ask: Ask, me: str, text: str) -> Bid:
-    """The swap in a model's answer: one line `- give D-ux, take D-data: reason`, or `keep`.
+    """The swap in a model's answer: one line `- give D-ux, take D-data: reason`, or
+    `keep`.
 
     Raises Unusable for one that was not on offer.
     """

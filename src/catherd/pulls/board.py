@@ -1,9 +1,10 @@
-"""The board: tasks, claims and pull requests on the bus, as one reader sees them; and how a claim moves.
+"""The board: tasks, claims and pull requests on the bus, as one reader sees them; and
+how a claim moves.
 
 A claim is a lockfile, and the directory that it stands in is its state:
 `claims/open/T-007.lock` can be claimed, `claims/claude/T-007.lock` is Claude's,
-`claims/done/T-007.lock` is done. One rename moves it. `done/` is never listed, only asked
-for by name.
+`claims/done/T-007.lock` is done. One rename moves it. `done/` is never listed, only
+asked for by name.
 """
 
 import os
@@ -26,8 +27,8 @@ from catherd.git.run import git, rev
 from catherd.models import cast
 from catherd.pulls import pr_files
 
-# Nanoseconds. In a folder that changed so recently another name may come without a change
-# of the folder's time.
+# Nanoseconds. In a folder that changed so recently another name may come without a
+# change of the folder's time.
 SETTLED = 50_000_000
 
 
@@ -41,8 +42,8 @@ class Allotted(NamedTuple):
 class Desk:
     """One reader's view of the board.
 
-    It remembers only which PRs are over, and since when a lock has been claimable. `going`
-    names the PRs that are not over, as of the last look that had to know.
+    It remembers only which PRs are over, and since when a lock has been claimable.
+    `going` names the PRs that are not over, as of the last look that had to know.
     """
 
     def __init__(self, bus: Bus, agents: dict[str, Agent]) -> None:
@@ -123,7 +124,10 @@ class Desk:
         return me in tries(self.bus.names(f"tasks/{task}.try")).refused
 
     def _ages(self, claimable: Iterable[str]) -> dict[str, float]:
-        """Seconds since each of these locks was first seen claimable; others are forgotten."""
+        """Seconds since each of these locks was first seen claimable.
+
+        Others are forgotten.
+        """
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in claimable}
         return {name: now - since for name, since in self._since.items()}
@@ -150,7 +154,10 @@ class Desk:
         return Allotted(owner, frozenset(proves))
 
     def _tell_stranger(self, path: str, task: str, agent: str) -> None:
-        """Report an open task that is allotted to no agent; take the report back once it is not."""
+        """Report an open task that is allotted to no agent.
+
+        Take the report back once it is not.
+        """
         trouble = f"assignment-{slug(task)}"
         if agent in self.agents or not self.bus.there(f"claims/open/{task}.lock"):
             self.bus.solved(trouble)
@@ -300,7 +307,8 @@ def _publish(bus: Bus, lock: str, state: str, why: str) -> bool:
 
 
 def mend_claims(bus: Bus, agents: Iterable[str]) -> list[str]:
-    """Put the claims of tasks right before anybody works; gives the tasks that were mended.
+    """Put the claims of tasks right before anybody works; gives the tasks that were
+    mended.
 
     A snapshot of the bus is taken while claims move, and a file that is restored may be
     older than those beside it. So a task may stand in two directories or in none, or be
@@ -321,7 +329,10 @@ def mend_claims(bus: Bus, agents: Iterable[str]) -> list[str]:
 
 
 def _mend_claim(bus: Bus, task: str, *, merged: bool) -> bool:
-    """Put the claim of one task into the one directory where it belongs; whether it was not so."""
+    """Put the claim of one task into the one directory where it belongs.
+
+    False when it stood there and nowhere else already.
+    """
     states = bus.names("claims")
     at = [state for state in states if bus.there(f"claims/{state}/{task}.lock")]
     right = "done" if merged else _right_state(at)
@@ -355,7 +366,10 @@ def free(bus: Bus, slots: list[Slot]) -> None:
 
 
 def open_pr(bus: Bus, pr: Pr) -> str:
-    """Open a PR under the next free number; its name. One that is open for the branch is gone on with."""
+    """Open a PR under the next free number; its name.
+
+    One that is open for the branch is gone on with.
+    """
     for name in Desk(bus, {}).pulls():
         found = bus.look(f"prs/{name}/pr.yaml", Pr)
         if found is not None and found.branch == pr.branch:

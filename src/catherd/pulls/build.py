@@ -1,12 +1,12 @@
 """Carrying out a task, and working on its pull request again.
 
 A prompt goes to the model, and whole files come back. They are written into the agent's
-worktree, checked, committed and proposed. The daemon writes, checks and commits; the model
-only answers. Its answer is tried in the worktree at once, and what the checks say goes back
-to it as the next question, at most twice; then the task's attempt has failed.
+worktree, checked, committed and proposed. The daemon writes, checks and commits; the
+model only answers. Its answer is tried in the worktree at once, and what the checks say
+goes back to it as the next question, at most twice; then the task's attempt has failed.
 
-Every step can be killed: the journal has the answers, the branch has the commit, and a pull
-request is found again by its branch.
+Every step can be killed: the journal has the answers, the branch has the commit, and a
+pull request is found again by its branch.
 """
 
 import os
@@ -42,9 +42,9 @@ ATTEMPTS = 3
 class Try(Base, kw_only=True):
     """`tasks/<id>.try/<n>.<agent>.yaml` and `prs/<pr>/revise-<n>.yaml`: an attempt.
 
-    It is posted before work starts. How an attempt at a task ended is said by a file with
-    `.failed`, `.refused` or `.blocked` before the ending. `after` is the agent whose
-    commits it goes on from, when that agent died.
+    It is posted before work starts. How an attempt at a task ended is said by a file
+    with `.failed`, `.refused` or `.blocked` before the ending. `after` is the agent
+    whose commits it goes on from, when that agent died.
     """
 
     agent: str
@@ -67,7 +67,10 @@ class WorkTurn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeftBy(NamedTuple):
-    """An agent and the commit that it left on its branch of a task; both "" for nobody."""
+    """An agent and the commit that it left on its branch of a task.
+
+    Both "" for nobody.
+    """
 
     agent: str = ""
     head: str = ""
@@ -122,7 +125,10 @@ def end_attempt(bus: Bus, task_id: str, me: str, how: str) -> None:
 
 
 def block(bus: Bus, task_id: str, me: str, why: str) -> None:
-    """Let nobody try the task again before you have looked; then attempts are counted anew."""
+    """Let nobody try the task again before you have looked.
+
+    Then attempts are counted anew.
+    """
     end_attempt(bus, task_id, me, "blocked")
     fix = f"edit the task, then mv bus/claims/blocked/{task_id}.lock bus/claims/open/"
     bus.trouble(f"blocked-{task_id.lower()}", f"bus/tasks/{task_id}.yaml", why, fix)
@@ -131,7 +137,8 @@ def block(bus: Bus, task_id: str, me: str, why: str) -> None:
 
 
 def _attempt(seat: Seat, task_id: str) -> int:
-    """The number of the attempt to go on with, its file posted; 0 when there were enough.
+    """The number of the attempt to go on with, its file posted; 0 when there were
+    enough.
 
     It is the agent's own if that is not over, else the next.
     """
@@ -155,7 +162,8 @@ def _attempt(seat: Seat, task_id: str) -> int:
 
 
 def _left_by(seat: Seat, task_id: str, files: list[str]) -> LeftBy:
-    """The other agent that worked at the task last and left commits that main does not have.
+    """The other agent that worked at the task last and left commits that main does not
+    have.
 
     `files` are the names in the task's folder of attempts.
     """
@@ -192,7 +200,8 @@ def _tell_notes(seat: Seat, notes: tuple[str, ...]) -> None:
 
 
 def do_revise(seat: Seat, view: View, task: Task) -> bool:
-    """Work on a PR again, after reviews, a conflict or red checks; False when it failed.
+    """Work on a PR again, after reviews, a conflict or red checks; False when it
+    failed.
 
     Main is merged into the branch.
     """
@@ -231,7 +240,10 @@ def do_revise(seat: Seat, view: View, task: Task) -> bool:
 
 
 def _merge_in(seat: Seat, begun: worktree.BranchBegun, main: str) -> dict[str, str]:
-    """Merge `main` ("" for nothing) into the worktree; conflicting path → its text with marks."""
+    """Merge `main` ("" for nothing) into the worktree.
+
+    Conflicting path → its text with marks.
+    """
     if not main:
         return {}
     root = seat.bus.root
@@ -294,7 +306,9 @@ def _work(seat: Seat, job: WorkTurn, ask: Ask) -> str:
 
 
 def _read_files(text: str) -> list[File] | str:
-    """The files of an answer, or what is wrong with it as a whole, as a text for the author."""
+    """The files of an answer, or what is wrong with it as a whole, as a text for the
+    author.
+    """
     if text.startswith(cli_model.NOT_TAKEN):
         return text
     try:
@@ -344,7 +358,9 @@ def _findings(seat: Seat, job: WorkTurn, files: list[File]) -> str:
 
 
 def faulty(seat: Seat, task: Task, tree: str, paths: list[str]) -> list[str]:
-    """What the mechanical checks say against these files in `tree`, as lines for the author."""
+    """What the mechanical checks say against these files in `tree`, as lines for the
+    author.
+    """
     root = seat.bus.root
     if task.kind == "design":
         cache = os.path.join(root, ".catherd", "checks")

@@ -1,8 +1,8 @@
 """What a prompt about work shows, as an ask in memory.
 
 It shows the decision, the task, the files beside it, what was found and what was said.
-Everything comes from main's tree or the pull request's own, never from a person's checkout.
-So the same state gives the same prompt. The journal keeps it word for word.
+Everything comes from main's tree or the pull request's own, never from a person's
+checkout. So the same state gives the same prompt. The journal keeps it word for word.
 """
 
 import os
@@ -29,8 +29,8 @@ class Matter(msgspec.Struct, frozen=True, kw_only=True):
     """What one turn of work is about.
 
     `kind` is write, revise or review. `main` is the commit that the work goes on from.
-    `view` is the pull request, where there is one. `conflicts`: path → the file with the
-    marks of the conflict.
+    `view` is the pull request, where there is one. `conflicts`: path → the file with
+    the marks of the conflict.
     """
 
     kind: str
@@ -103,7 +103,9 @@ def _task(task_id: str, task: Task) -> Input:
 
 
 def handbook(root: str, name: str) -> str:
-    """A page of the handbook: the repository's own, or the one that came with the package."""
+    """A page of the handbook: the repository's own, or the one that came with the
+    package.
+    """
     for folder in (
         os.path.join(root, "docs", "handbook"),
         os.path.join(workspace.source(), "docs", "handbook"),
@@ -143,7 +145,9 @@ def _files(root: str, at: str, task: Task) -> list[Input]:
 
 
 def _by_weight(there: list[str], task: Task) -> list[str]:
-    """The paths that a prompt may show: the task's own, then the app, then the document."""
+    """The paths that a prompt may show: the task's own, then the app, then the
+    document.
+    """
     mine = [path for path in there if _belongs(path, task)]
     app = [path for path in there if path.startswith("app/")]
     if task.kind == "design":

@@ -1,4 +1,6 @@
-"""The tasks of a phase as main's `docs/tasks/` has them, and how often each agent's first head was passed."""
+"""The tasks of a phase as main's `docs/tasks/` has them, and how often each agent's
+first head was passed.
+"""
 
 import re
 from typing import Any
@@ -62,7 +64,10 @@ def _task_files(root: str, main: str) -> list[tuple[str, str]]:
 
 
 def _build(data: dict[str, Any], milestone: str, tier: str) -> Task:
-    """The task that a file of `docs/tasks/` describes. `tier`: the lowest sandbox for its accept."""
+    """The task that a file of `docs/tasks/` describes.
+
+    `tier`: the lowest sandbox for its accept.
+    """
     accept = data.get("accept") or {}
     run, seconds = accept, 60
     if isinstance(accept, dict):
@@ -102,10 +107,11 @@ def _sound(tasks: dict[str, Task], where: str) -> dict[str, Task]:
 
 
 def rates(bus: Bus) -> dict[str, tuple[int, int]]:
-    """Agent → (how many of its pull requests passed at first sight, how many were read).
+    """Agent → (how many of its pull requests passed at first sight, how many were
+    read).
 
-    One passed when no other agent asked to change its first head. Only those are counted
-    whose first head another agent reviewed.
+    One passed when no other agent asked to change its first head. Only those are
+    counted whose first head another agent reviewed.
     """
     found: dict[str, tuple[int, int]] = {}
     for name in bus.names("prs"):
@@ -124,7 +130,10 @@ def rates(bus: Bus) -> dict[str, tuple[int, int]]:
 
 
 def _first_verdicts(bus: Bus, pr: str, author: str) -> list[str]:
-    """What other agents said of the first head. Raises CatherdError for a file that cannot be read."""
+    """What other agents said of the first head.
+
+    Raises CatherdError for a file that cannot be read.
+    """
     first = bus.get(f"prs/{pr}/head-1.yaml", Head)
     if first is None:
         return []

@@ -1,20 +1,21 @@
 """The merge queue: what becomes of each open pull request, the oldest first.
 
-Each turn of the crank looks once at every pull request. docs/handbook/building.md tells a
-person when one is merged. The same conditions stand here, in this order:
+Each turn of the crank looks once at every pull request. docs/handbook/building.md tells
+a person when one is merged. The same conditions stand here, in this order:
 
-1. Enough others approved exactly the head that its branch has (`_at_its_branch`, and `stand`
-   in core/tasks.py). Reviews that are missing are offered (`_offer`).
+1. Enough others approved exactly the head that its branch has (`_at_its_branch`, and
+   `stand` in core/tasks.py). Reviews that are missing are offered (`_offer`).
 2. It merges with main without a conflict (`_against`).
 3. It touches nothing but what its task may touch, and nothing that only you may allow,
    unless you did (`_against_rules`).
 4. On the tree that the merge gives its checks are green (`task_check.check_merge`).
 
-Then it goes to main, once (`_to_main`). What does not hold goes back to its author with the
-reasons (`_send_back`).
+Then it goes to main, once (`_to_main`). What does not hold goes back to its author with
+the reasons (`_send_back`).
 
-A review counts for the head that it saw, and a check for the tree that it ran on. So the same
-tree is never checked twice, and a pull request is checked anew when main moved.
+A review counts for the head that it saw, and a check for the tree that it ran on. So
+the same tree is never checked twice, and a pull request is checked anew when main
+moved.
 """
 
 import time
@@ -50,7 +51,9 @@ class MergeProposal(msgspec.Struct, frozen=True):
 
 
 class Queue(msgspec.Struct):
-    """What the crank works with while tasks are open. `largest`: bytes of one file in a PR.
+    """What the crank works with while tasks are open.
+
+    `largest`: bytes of one file in a PR.
 
     `load` counts the reviews that each agent was asked for.
     """
@@ -70,7 +73,10 @@ class Queue(msgspec.Struct):
         return cast.vendors(self.agents, self.game)
 
     def turn(self) -> list[str]:
-        """One look at every open PR, oldest first; the names of those that were merged now."""
+        """One look at every open PR, oldest first.
+
+        The names of those that were merged now.
+        """
         prs = self.desk.prs()
         self.desk.log()
         merged = []
@@ -106,7 +112,8 @@ class Queue(msgspec.Struct):
     # Before anything is decided: whose it is, and what it proposes
 
     def _taken_over(self, view: View) -> bool:
-        """Close the PR if its author died and another agent took the task over; whether it was.
+        """Close the PR if its author died and another agent took the task over; whether
+        it was.
 
         That agent goes on from the commits on the dead one's branch.
         """
@@ -121,8 +128,8 @@ class Queue(msgspec.Struct):
     def _at_its_branch(self, view: View) -> View:
         """The PR with the head that its branch has in git.
 
-        A branch that you moved is a new head, with no reviews yet. One that you deleted is
-        made again where it was.
+        A branch that you moved is a new head, with no reviews yet. One that you deleted
+        is made again where it was.
         """
         root = self.bus.root
         actual = rev(root, f"refs/heads/{view.pr.branch}")
@@ -178,7 +185,9 @@ class Queue(msgspec.Struct):
     # Reviews
 
     def _tell_forged(self, view: View, how: Stand) -> None:
-        """Report the reviews that are not counted, and forget reports of those that are gone."""
+        """Report the reviews that are not counted, and forget reports of those that are
+        gone.
+        """
         reported = set()
         for who in how.forged:
             path = f"prs/{view.name}/reviews/{view.head[:12]}.{who}.yaml"
@@ -199,10 +208,11 @@ class Queue(msgspec.Struct):
         return "is the author" if who == view.pr.author else "reviewed another head"
 
     def _worth_reviewing(self, view: View, task: Task) -> bool:
-        """Whether reviews are worth their price; a conflict or a broken rule sends it back at once.
+        """Whether reviews are worth their price; a conflict or a broken rule sends it
+        back at once.
 
-        Looked at once for each head and main. What only you may allow does not count here:
-        you were not asked yet.
+        Looked at once for each head and main. What only you may allow does not count
+        here: you were not asked yet.
         """
         main = landing.tip(self.bus.root, self.game.branch)
         if self._looked.get(view.name) == (view.head, main):
@@ -216,7 +226,9 @@ class Queue(msgspec.Struct):
         return True
 
     def _offer(self, view: View) -> None:
-        """See to it that each review that is still wanted can be claimed, and no more than those."""
+        """See to it that each review that is still wanted can be claimed, and no more
+        than those.
+        """
         slots = {name: Slot(view.name, view.head[:12], name) for name in self.roll}
         at = {name: board.holder(self.bus, slots[name].lock) for name in slots}
         # The view after the slots: a review is posted before its slot is done.
@@ -233,7 +245,9 @@ class Queue(msgspec.Struct):
                 self.load[name] = self.load.get(name, 0) + 1
 
     def _stale(self, prs: Mapping[str, View]) -> list[Slot]:
-        """Reviews on offer that nobody needs any more: the PR is over, or proposes another head."""
+        """Reviews on offer that nobody needs any more: the PR is over, or proposes
+        another head.
+        """
         offered = board.slots_of(board.locks_in(self.bus, "open"))
         if not offered:
             return []
@@ -321,7 +335,10 @@ class Queue(msgspec.Struct):
         return bool(done)
 
     def _to_main(self, view: View, task: Task, how: Stand) -> str:
-        """Merge it; the commit on main, "" when it went back or main moved meanwhile."""
+        """Merge it.
+
+        The commit on main, "" when it went back or main moved meanwhile.
+        """
         main = landing.tip(self.bus.root, self.game.branch)
         proposal = self._proposal(view, task, main)
         needs = self._against(proposal, overridden=bool(how.overrides))
@@ -392,10 +409,11 @@ class Queue(msgspec.Struct):
 
 
 def frees(queue: Queue, dead_since: dict[str, float], grace: float) -> None:
-    """Free the claims of agents that have been dead, or resting, for longer than `grace` seconds.
+    """Free the claims of agents that have been dead, or resting, for longer than
+    `grace` seconds.
 
-    An agent that is being started again keeps its own. `dead_since` is kept from call to
-    call.
+    An agent that is being started again keeps its own. `dead_since` is kept from call
+    to call.
     """
     bus = queue.bus
     for name in bus.names("claims"):

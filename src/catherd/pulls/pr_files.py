@@ -1,4 +1,5 @@
-"""Pull requests as files on the bus: `prs/PR-0007/`, and `prs.log` for those that are over.
+"""Pull requests as files on the bus: `prs/PR-0007/`, and `prs.log` for those that are
+over.
 
 The last `head-<n>.yaml` says which commit a pull request proposes. `merged.yaml` or
 `closed.yaml` says that it is over.
@@ -32,7 +33,10 @@ def head_numbers(bus: Bus, pr: str) -> list[int]:
 
 
 def last_head(bus: Bus, pr: str) -> Head | None:
-    """What the PR proposes; None before its first head, or where the file is broken (reported)."""
+    """What the PR proposes.
+
+    None before its first head, or where the file is broken (reported).
+    """
     numbers = head_numbers(bus, pr)
     if not numbers:
         return None
@@ -99,7 +103,10 @@ def read_view(bus: Bus, name: str) -> View | None:
 
 
 def _of_head(review: Review, who: str, head: str) -> Review:
-    """The review with the head that the name of its file says; only you may leave it out."""
+    """The review with the head that the name of its file says.
+
+    Only you may leave it out.
+    """
     if who == "human" and not review.head:
         review.head = head
     return review
@@ -120,7 +127,8 @@ def _reviews(bus: Bus, name: str) -> list[tuple[str, str, Review]]:
 def _excused(bus: Bus, name: str, head: Head, who: str) -> bool:
     """Whether the slot of `who` for this head is done.
 
-    Without a review of theirs that means that another stood in, or that they cannot look.
+    Without a review of theirs that means that another stood in, or that they cannot
+    look.
     """
     slot = Slot(name, head.head[:12], who)
     return bus.there(f"claims/done/{slot.lock}.lock")
@@ -143,7 +151,8 @@ def merged_task(bus: Bus, name: str) -> str:
 def logged_pulls(bus: Bus) -> set[str]:
     """The PRs that are over, as `prs.log` has it.
 
-    A PR that the log lacks is looked up. It is reported when no file stands at that path.
+    A PR that the log lacks is looked up. It is reported when no file stands at that
+    path.
     """
     try:
         text = yaml_read.text_of(bus.here(PRS_LOG), f"bus/{PRS_LOG}", 1 << 30)

@@ -1,7 +1,8 @@
 """What a pull request may only do with your approval.
 
 That is to take back a test of a task that is merged or a journey of a milestone that is
-proved, to change the gate's files outside the task that makes them, and to bring a dependency.
+proved, to change the gate's files outside the task that makes them, and to bring a
+dependency.
 """
 
 import re
@@ -39,7 +40,8 @@ def needs_approval(
 
 
 def weakened(bus: Bus, desk: Desk, task: str, main: str, tree: str) -> list[str]:
-    """What of the judges of earlier work is otherwise in `tree` than on `main`, one line each.
+    """What of the judges of earlier work is otherwise in `tree` than on `main`, one
+    line each.
 
     New tests and new journeys are free.
     """
@@ -109,7 +111,9 @@ def _has_text(root: str, tree: str, path: str) -> bool:
 
 
 def _journeys(root: str, main: str, tree: str) -> list[str]:
-    """The proved journeys that are otherwise in `tree`, and a claim to persistence taken back."""
+    """The proved journeys that are otherwise in `tree`, and a claim to persistence
+    taken back.
+    """
     before, after = _manifest(root, main), _manifest(root, tree)
     proved = _proved(root, main)
     old, new = _by_id(before), _by_id(after)

@@ -87,7 +87,8 @@ def _remark_changes(seat: Seat, view: View, path: str) -> None:
 def read_review(text: str, head: str) -> Review:
     """The review in a model's answer.
 
-    Raises Unusable when the verdict is not said, or changes are asked for without a note.
+    Raises Unusable when the verdict is not said, or changes are asked for without a
+    note.
     """
     envelope = parse_envelope(text)
     verdict = str(envelope.head.get("verdict", "")).strip().lower()

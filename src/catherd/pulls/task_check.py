@@ -23,7 +23,10 @@ from catherd.pulls.board import Desk
 
 
 def run_accept(task: Task, tree: str, wheelhouse: str = "") -> BoxResult:
-    """The accept command of `task` on `tree`, in the box, on a copy; `wheelhouse` is what it sees as /wheels."""
+    """The accept command of `task` on `tree`, in the box, on a copy.
+
+    `wheelhouse` is what it sees as /wheels.
+    """
     limits = Limits(wall_s=task.accept_s, cpu_s=max(1, int(task.accept_s)))
     binds = (Bind(host=wheelhouse, inside="/wheels"),) if wheelhouse else ()
     order = sandbox.BoxOrder(
@@ -33,7 +36,8 @@ def run_accept(task: Task, tree: str, wheelhouse: str = "") -> BoxResult:
 
 
 def approved(root: str, main: str, tree: str) -> str:
-    """The folder of wheels of the lock in `tree`, "" where main has another lock or none.
+    """The folder of wheels of the lock in `tree`, "" where main has another lock or
+    none.
 
     What nobody said yes to is not fetched.
     """
@@ -47,7 +51,10 @@ def approved(root: str, main: str, tree: str) -> str:
 
 
 def faults(root: str, task: Task, main: str, tree: str) -> list[str]:
-    """What the accept command says against `tree`, as lines for the author; none when it passes or there is none."""
+    """What the accept command says against `tree`, as lines for the author.
+
+    None when it passes or there is none.
+    """
     if not task.accept:
         return []
     result = run_accept(task, tree, approved(root, main, tree))
@@ -57,9 +64,9 @@ def faults(root: str, task: Task, main: str, tree: str) -> list[str]:
 class AcceptVerdict(msgspec.Struct, frozen=True):
     """What the accepts say about a merge result.
 
-    `findings` are what is wrong, in lines; `tier` is that of the box. `before` is how the
-    task's own accept ended on main with no more of the change than its tests ("" when it
-    was not asked).
+    `findings` are what is wrong, in lines; `tier` is that of the box. `before` is how
+    the task's own accept ended on main with no more of the change than its tests (""
+    when it was not asked).
     """
 
     findings: list[str]
@@ -70,7 +77,9 @@ class AcceptVerdict(msgspec.Struct, frozen=True):
 def check_merge(
     bus: Bus, desk: Desk, view: View, task: Task, main: str, tree: str
 ) -> Check:
-    """The verdict on what a merge gives: from the bus where this tree was checked, else made now."""
+    """The verdict on what a merge gives: from the bus where this tree was checked, else
+    made now.
+    """
     name = "docs" if task.kind == "design" else f"accept-{view.pr.task}"
     path = f"ci/{tree[:12]}-{name}.yaml"
     known = bus.look(path, Check)
@@ -109,10 +118,12 @@ def _document_verdict(root: str, view: View, main: str, folder: str) -> AcceptVe
 def verdict(
     bus: Bus, desk: Desk, task_id: str, task: Task, main: str, tree: str
 ) -> AcceptVerdict:
-    """Red before, green after: what the accepts say about the merge result in folder `tree`.
+    """Red before, green after: what the accepts say about the merge result in folder
+    `tree`.
 
     The task's accept fails on main with the tests of `tree`, and passes on `tree`. The
-    accept of every task that was merged before passes too, by the tests that are on main.
+    accept of every task that was merged before passes too, by the tests that are on
+    main.
     """
     wheelhouse = approved(bus.root, main, tree)
     own = AcceptVerdict([])
@@ -222,7 +233,9 @@ def judges(argv: list[str], there: list[str]) -> list[str]:
 
 
 def _named(word: str, there: list[str]) -> set[str]:
-    """The files that a word of a command names: a file or folder, and the tests in that folder."""
+    """The files that a word of a command names: a file or folder, and the tests in that
+    folder.
+    """
     path = _path(word, there)
     folder = os.path.dirname(path) if path in there else path
     below = [one for one in there if one.startswith(f"{folder}/")]
@@ -231,7 +244,8 @@ def _named(word: str, there: list[str]) -> set[str]:
 
 
 def leads(path: str, judged: Collection[str]) -> bool:
-    """Whether Python or pytest would run `path` on the way to one of `judged`, or in its place.
+    """Whether Python or pytest would run `path` on the way to one of `judged`, or in
+    its place.
 
     >>> [leads(path, ["app/tests/test_a.py"]) for path in ("app/__init__.py", "app/tests.py", "app/tests/test_a/__init__.py")]
     [True, True, True]

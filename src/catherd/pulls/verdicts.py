@@ -1,8 +1,9 @@
-"""Pull requests for a person: the list, one of them with its diff, and your own verdict on it.
+"""Pull requests for a person: the list, one of them with its diff, and your own verdict
+on it.
 
-Everything that an agent wrote is stripped of what a terminal would obey. Your verdict is a
-review like any other, at `prs/PR-0003/reviews/<head12>.human.yaml`. To write that file by
-hand does the same.
+Everything that an agent wrote is stripped of what a terminal would obey. Your verdict
+is a review like any other, at `prs/PR-0003/reviews/<head12>.human.yaml`. To write that
+file by hand does the same.
 """
 
 import os
@@ -53,8 +54,8 @@ class PullTable(msgspec.Struct, frozen=True):
 def list_pulls(root: str) -> list[str]:
     """One line a pull request, at most `WIDTH` columns where names allow.
 
-    It has the name, state, author, task, approvals (and whether you overrode), checks and
-    title.
+    It has the name, state, author, task, approvals (and whether you overrode), checks
+    and title.
     """
     table = _table(root)
     rows = []
@@ -91,7 +92,9 @@ def _row(table: PullTable, view: View) -> str:
 
 
 def pull_lines(root: str, number: str) -> Iterator[str]:
-    """One pull request in lines: its author, how it stands, what its checks found, the reviews, the diff."""
+    """One pull request in lines: its author, how it stands, what its checks found, the
+    reviews, the diff.
+    """
     table = _table(root)
     view = _view(table, number)
     yield f"{view.name}  {terminal_text(view.pr.title)}"
@@ -147,8 +150,9 @@ def _review_lines(review: Review) -> Iterator[str]:
 def decide_pull(root: str, number: str, verdict: Opinion, text: str) -> str:
     """Write your review, `approve` or `changes`, of the PR's head as git has it now.
 
-    Gives its path from the root. A verdict of yours on the same head is replaced. Raises
-    CatherdError for a PR that is none or over, or for changes that are not named.
+    Gives its path from the root. A verdict of yours on the same head is replaced.
+    Raises CatherdError for a PR that is none or over, or for changes that are not
+    named.
     """
     table = _table(root)
     view = _view(table, number)
@@ -210,7 +214,10 @@ def _view(table: PullTable, number: str) -> View:
 
 
 def _fault(bus: Bus, name: str) -> CatherdError | None:
-    """Why a PR cannot be read; None where it is none, or its author has not finished opening it."""
+    """Why a PR cannot be read.
+
+    None where it is none, or its author has not finished opening it.
+    """
     for file in bus.names(f"prs/{name}"):
         try:
             if file == "pr.yaml":

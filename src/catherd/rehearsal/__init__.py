@@ -1,9 +1,11 @@
-"""The rehearsal model: a whole game offline, free and the same every time, behind the seam of the real models.
+"""The rehearsal model: a whole game offline, free and the same every time, behind the
+seam of the real models.
 
-It sees a Request and nothing else. All that it knows it read in the prompt: the form of the
-answer, its code name, the texts in their fences. What it says depends on the ask and on the
-seed, never on a clock, on who asked first, or on the order in which others wrote. `voices/`
-holds how each agent talks, `ideas/` what they propose and how that fares.
+It sees a Request and nothing else. All that it knows it read in the prompt: the form of
+the answer, its code name, the texts in their fences. What it says depends on the ask
+and on the seed, never on a clock, on who asked first, or on the order in which others
+wrote. `voices/` holds how each agent talks, `ideas/` what they propose and how that
+fares.
 
 Two switches stand in `request.options`: `latency` (seconds for each answer) and `rehearsal`.
 See `misbehaviour.py` for both. Start with `reading.py`, then `debate.py`.

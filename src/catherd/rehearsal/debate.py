@@ -172,7 +172,10 @@ def _unknown(rival: FencedBlock, scene: Scene) -> Found:
 
 
 def _boldest(rival: FencedBlock, scene: Scene) -> str:
-    """The first words of the sentence that promises most; "" where there is no sentence."""
+    """The first words of the sentence that promises most.
+
+    "" where there is no sentence.
+    """
     parts = re.split(r"(?<=[.!?])\s+|\n+", proposal_body(rival))
     plain = [part.strip() for part in parts if not part.startswith("#")]
     sentences = [part for part in plain if len(part.split()) >= 4]
@@ -201,7 +204,8 @@ def _pair(one: FencedBlock, other: FencedBlock) -> bool:
 def answers(scene: Scene) -> str:
     """Round 3: every objection accepted or rebutted, then what becomes of the proposal.
 
-    To accept changes the text. After that the author stands, revises, withdraws or merges.
+    To accept changes the text. After that the author stands, revises, withdraws or
+    merges.
     """
     own = scene.mine()
     if own is None or not scene.own:
@@ -234,7 +238,9 @@ def answers(scene: Scene) -> str:
 
 
 def _received(scene: Scene) -> list[FencedBlock]:
-    """The objections to the agent's own proposal, in the order in which they are answered."""
+    """The objections to the agent's own proposal, in the order in which they are
+    answered.
+    """
     by_author = {block.by: block for block in scene.objections(scene.code)}
     return [by_author[by] for by in scene.targets if by in by_author]
 
@@ -247,7 +253,10 @@ def _guest(scene: Scene) -> str:
 
 
 def _lead(scene: Scene, kind: str, own: FencedBlock) -> list[str]:
-    """The words that go before the verdicts; a revision speaks for itself and has none."""
+    """The words that go before the verdicts.
+
+    A revision speaks for itself and has none.
+    """
     voice = library.voice(scene.me)
     frames = {"withdraw": voice.withdraw, "merge": voice.merge, "stand": voice.stand}
     if kind not in frames:
@@ -284,7 +293,9 @@ def _spot_meant(known: Idea | None, objection: str) -> Spot | None:
 
 
 def _unplanned(scene: Scene, objection: str, text: str) -> Verdict:
-    """The verdict on an objection that the shelf has no answer to: half are accepted, by a draw."""
+    """The verdict on an objection that the shelf has no answer to: half are accepted,
+    by a draw.
+    """
     words = " ".join(_quote(objection).split()[:12])
     drawn = draw_number("unknown", scene.me, objection) % 2
     room = len(text.split()) < 360
@@ -349,7 +360,10 @@ def _risks(received: list[FencedBlock]) -> list[int]:
 
 
 def _partner(scene: Scene) -> str:
-    """The code name of a rival that said "one app" and was told the same; "" for none."""
+    """The code name of a rival that said "one app" and was told the same.
+
+    "" for none.
+    """
     for block in scene.objections(scene.code):
         if ONE_APP in block.text and _said_so_too(scene, block.by):
             return block.by

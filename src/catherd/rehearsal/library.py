@@ -1,7 +1,8 @@
-"""The shelf: ideas to propose in `ideas/*.yaml`, and how each agent talks in `voices/*.yaml`.
+"""The shelf: ideas to propose in `ideas/*.yaml`, and how each agent talks in
+`voices/*.yaml`.
 
-Every text that a rehearsal says stands there. The modules beside this one only choose and
-join. The keys of both kinds of file are the fields of Idea and Voice.
+Every text that a rehearsal says stands there. The modules beside this one only choose
+and join. The keys of both kinds of file are the fields of Idea and Voice.
 """
 
 import os
@@ -41,10 +42,11 @@ _HERE = os.path.dirname(__file__)
 
 
 class Spot(msgspec.Struct, kw_only=True):
-    """A weak spot of a pitch: its words, what is wrong with them, and the author's answer.
+    """A weak spot of a pitch: its words, what is wrong with them, and the author's
+    answer.
 
-    `stance` is accept or rebut. Both say `reply`. To accept also replaces `old` by `new`
-    in the pitch.
+    `stance` is accept or rebut. Both say `reply`. To accept also replaces `old` by
+    `new` in the pitch.
     """
 
     quote: str
@@ -63,7 +65,8 @@ class Idea(msgspec.Struct, kw_only=True):
 
     `spots` and `best` go by lens (user, builder, sources, wild), `tease` by voice.
     `retort` maps an author to the answers that it gives, by who teased it.
-    `merges_with` names the idea that is really the same app, `merged` what the two become.
+    `merges_with` names the idea that is really the same app, `merged` what the two
+    become.
     """
 
     title: str
@@ -80,7 +83,10 @@ class Idea(msgspec.Struct, kw_only=True):
     merged: str = ""
 
     def best_point(self, lens: str) -> str:
-        """The best of the idea through a lens; the first that it has, where it has none there."""
+        """The best of the idea through a lens.
+
+        The first that it has, where it has none there.
+        """
         return self.best.get(lens) or next(iter(self.best.values()))
 
 
@@ -137,7 +143,10 @@ def idea(name: str) -> Idea | None:
 
 
 def idea_behind(proposal: FencedBlock | None) -> Idea | None:
-    """The idea that a proposal is about, by its title; None where the shelf has none."""
+    """The idea that a proposal is about, by its title.
+
+    None where the shelf has none.
+    """
     if proposal is None:
         return None
     return idea(title_slug(title(proposal)))
@@ -161,7 +170,10 @@ def shelved(name: str) -> Idea:
 
 @lru_cache(maxsize=16)
 def voice(name: str) -> Voice:
-    """The voice of agent `name`. An agent without a voice of its own speaks like `other`."""
+    """The voice of agent `name`.
+
+    An agent without a voice of its own speaks like `other`.
+    """
     folder = os.path.join(_HERE, "voices")
     path = os.path.join(folder, f"{name}.yaml")
     if not os.path.isfile(path):
@@ -184,10 +196,11 @@ def body_text(sections: dict[str, str]) -> str:
 
 
 def assigned(me: str, roll: list[str], seed: int) -> str:
-    """The name of the idea that `me` pitches; "" when the shelf is empty before its turn.
+    """The name of the idea that `me` pitches; "" when the shelf is empty before its
+    turn.
 
-    The two ideas that can be built go to claude and chatgpt, or to the agents that play in
-    their place. Each of the others takes what those before it on the roll left.
+    The two ideas that can be built go to claude and chatgpt, or to the agents that play
+    in their place. Each of the others takes what those before it on the roll left.
     """
     herd = sorted({*roll, me})
     web = _web_author(herd)
@@ -223,7 +236,9 @@ def _terminal_author(herd: list[str], web: str) -> str:
 
 
 def _wishes(agent: str, seed: int) -> list[str]:
-    """The ideas that an agent would pitch, most wanted first: its own pack, then the spare ones."""
+    """The ideas that an agent would pitch, most wanted first: its own pack, then the
+    spare ones.
+    """
     own = sorted(PACKS.get(agent, []), key=lambda n: _order(seed, agent, n))
     spare = sorted(SPARE, key=lambda n: _order(seed, "", n))
     return own + spare

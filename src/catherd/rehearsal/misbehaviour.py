@@ -31,7 +31,7 @@ from catherd.core.model import ModelError, Request
 
 GARBAGE = "As a large language model I would love to, but first: colourless green ideas sleep furiously, 4 of 5 dentists agree."
 
-# Code after the tests of the first answer: the box must stop it, and the author mend it.
+# Code after the tests of the first answer: the box must stop it, the author mend it.
 SPOILT = {
     "memory": 'HELD = [b"x" * (1 << 24) for _ in range(1 << 12)]',
     "time": "import threading\n\nthreading.Event().wait()",
@@ -149,7 +149,10 @@ def _spoilt(request: Request, step: str, text: str) -> str:
 
 
 def _append(files: re.Pattern[str], answer: str, more: str, count: int = 0) -> str:
-    """The answer with `more` at the end of the first `count` fenced files; 0 means all."""
+    """The answer with `more` at the end of the first `count` fenced files.
+
+    0 means all.
+    """
 
     def longer(found: re.Match[str]) -> str:
         fence, path, text = found.groups()

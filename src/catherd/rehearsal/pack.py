@@ -1,7 +1,8 @@
-"""Packs: for an idea that can be built, the right files and the flaws of the first attempt.
+"""Packs: for an idea that can be built, the right files and the flaws of the first
+attempt.
 
-A pack is a folder below `packs/`. Its `design/` and `build/` hold the right files of each
-part, its `pack.yaml` the flaws.
+A pack is a folder below `packs/`. Its `design/` and `build/` hold the right files of
+each part, its `pack.yaml` the flaws.
 """
 
 import os
@@ -16,7 +17,8 @@ PACKS = os.path.join(os.path.dirname(__file__), "packs")
 
 
 class Flaw(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent gets wrong at first: `good` occurs once in `file` and is `bad` there.
+    """What an agent gets wrong at first: `good` occurs once in `file` and is `bad`
+    there.
 
     `seen_by` is what notices it: check, accept, review or gate. `objection` is what a
     reviewer says of it.
@@ -57,7 +59,10 @@ class Pack(msgspec.Struct, frozen=True):
     tasks: list[Part]
 
     def part(self, key: str) -> Part:
-        """The part of the document called `key`; one without flaws where it is not listed."""
+        """The part of the document called `key`.
+
+        One without flaws where it is not listed.
+        """
         return next((one for one in self.design if one.key == key), Part())
 
     def task(self, ident: str) -> Part:
@@ -104,7 +109,10 @@ def last_phase(title: str) -> str:
 
 
 def files_below(where: str, skip: str = "resolved") -> dict[str, str]:
-    """Path below `where` → text of each file; the folder `skip` at the top is left out."""
+    """Path below `where` → text of each file.
+
+    The folder `skip` at the top is left out.
+    """
     found = {}
     for folder, folders, names in os.walk(where):
         if folder == where and skip in folders:

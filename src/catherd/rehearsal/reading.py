@@ -176,7 +176,9 @@ def _block(label: str, text: str) -> FencedBlock:
 
 
 def _revised(before: FencedBlock, revision: FencedBlock) -> FencedBlock:
-    """A proposal with the title of its revision and, under the headings of that, its text."""
+    """A proposal with the title of its revision and, under the headings of that, its
+    text.
+    """
     head, *changed = _sections(revision.text)
     instead = {_heading(section): section for section in changed}
     kept = [

@@ -1,4 +1,6 @@
-"""The group chat: an aside with each answer from round 2 on, and a line for an agent that is called by name."""
+"""The group chat: an aside with each answer from round 2 on, and a line for an agent
+that is called by name.
+"""
 
 import re
 from collections.abc import Callable
@@ -10,7 +12,10 @@ from catherd.rehearsal.reading import FencedBlock, Line, Scene, draw_number, pic
 
 
 class Aside(NamedTuple):
-    """A line for the chat and the id of the message that it answers. Both may be empty."""
+    """A line for the chat and the id of the message that it answers.
+
+    Both may be empty.
+    """
 
     text: str = ""
     reply_to: str = ""
@@ -51,7 +56,9 @@ def _all_there(scene: Scene, text: str) -> bool:
 
 
 def banter(scene: Scene) -> Aside:
-    """Round 3: answer a message about one's own idea, else one that a draw over the texts chooses."""
+    """Round 3: answer a message about one's own idea, else one that a draw over the
+    texts chooses.
+    """
     return _respond(scene, library.voice(scene.me).banter)
 
 
@@ -85,7 +92,8 @@ def _respond(scene: Scene, frames: list[str]) -> Aside:
 
 
 def _message_to_answer(scene: Scene) -> Line | None:
-    """The message of another agent that concerns this one most; None where there is none.
+    """The message of another agent that concerns this one most; None where there is
+    none.
 
     Replies to mentions arrive at any time. Nothing may depend on which of them were in
     time for this ask, so they are left out.
@@ -96,7 +104,10 @@ def _message_to_answer(scene: Scene) -> Line | None:
 
 
 def _concern(scene: Scene, lines: list[Line]) -> Callable[[Line], tuple[int, int]]:
-    """How a message ranks: least is what concerns this agent most; a draw decides ties."""
+    """How a message ranks: least is what concerns this agent most.
+
+    A draw decides ties.
+    """
     written = {line.id for line in lines if line.by == scene.me}
     answered = {line.to for line in lines if line.by == scene.me}
 
@@ -129,8 +140,8 @@ def _about_mine(scene: Scene, line: Line) -> bool:
 def reply_aside(scene: Scene) -> str:
     """The whole answer to a mention: front matter, then the line.
 
-    A tease about the agent's own idea gets its retort, the person gets a careful answer,
-    and others get a line.
+    A tease about the agent's own idea gets its retort, the person gets a careful
+    answer, and others get a line.
     """
     line = _mention(scene)
     frame = pick(_frames(scene, line), "mention", scene.me, line.by, line.text)
@@ -141,7 +152,9 @@ def reply_aside(scene: Scene) -> str:
 
 
 def _mention(scene: Scene) -> Line:
-    """The message to reply to: the one asked about, else the last that names the agent, else the last."""
+    """The message to reply to: the one asked about, else the last that names the agent,
+    else the last.
+    """
     for line in scene.chat:
         if line.id in scene.targets:
             return line
@@ -162,7 +175,10 @@ def _frames(scene: Scene, line: Line) -> list[str]:
 
 
 def _answer_to_you(scene: Scene) -> Aside | None:
-    """The answer to the person's latest message; None where it is not this agent's to give."""
+    """The answer to the person's latest message.
+
+    None where it is not this agent's to give.
+    """
     line = next((line for line in reversed(scene.chat) if line.by == "you"), None)
     if line is None or not _mine_to_answer(scene, line):
         return None
@@ -171,7 +187,9 @@ def _answer_to_you(scene: Scene) -> Aside | None:
 
 
 def _voiced(scene: Scene, text: str) -> str:
-    """The text as this voice writes it: the wild one never uses a capital letter, not in quotes either."""
+    """The text as this voice writes it: the wild one never uses a capital letter, not
+    in quotes either.
+    """
     return text.lower() if library.voice(scene.me).lens == "wild" else text
 
 
@@ -231,7 +249,9 @@ def _short(text: str) -> str:
 
 
 def _without_names(text: str) -> str:
-    """The text on one line without the names that it calls, and without quotes and braces."""
+    """The text on one line without the names that it calls, and without quotes and
+    braces.
+    """
     text = re.sub(r"^(?:@[\w-]+|[\w-]+(?=[,:] ))[,:]?\s*", "", text)
     text = re.sub(r",? ?@[\w-]+|[\"“”‘{}]|’(?!\w)", "", text)
     return " ".join(text.split()).lstrip(" ,.:;?!")

@@ -1,7 +1,7 @@
 """The ballot.
 
-A score is read off the frozen texts, the statements and the open objections, and each voice
-weighs them in its own way.
+A score is read off the frozen texts, the statements and the open objections, and each
+voice weighs them in its own way.
 """
 
 import re
@@ -76,7 +76,9 @@ def score(scene: Scene, proposal: FencedBlock) -> float:
 
 
 def _buildable(me: str, text: str) -> float:
-    """Points for a whole text, plain storage and a concrete plan, less for each need of the outside."""
+    """Points for a whole text, plain storage and a concrete plan, less for each need of
+    the outside.
+    """
     headings = [f"## {heading}" for heading in library.HEADINGS.values()]
     worth = 0.5 * sum(heading in text for heading in headings)
 
@@ -92,7 +94,10 @@ def _buildable(me: str, text: str) -> float:
 
 
 def _still_open(scene: Scene, code: str) -> float:
-    """The weight of the objections to a proposal; only a ballot shows which are open."""
+    """The weight of the objections to a proposal.
+
+    Only a ballot shows which are open.
+    """
     if scene.form != "ballot":
         return 0.0
     weight = 0.0
@@ -112,7 +117,9 @@ def _taste(me: str, text: str) -> float:
 
 
 def _right_medium(scene: Scene, text: str) -> float:
-    """Whether it is a page or a terminal: as the brief wishes, else as this voice leans."""
+    """Whether it is a page or a terminal: as the brief wishes, else as this voice
+    leans.
+    """
     wanted = wished(scene.brief)
     if wanted:
         return 6.0 * wanted * medium(text)

@@ -1,8 +1,9 @@
-"""The rehearsal at work: it bids, writes, revises and reviews from the pack of the idea that won.
+"""The rehearsal at work: it bids, writes, revises and reviews from the pack of the idea
+that won.
 
 It reads in the prompt which attempt is due. While nothing was found it writes the first
-attempt, with its flaws. After findings it mends what a check can see, and after a review
-what a reviewer saw too.
+attempt, with its flaws. After findings it mends what a check can see, and after a
+review what a reviewer saw too.
 """
 
 import os
@@ -33,7 +34,9 @@ class PackJob(NamedTuple):
 
 
 def bid(scene: Scene) -> str:
-    """A sealed bid: fits drawn from the voice's lens and the task, so that each agent has its own field."""
+    """A sealed bid: fits drawn from the voice's lens and the task, so that each agent
+    has its own field.
+    """
     asked = re.search(r"^Tasks: (.+)$", scene.bare, re.MULTILINE)
     names = asked[1].split(", ") if asked else []
     titles = {block.status: block.text for block in scene.of("task")}
@@ -119,7 +122,9 @@ def _line_wished(scene: Scene, path: str) -> bool:
 
 
 def _mend(scene: Scene) -> str:
-    """The mend of a gate's findings: every file on main that still has a flaw of the pack, made right."""
+    """The mend of a gate's findings: every file on main that still has a flaw of the
+    pack, made right.
+    """
     shown = {block.status: block.text for block in scene.of("file")}
     files = {}
     for path, text in shown.items():
@@ -211,7 +216,8 @@ def _pointed_at(scene: Scene, seen_by: str) -> bool:
 
 
 def play_review(scene: Scene) -> str:
-    """A review: changes where the diff has a flaw that a reviewer can see, else an approval.
+    """A review: changes where the diff has a flaw that a reviewer can see, else an
+    approval.
 
     The changes quote the flaw. The approval says what was checked.
     """
