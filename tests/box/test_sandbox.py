@@ -379,7 +379,7 @@ def test_a_running_box_stops_on_the_signal_and_what_it_leaves_is_named(
 ) -> None:
     clean = sandbox.start_box(["sleep", "100"], sandbox.BoxOrder(tree=tree))
     assert clean.alive()
-    assert proc_tree.command_of(clean.pid) != ""
+    assert _has_command(clean)
     got = clean.stop(signal.SIGTERM, 5.0)
     assert (got.ended, got.left) == (True, [])
     assert not clean.alive()
@@ -478,6 +478,15 @@ def test_no_directory_of_ours_is_made_under_a_name_that_a_sweep_does_not_know() 
             r"(?:TemporaryDirectory|mkdtemp)\(prefix=f?\"catherd-(?!{kind})", text
         )
     ] == []
+
+
+def _has_command(box: sandbox.Box) -> bool:
+    """Whether the program shows a command line; while it is being loaded it has none."""
+    for _ in range(500):
+        if proc_tree.command_of(box.pid):
+            return True
+        box.wait(0.01)
+    return False
 
 
 def _until(box: sandbox.Box, word: str) -> None:
