@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 IGNORED = (".log", ".lock~", ".swp", "~", ".jsonl")
 
 
+def _quiet() -> None:
+    """Keep what watchdog logs off the terminal.
+
+    A watch that is ended while an event comes in logs an error, which harms nothing.
+    Without a handler Python would print it to standard error.
+    """
+    import logging
+
+    logger = logging.getLogger("watchdog")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
 class Watch:
     """Watches folders of the bus; `wait(seconds)` is True when something may have changed. Usable in `with`.
 
@@ -46,6 +59,7 @@ class Watch:
     def _start(self, flat: tuple[str, ...], deep: tuple[str, ...]) -> "BaseObserver":
         from watchdog.observers import Observer
 
+        _quiet()
         observer = Observer()
         for folder, recursive in [(f, False) for f in flat] + [(d, True) for d in deep]:
             path = os.path.join(self._bus, folder)
